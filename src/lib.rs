@@ -1,0 +1,17 @@
+//! logsql: every log on a machine, and every archive of one, is a SQL table.
+//!
+//! ```text
+//!   L5  cli, main.rs     options → config → one call
+//!   L4  repl             the faces; they share through L3, never with each other
+//!   L3  session, output  one place that builds a session; writers
+//!   L2  table            the DataFusion seam: tables, push-down, detection of each file
+//!   L1  source           bytes of files and streams; what a file was when it was opened
+//!   L0  kernel           definitions, scanning, decoding: knows no files and no SQL (package `logsql-kernel`)
+//! ```
+//!
+//! A layer imports only from the ones below it; `tests/it/layering.rs` holds that.
+
+pub use logsql_kernel as kernel;
+
+pub mod output;
+pub mod source;
