@@ -1,0 +1,90 @@
+//! A set of bytes, as 256 bits.
+
+use std::fmt;
+
+/// A set of byte values.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct ByteSet([u64; 4]);
+
+impl ByteSet {
+    /// The empty set.
+    pub const EMPTY: Self = Self([0; 4]);
+    /// Every byte.
+    pub const ALL: Self = Self([u64::MAX; 4]);
+
+    /// The set of one byte.
+    pub fn of(byte: u8) -> Self {
+        let mut set = Self::EMPTY;
+        set.insert(byte);
+        set
+    }
+
+    /// Adds a byte.
+    pub fn insert(&mut self, byte: u8) {
+        self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
+    }
+
+    /// Adds all bytes from `first` to `last`, both included.
+    pub fn insert_range(&mut self, first: u8, last: u8) {
+        for byte in first..=last {
+            self.insert(byte);
+        }
+    }
+
+    /// Is the byte in the set?
+    #[inline]
+    pub fn contains(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] & (1 << (byte & 63)) != 0
+    }
+
+    /// The bytes of either set.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i] | other.0[i]))
+    }
+
+    /// The bytes that are not in the set.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        Self(self.0.map(|bits| !bits))
+    }
+
+    /// Have the sets no byte in common?
+    pub fn is_disjoint(self, other: Self) -> bool {
+        self.0.iter().zip(other.0).all(|(a, b)| a & b == 0)
+    }
+
+    /// How many bytes the set has.
+    pub fn len(self) -> usize {
+        self.0.iter().map(|bits| bits.count_ones() as usize).sum()
+    }
+
+    /// Is the set empty?
+    pub fn is_empty(self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// The bytes of the set in order.
+    pub fn iter(self) -> impl Iterator<Item = u8> {
+        (0..=255).filter(move |&byte| self.contains(byte))
+    }
+}
+
+impl fmt::Debug for ByteSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (negated, shown) = if self.len() > 128 { ("^", self.complement()) } else { ("", *self) };
+        write!(f, "[{negated}")?;
+        let mut bytes = shown.iter().peekable();
+        while let Some(first) = bytes.next() {
+            let mut last = first;
+            while bytes.peek().is_some_and(|&next| next == last.wrapping_add(1) && last < 255) {
+                last = bytes.next().unwrap_or(last);
+            }
+            write!(f, "{}", first.escape_ascii())?;
+            if last > first {
+                write!(f, "-{}", last.escape_ascii())?;
+            }
+        }
+        write!(f, "]")
+    }
+}

@@ -1,0 +1,302 @@
+//! Lowers a regular expression to a [`Program`].
+//!
+//! The syntax tree is walked once, with what can follow each part known (`Follow`). That decides everything:
+//!
+//! ```text
+//!   [^ ]*  followed by ' '            the run cannot end anywhere else   → possessive run, one memchr
+//!   (?:[^"\\]|\\.)*  followed by '"'  a quoted text with escapes          → one memchr2 loop
+//!   (?:A|B), (?:A)?, (?:A)*           the next byte decides               → branch without a way back
+//!   the same, where both could go on  priority as written                 → branch that may be come back to
+//!   .*?  followed by ", client: "     leftmost place where the rest fits  → memmem, then try
+//! ```
+//!
+//! Sets may be over-approximated: a branch is then ambiguous where it need not be, never wrong.
+
+use memchr::memmem;
+use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use thiserror::Error;
+
+use super::byteset::ByteSet;
+use super::program::{Follow, Prefer, Program, Run, SKIP, Step, TAKE};
+
+/// More steps than any sane pattern needs; counted repetitions of groups are unrolled, so they need a bound.
+const MAX_STEPS: usize = 4096;
+
+/// Why a pattern runs on the regex crate.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotLowered {
+    /// A loop whose body can match nothing has an order of attempts that steps do not reproduce.
+    #[error("a repeated group can match the empty text")]
+    EmptyLoop,
+    /// Only a bound on memory.
+    #[error("it would take more than {MAX_STEPS} steps")]
+    TooLong,
+    /// `(?m)`, Unicode word boundaries and the like.
+    #[error("it uses `{0}`")]
+    Look(String),
+    /// Unicode classes do not occur in byte patterns.
+    #[error("it uses a Unicode class")]
+    Unicode,
+}
+
+/// Lowers `hir`, whose named captures are numbered by `slot`.
+pub(super) fn lower(hir: &Hir, captures: usize, slot: impl Fn(&str) -> Option<u16>) -> Result<Program, NotLowered> {
+    let mut lowering = Lowering { steps: vec![], owners: vec![], open: vec![], slot: &slot };
+    let end = Follow { set: ByteSet::EMPTY, end: true };
+    lowering.emit(hir, end, &[])?;
+    lowering.push(Step::Match)?;
+    Ok(Program { steps: lowering.steps, owners: lowering.owners, captures })
+}
+
+struct Lowering<'a> {
+    steps: Vec<Step>,
+    owners: Vec<Option<u16>>,
+    open: Vec<u16>,
+    slot: &'a dyn Fn(&str) -> Option<u16>,
+}
+
+impl Lowering<'_> {
+    fn push(&mut self, step: Step) -> Result<usize, NotLowered> {
+        if self.steps.len() >= MAX_STEPS {
+            return Err(NotLowered::TooLong);
+        }
+        self.steps.push(step);
+        self.owners.push(self.open.last().copied());
+        Ok(self.steps.len() - 1)
+    }
+
+    /// Emits steps for `hir`. `rest` is what comes right behind it, as far as it is known to be fixed text.
+    fn emit(&mut self, hir: &Hir, follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+        match hir.kind() {
+            HirKind::Empty => {}
+            HirKind::Literal(literal) => {
+                let step = match *literal.0 {
+                    [byte] => Step::Byte(byte),
+                    ref bytes => Step::Literal(bytes.into()),
+                };
+                self.push(step)?;
+            }
+            HirKind::Class(class) => {
+                self.push(Step::Set(byte_class(class)?))?;
+            }
+            HirKind::Look(look) => {
+                let step = match look {
+                    Look::Start => Step::Start,
+                    Look::End => Step::End,
+                    Look::WordAscii => Step::WordBoundary { negated: false },
+                    Look::WordAsciiNegate => Step::WordBoundary { negated: true },
+                    other => return Err(NotLowered::Look(format!("{other:?}"))),
+                };
+                self.push(step)?;
+            }
+            HirKind::Capture(capture) => match capture.name.as_deref().and_then(self.slot) {
+                Some(slot) => {
+                    self.push(Step::Open(slot))?;
+                    self.open.push(slot);
+                    self.emit(&capture.sub, follow, rest)?;
+                    self.open.pop();
+                    self.push(Step::Close(slot))?;
+                }
+                None => self.emit(&capture.sub, follow, rest)?,
+            },
+            HirKind::Concat(parts) => {
+                for (index, part) in parts.iter().enumerate() {
+                    let behind = &parts[index + 1..];
+                    let part_follow = first_of_all(behind, follow)?;
+                    let mut fixed = vec![];
+                    if fixed_prefix(behind, &mut fixed) {
+                        fixed.extend_from_slice(rest);
+                    }
+                    self.emit(part, part_follow, &fixed)?;
+                }
+            }
+            HirKind::Alternation(branches) => self.emit_alternation(branches, follow, rest)?,
+            HirKind::Repetition(repetition) => {
+                let (min, max) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
+                if let HirKind::Class(class) = repetition.sub.kind() {
+                    return self.emit_run(byte_class(class)?, min, max, repetition.greedy, follow, rest);
+                }
+                if let HirKind::Literal(literal) = repetition.sub.kind()
+                    && let [byte] = *literal.0
+                {
+                    return self.emit_run(ByteSet::of(byte), min, max, repetition.greedy, follow, rest);
+                }
+                if min == 0
+                    && max == u32::MAX
+                    && let Some((stop, escape)) = escaped_text(&repetition.sub, follow)
+                {
+                    self.push(Step::Escaped { stop, escape })?;
+                    return Ok(());
+                }
+                self.emit_loop(&repetition.sub, min, max, repetition.greedy, follow)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn emit_run(&mut self, set: ByteSet, min: u32, max: u32, greedy: bool, follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+        let run = Run::new(set);
+        let step = if min == max || set.is_disjoint(follow.set) {
+            Step::Run { run, min, max }
+        } else if greedy {
+            Step::Greedy { run, min, max, follow }
+        } else {
+            let literal = (rest.len() > 1).then(|| Box::new(memmem::Finder::new(rest).into_owned()));
+            Step::Lazy { run, min, max, follow, literal }
+        };
+        self.push(step)?;
+        Ok(())
+    }
+
+    fn emit_alternation(&mut self, branches: &[Hir], follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+        let mut jumps = vec![];
+        for (index, branch) in branches.iter().enumerate() {
+            if index + 1 == branches.len() {
+                self.emit(branch, follow, rest)?;
+                break;
+            }
+            let take = first(branch, follow)?;
+            let mut skip = Follow { set: ByteSet::EMPTY, end: false };
+            for later in &branches[index + 1..] {
+                skip = skip.union(first(later, follow)?);
+            }
+            let choice = self.push_branch(take, skip, Prefer::Take)?;
+            self.emit(branch, follow, rest)?;
+            jumps.push(self.push(Step::Jump(0))?);
+            self.land(choice);
+        }
+        for jump in jumps {
+            self.steps[jump] = Step::Jump(self.steps.len() as u32);
+        }
+        Ok(())
+    }
+
+    /// `sub` from `min` to `max` times: copies for the counted part, a loop for the unbounded one.
+    fn emit_loop(&mut self, sub: &Hir, min: u32, max: u32, greedy: bool, follow: Follow) -> Result<(), NotLowered> {
+        let nullable = sub.properties().minimum_len().unwrap_or(0) == 0;
+        if nullable && (max > 1) {
+            return Err(NotLowered::EmptyLoop);
+        }
+        let again = first(sub, follow)?;
+        let prefer = if greedy { Prefer::Take } else { Prefer::Skip };
+        let between = again.union(follow);
+        for index in 0..min {
+            let inner = if index + 1 < min { again } else if max > min { between } else { follow };
+            self.emit(sub, inner, &[])?;
+        }
+        if max == u32::MAX {
+            let head = self.push_branch(again, follow, prefer)?;
+            self.emit(sub, between, &[])?;
+            self.push(Step::Jump(head as u32))?;
+            self.land(head);
+        } else {
+            let mut choices = vec![];
+            for index in min..max {
+                choices.push(self.push_branch(again, follow, prefer)?);
+                self.emit(sub, if index + 1 < max { between } else { follow }, &[])?;
+            }
+            for choice in choices {
+                self.land(choice);
+            }
+        }
+        Ok(())
+    }
+
+    fn push_branch(&mut self, take: Follow, skip: Follow, prefer: Prefer) -> Result<usize, NotLowered> {
+        let mut ways = Box::new([0; 257]);
+        for byte in 0..=255u8 {
+            ways[usize::from(byte)] = if take.set.contains(byte) { TAKE } else { 0 } | if skip.set.contains(byte) { SKIP } else { 0 };
+        }
+        ways[256] = if take.end { TAKE } else { 0 } | if skip.end { SKIP } else { 0 };
+        self.push(Step::Branch { ways, skip: 0, prefer })
+    }
+
+    /// Makes the branch at `choice` skip to here.
+    fn land(&mut self, choice: usize) {
+        let here = self.steps.len() as u32;
+        if let Step::Branch { skip, .. } = &mut self.steps[choice] {
+            *skip = here;
+        }
+    }
+}
+
+fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
+    let mut set = ByteSet::EMPTY;
+    match class {
+        Class::Bytes(class) => class.ranges().iter().for_each(|range| set.insert_range(range.start(), range.end())),
+        // What is ASCII only is printed as a Unicode class too; anything beyond is refused.
+        Class::Unicode(class) => {
+            for range in class.ranges() {
+                let (Ok(start), Ok(end)) = (u8::try_from(range.start()), u8::try_from(range.end())) else {
+                    return Err(NotLowered::Unicode);
+                };
+                if end > 127 {
+                    return Err(NotLowered::Unicode);
+                }
+                set.insert_range(start, end);
+            }
+        }
+    }
+    Ok(set)
+}
+
+/// Which bytes can come first in `hir`, or in what follows where `hir` can be empty.
+fn first(hir: &Hir, follow: Follow) -> Result<Follow, NotLowered> {
+    Ok(match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => follow,
+        HirKind::Literal(literal) => Follow { set: literal.0.first().map_or(ByteSet::EMPTY, |&byte| ByteSet::of(byte)), end: false },
+        HirKind::Class(class) => Follow { set: byte_class(class)?, end: false },
+        HirKind::Capture(capture) => first(&capture.sub, follow)?,
+        HirKind::Concat(parts) => first_of_all(parts, follow)?,
+        HirKind::Alternation(branches) => {
+            let mut all = Follow { set: ByteSet::EMPTY, end: false };
+            for branch in branches {
+                all = all.union(first(branch, follow)?);
+            }
+            all
+        }
+        HirKind::Repetition(repetition) => {
+            let sub = first(&repetition.sub, follow)?;
+            if repetition.min == 0 { sub.union(follow) } else { sub }
+        }
+    })
+}
+
+fn first_of_all(parts: &[Hir], follow: Follow) -> Result<Follow, NotLowered> {
+    parts.iter().rev().try_fold(follow, |behind, part| first(part, behind))
+}
+
+/// Collects the fixed text at the beginning of `parts`; true if they are fixed text to their end.
+fn fixed_prefix(parts: &[Hir], text: &mut Vec<u8>) -> bool {
+    parts.iter().all(|part| match part.kind() {
+        HirKind::Empty => true,
+        HirKind::Literal(literal) => {
+            text.extend_from_slice(&literal.0);
+            true
+        }
+        HirKind::Capture(capture) => fixed_prefix(std::slice::from_ref(&capture.sub), text),
+        HirKind::Concat(parts) => fixed_prefix(parts, text),
+        _ => false,
+    })
+}
+
+/// `[^"\\]|\\.` before `"`: the stop and the escape byte.
+fn escaped_text(sub: &Hir, follow: Follow) -> Option<(u8, u8)> {
+    let HirKind::Alternation(branches) = sub.kind() else { return None };
+    let (plain, escaped) = match &branches[..] {
+        [a, b] if matches!(a.kind(), HirKind::Class(_)) => (a, b),
+        [b, a] if matches!(a.kind(), HirKind::Class(_)) => (a, b),
+        _ => return None,
+    };
+    let HirKind::Class(class) = plain.kind() else { return None };
+    let HirKind::Concat(parts) = escaped.kind() else { return None };
+    let [lead, any] = &parts[..] else { return None };
+    let HirKind::Literal(literal) = lead.kind() else { return None };
+    let HirKind::Class(any) = any.kind() else { return None };
+    let [escape] = *literal.0 else { return None };
+    let stops: Vec<u8> = byte_class(class).ok()?.complement().iter().collect();
+    let [a, b] = stops[..] else { return None };
+    let stop = if a == escape { b } else if b == escape { a } else { return None };
+    // The run is possessive, so nothing that follows may begin with a byte of it.
+    (byte_class(any).ok()? == ByteSet::ALL && follow.set == ByteSet::of(stop) && !follow.end).then_some((stop, escape))
+}

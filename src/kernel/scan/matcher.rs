@@ -1,0 +1,198 @@
+//! A pattern that is ready to be matched: lowered where that is possible, the regex crate where it is not.
+
+use std::fmt;
+
+use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use thiserror::Error;
+
+use super::lower::{NotLowered, lower};
+use super::program::{Failure, Outcome, Program, Stacks};
+use super::Span;
+
+/// Compiled size of one pattern at most; beyond it a definition is a mistake or an attack.
+const SIZE_LIMIT: usize = 4 << 20;
+
+/// A pattern that does not compile.
+#[derive(Debug, Error)]
+pub enum PatternError {
+    /// The text is no regular expression.
+    #[error("{message}")]
+    Syntax {
+        /// What is wrong, in one line.
+        message: String,
+        /// Byte offset in the pattern.
+        at: usize,
+    },
+    /// The compiled form is too large.
+    #[error("the pattern is too large: {0}")]
+    TooLarge(String),
+}
+
+/// A compiled pattern. It matches a whole record or nothing.
+pub struct Matcher {
+    captures: Vec<Box<str>>,
+    engine: Result<Program, NotLowered>,
+    oracle: Regex,
+    /// The regex group of each capture.
+    groups: Vec<usize>,
+}
+
+/// What a thread keeps between records: stacks of the machine, locations of the regex.
+#[derive(Default)]
+pub struct Scratch {
+    stacks: Stacks,
+    locations: Option<CaptureLocations>,
+}
+
+impl fmt::Debug for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Matcher").field(&self.oracle.as_str()).finish()
+    }
+}
+
+impl Matcher {
+    /// Compiles `pattern`. It is anchored at both ends, `.` takes line feeds, and there is no Unicode.
+    pub fn try_new(pattern: &str) -> Result<Self, PatternError> {
+        let hir = ParserBuilder::new()
+            .utf8(false)
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .build()
+            .parse(pattern)
+            .map_err(|error| syntax_error(&error))?;
+        // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
+        let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
+        let oracle = RegexBuilder::new(&format!(r"\A(?:{pattern}{end})\z"))
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .size_limit(SIZE_LIMIT)
+            .build()
+            .map_err(|error| PatternError::TooLarge(error.to_string()))?;
+        let (groups, captures): (Vec<usize>, Vec<Box<str>>) =
+            oracle.capture_names().enumerate().filter_map(|(group, name)| Some((group, Box::from(name?)))).unzip();
+        let slot = |name: &str| captures.iter().position(|capture| &**capture == name).and_then(|slot| u16::try_from(slot).ok());
+        let engine = lower(&hir, captures.len(), slot);
+        Ok(Self { captures, engine, oracle, groups })
+    }
+
+    /// The names of the captures, in the order of their spans.
+    pub fn captures(&self) -> &[Box<str>] {
+        &self.captures
+    }
+
+    /// The lowered program, or why there is none.
+    pub fn program(&self) -> Result<&Program, &NotLowered> {
+        self.engine.as_ref()
+    }
+
+    /// The regular expression, anchored.
+    pub fn regex(&self) -> &str {
+        self.oracle.as_str()
+    }
+
+    /// Matches the whole record; on success `slots[i]` is the span of `captures()[i]`.
+    #[inline]
+    pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
+        if let Ok(program) = &self.engine {
+            match program.run(record, slots, &mut scratch.stacks) {
+                Outcome::Matched => return Ok(()),
+                Outcome::Failed(failure) => return Err(failure),
+                Outcome::Exhausted => {}
+            }
+        }
+        self.find_by_regex(record, slots, scratch)
+    }
+
+    /// The slow twin of [`find`](Self::find): the regex crate does all of the work.
+    pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
+        // Locations belong to one regex; they are kept for as long as the same one asks.
+        let fits = scratch.locations.as_ref().is_some_and(|l| l.len() == self.oracle.captures_len());
+        if !fits {
+            scratch.locations = Some(self.oracle.capture_locations());
+        }
+        let Some(locations) = &mut scratch.locations else { return Err(Failure::default()) };
+        if self.oracle.captures_read(locations, record).is_none() {
+            return Err(Failure::default());
+        }
+        for (slot, &group) in slots.iter_mut().zip(&self.groups) {
+            *slot = locations.get(group).map_or(Span::NONE, |(start, end)| Span { start: start as u32, end: end as u32 });
+        }
+        Ok(())
+    }
+}
+
+fn syntax_error(error: &regex_syntax::Error) -> PatternError {
+    let (message, at) = match error {
+        regex_syntax::Error::Parse(error) => (error.kind().to_string(), error.span().start.offset),
+        regex_syntax::Error::Translate(error) => (error.kind().to_string(), error.span().start.offset),
+        other => (other.to_string(), 0),
+    };
+    PatternError::Syntax { message, at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spans(matcher: &Matcher, line: &[u8]) -> (Option<Vec<Span>>, Option<Vec<Span>>) {
+        let mut scratch = Scratch::default();
+        let mut fast = vec![Span::NONE; matcher.captures().len()];
+        let mut slow = fast.clone();
+        let a = matcher.find(line, &mut fast, &mut scratch).is_ok().then_some(fast);
+        let b = matcher.find_by_regex(line, &mut slow, &mut scratch).is_ok().then_some(slow);
+        (a, b)
+    }
+
+    #[test]
+    fn programs_and_regexes_agree_on_spans_and_verdicts() {
+        let patterns = [
+            r"(?<a>[^ ]*) (?<b>[^ ]+)",
+            r#""(?<q>(?:[^"\\]|\\.)*)" (?<n>\d{3}) (?<m>\d+|-)"#,
+            r#""(?<q>[^"\\]*(?:\\.[^"\\]*)*)"(?: (?<t>.*))?"#,
+            r"(?<m>.*?)(?:, client: (?<c>[^,]*))?(?:, server: (?<s>[^,]*))?",
+            r"(?<m>.*), (?<l>.*)",
+            r"(?<a>a|ab)(?<b>c|bcd)(?<d>d*)",
+            r"(?:(?<w>\w+)[ ,])*end",
+            r"(?:(?<x>a)|b){2,3}c?",
+            r"\b(?<w>\w+)\b.*",
+            r"(?<a>a*?)(?<b>a*)",
+            r"(?<a>(?:ab)+?)(?<b>(?:ab)*)",
+            r"(?x) (?<k>[a-z]+) = (?<v>\d+) # comment",
+            r"(?<a>a{2,4}?)(?<b>a+)b?",
+        ];
+        let words: &[&[u8]] = &[
+            b"", b"a", b"b", b"ab", b"abcd", b"aaaa", b" ", b", ", b", client: ", b", server: ", b"\"", b"\\", b"200", b"-", b"end", b"x=1",
+            b"c", b"\n", b"\xff", b"d",
+        ];
+        for pattern in patterns {
+            let matcher = Matcher::try_new(pattern).expect(pattern);
+            assert!(matcher.program().is_ok(), "{pattern}: {:?}", matcher.program().err());
+            for a in words {
+                for b in words {
+                    for c in words {
+                        for d in words {
+                            let line = [*a, *b, *c, *d].concat();
+                            let (fast, slow) = spans(&matcher, &line);
+                            assert_eq!(fast, slow, "{pattern} on {:?}\n{}", line.escape_ascii().to_string(), matcher.program().expect("lowered"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_would_explode_is_decided_by_the_regex() {
+        let matcher = Matcher::try_new(r"(?:a|a)*(?:a|a)*(?:a|a)*b").expect("compiles");
+        let line = vec![b'a'; 5000];
+        let (fast, slow) = spans(&matcher, &line);
+        assert_eq!((fast, slow), (None, None));
+    }
+
+    #[test]
+    fn syntax_errors_say_where() {
+        let Err(PatternError::Syntax { at, .. }) = Matcher::try_new("abc[") else { panic!("`abc[` compiled") };
+        assert_eq!(at, 3);
+    }
+}

@@ -1,0 +1,42 @@
+//! Finds where the fields of a record are.
+//!
+//! ```text
+//!   regex ──lower──► Program (steps over bytes, memchr-driven) ─┐
+//!     │                                                         ├─► Matcher::find ──► Spans, or how far it got
+//!     └────────────► regex crate (what could not be lowered,  ──┘
+//!                    and the oracle of every test)
+//! ```
+//!
+//! A pattern is matched against a whole record, from its first byte to its last. Bytes are bytes: no Unicode
+//! classes, and `.` takes every byte.
+
+mod byteset;
+mod find;
+mod lower;
+mod matcher;
+mod program;
+
+pub use byteset::ByteSet;
+pub use lower::NotLowered;
+pub use matcher::{Matcher, PatternError, Scratch};
+pub use program::{Failure, Program};
+
+/// Where a capture begins and ends in its record; `start` is [`Span::NONE`]'s where it took no part in the match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// The span of a capture that took no part in the match.
+    pub const NONE: Self = Self { start: u32::MAX, end: u32::MAX };
+
+    /// The captured bytes, or `None` if the capture took no part.
+    #[inline]
+    pub fn of(self, record: &[u8]) -> Option<&[u8]> {
+        if self.start == u32::MAX { None } else { record.get(self.start as usize..self.end as usize) }
+    }
+}

@@ -1,0 +1,428 @@
+//! Runs a lowered pattern over a record.
+//!
+//! A [`Program`] is a list of steps. Most of a log pattern is deterministic: a run of bytes that ends where the next step
+//! begins. Such runs are *possessive*, they never give a byte back, and are found with [`find`](super::find). Where the
+//! pattern really is ambiguous (`.*`, overlapping alternatives) the step leaves a frame on a stack and the machine comes
+//! back to it on failure, in the order in which a backtracking regex would: the first match found is therefore the one
+//! that the regex crate finds. A budget bounds the work on one record; [`Matcher`](super::Matcher) takes the regex
+//! itself, which is linear, for the record that exhausts it.
+
+use std::fmt;
+
+use memchr::memmem;
+
+use super::byteset::ByteSet;
+use super::find::{find1, find2, find3};
+use super::Span;
+
+/// What may come next at a position: a byte of the set, or the end of the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Follow {
+    pub(super) set: ByteSet,
+    pub(super) end: bool,
+}
+
+impl Follow {
+    pub(super) fn union(self, other: Self) -> Self {
+        Self { set: self.set.union(other.set), end: self.end || other.end }
+    }
+
+    #[inline]
+    fn accepts(&self, record: &[u8], at: usize) -> bool {
+        record.get(at).map_or(self.end, |&byte| self.set.contains(byte))
+    }
+}
+
+/// The bytes of a run, in the form that is quickest to search.
+#[derive(Clone)]
+pub(super) enum Run {
+    All,
+    Until1(u8),
+    Until2(u8, u8),
+    Until3(u8, u8, u8),
+    Table(Box<[bool; 256]>),
+}
+
+impl Run {
+    pub(super) fn new(set: ByteSet) -> Self {
+        let stops: Vec<u8> = if set.len() >= 253 { set.complement().iter().collect() } else { vec![0; 4] };
+        match stops[..] {
+            [] => Self::All,
+            [a] => Self::Until1(a),
+            [a, b] => Self::Until2(a, b),
+            [a, b, c] => Self::Until3(a, b, c),
+            _ => Self::Table(Box::new(std::array::from_fn(|byte| set.contains(byte as u8)))),
+        }
+    }
+
+    /// Where the longest run from `from` ends, at most `max` bytes on.
+    #[inline]
+    fn end(&self, record: &[u8], from: usize, max: u32) -> usize {
+        let hay = if max == u32::MAX { record } else { &record[..record.len().min(from.saturating_add(max as usize))] };
+        match self {
+            Self::All => hay.len(),
+            Self::Until1(a) => find1(hay, from, *a),
+            Self::Until2(a, b) => find2(hay, from, *a, *b),
+            Self::Until3(a, b, c) => find3(hay, from, *a, *b, *c),
+            Self::Table(table) => {
+                hay[from..].iter().position(|&byte| !table[usize::from(byte)]).map_or(hay.len(), |at| from + at)
+            }
+        }
+    }
+}
+
+/// A branch: which of the two ways can succeed, by the next byte (index 256: the end of the record).
+pub(super) const TAKE: u8 = 1;
+pub(super) const SKIP: u8 = 2;
+
+/// Which way a branch prefers where both could succeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Prefer {
+    Take,
+    Skip,
+}
+
+#[derive(Clone)]
+pub(super) enum Step {
+    Byte(u8),
+    Literal(Box<[u8]>),
+    Set(ByteSet),
+    /// The longest run; nothing that follows can begin inside of it.
+    Run { run: Run, min: u32, max: u32 },
+    /// Bytes up to one of two stops, where `escape` (the second stop) makes the byte behind it ordinary.
+    Escaped { stop: u8, escape: u8 },
+    /// A run that may give back bytes from its end.
+    Greedy { run: Run, min: u32, max: u32, follow: Follow },
+    /// A run that takes as few bytes as it can. `literal` is what must follow, where that is known.
+    Lazy { run: Run, min: u32, max: u32, follow: Follow, literal: Option<Box<memmem::Finder<'static>>> },
+    Open(u16),
+    Close(u16),
+    /// Goes on here or at `skip`, whichever the next byte allows.
+    Branch { ways: Box<[u8; 257]>, skip: u32, prefer: Prefer },
+    Jump(u32),
+    Start,
+    End,
+    WordBoundary { negated: bool },
+    Match,
+}
+
+/// Where a record stopped fitting a pattern: the furthest byte that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Failure {
+    /// Offset in the record.
+    pub at: u32,
+    /// The capture that was being read there.
+    pub capture: Option<u16>,
+}
+
+pub(super) enum Outcome {
+    Matched,
+    Failed(Failure),
+    /// The budget is spent; the regex has to decide.
+    Exhausted,
+}
+
+enum Frame {
+    /// Go on at `pc` from `at`.
+    Resume { pc: u32, at: u32, trail: u32 },
+    /// A greedy run that may still end at a candidate below `at`, down to `low`.
+    Shorter { pc: u32, at: u32, low: u32, trail: u32 },
+    /// A lazy run that may still end at a candidate above `at`, up to `high`.
+    Longer { pc: u32, at: u32, high: u32, trail: u32 },
+}
+
+/// The machine's stacks, kept between records so that they are allocated once.
+#[derive(Default)]
+pub(super) struct Stacks {
+    frames: Vec<Frame>,
+    /// Captures that were overwritten since a frame was pushed, to put back.
+    trail: Vec<(u16, Span)>,
+    /// Where each open capture began.
+    opened: Vec<u32>,
+}
+
+/// A pattern as steps over bytes. Made by [`lower`](super::lower).
+#[derive(Clone)]
+pub struct Program {
+    pub(super) steps: Vec<Step>,
+    /// The capture that each step is inside of, for messages.
+    pub(super) owners: Vec<Option<u16>>,
+    pub(super) captures: usize,
+}
+
+impl Program {
+    /// Matches the whole of `record`. `slots` has one span for each capture.
+    pub(super) fn run(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks) -> Outcome {
+        slots.fill(Span::NONE);
+        stacks.frames.clear();
+        stacks.trail.clear();
+        stacks.opened.resize(self.captures, 0);
+        let mut budget = 1024 + 8 * record.len();
+        let mut failure = Failure::default();
+        let (mut pc, mut at) = (0, 0);
+        loop {
+            // Runs steps until one fails or all are done.
+            let failed_at = 'steps: loop {
+                match &self.steps[pc] {
+                    Step::Byte(byte) => {
+                        if record.get(at) != Some(byte) {
+                            break 'steps at;
+                        }
+                        at += 1;
+                    }
+                    Step::Literal(literal) => {
+                        let Some(end) = record.get(at..).and_then(|rest| rest.starts_with(literal).then(|| at + literal.len()))
+                        else {
+                            let same = record[at..].iter().zip(literal).take_while(|(a, b)| a == b).count();
+                            break 'steps at + same;
+                        };
+                        at = end;
+                    }
+                    Step::Set(set) => {
+                        if !record.get(at).is_some_and(|&byte| set.contains(byte)) {
+                            break 'steps at;
+                        }
+                        at += 1;
+                    }
+                    Step::Run { run, min, max } => {
+                        let end = run.end(record, at, *max);
+                        if end - at < *min as usize {
+                            break 'steps end;
+                        }
+                        at = end;
+                    }
+                    Step::Escaped { stop, escape } => loop {
+                        at = find2(record, at, *stop, *escape);
+                        if record.get(at) != Some(escape) {
+                            break;
+                        }
+                        // A lone escape at the very end is not an escaped byte: the run ends before it.
+                        if at + 1 == record.len() {
+                            break;
+                        }
+                        at += 2;
+                    },
+                    Step::Greedy { run, min, max, follow } => {
+                        let high = run.end(record, at, *max);
+                        let low = at + *min as usize;
+                        let Some(end) = last_candidate(record, low, high, follow) else { break 'steps high };
+                        if end > low {
+                            stacks.push(Frame::Shorter { pc: pc as u32, at: end as u32, low: low as u32, trail: 0 });
+                        }
+                        at = end;
+                    }
+                    Step::Lazy { run, min, max, follow, literal } => {
+                        let high = run.end(record, at, *max);
+                        let low = at + *min as usize;
+                        let Some(end) = next_candidate(record, low, high, follow, literal.as_deref()) else { break 'steps high };
+                        if end < high {
+                            stacks.push(Frame::Longer { pc: pc as u32, at: end as u32, high: high as u32, trail: 0 });
+                        }
+                        at = end;
+                    }
+                    Step::Open(slot) => {
+                        stacks.opened[usize::from(*slot)] = at as u32;
+                    }
+                    Step::Close(slot) => {
+                        let index = usize::from(*slot);
+                        if !stacks.frames.is_empty() {
+                            stacks.trail.push((*slot, slots[index]));
+                        }
+                        slots[index] = Span { start: stacks.opened[index], end: at as u32 };
+                    }
+                    Step::Branch { ways, skip, prefer } => {
+                        let way = ways[record.get(at).map_or(256, |&byte| usize::from(byte))];
+                        match (way, prefer) {
+                            (TAKE, _) => {}
+                            (SKIP, _) => {
+                                pc = *skip as usize;
+                                continue 'steps;
+                            }
+                            (0, _) => break 'steps at,
+                            (_, Prefer::Take) => {
+                                stacks.push(Frame::Resume { pc: *skip, at: at as u32, trail: 0 });
+                            }
+                            (_, Prefer::Skip) => {
+                                stacks.push(Frame::Resume { pc: pc as u32 + 1, at: at as u32, trail: 0 });
+                                pc = *skip as usize;
+                                continue 'steps;
+                            }
+                        }
+                    }
+                    Step::Jump(to) => {
+                        pc = *to as usize;
+                        continue 'steps;
+                    }
+                    Step::Start => {
+                        if at != 0 {
+                            break 'steps at;
+                        }
+                    }
+                    Step::End => {
+                        if at != record.len() {
+                            break 'steps at;
+                        }
+                    }
+                    Step::WordBoundary { negated } => {
+                        let word = |i: Option<usize>| {
+                            i.and_then(|i| record.get(i)).is_some_and(|&b| b.is_ascii_alphanumeric() || b == b'_')
+                        };
+                        if (word(at.checked_sub(1)) != word(Some(at))) == *negated {
+                            break 'steps at;
+                        }
+                    }
+                    Step::Match => {
+                        if at == record.len() {
+                            return Outcome::Matched;
+                        }
+                        break 'steps at;
+                    }
+                }
+                pc += 1;
+            };
+
+            if failed_at as u32 >= failure.at {
+                failure = Failure { at: failed_at as u32, capture: self.owners[pc] };
+            }
+            // Comes back to the latest frame that has another way to offer.
+            loop {
+                if budget == 0 {
+                    return Outcome::Exhausted;
+                }
+                budget -= 1;
+                let Some(frame) = stacks.frames.pop() else { return Outcome::Failed(failure) };
+                match frame {
+                    Frame::Resume { pc: to, at: from, trail } => {
+                        stacks.undo(trail, slots);
+                        (pc, at) = (to as usize, from as usize);
+                        break;
+                    }
+                    Frame::Shorter { pc: run, at: end, low, trail } => {
+                        stacks.undo(trail, slots);
+                        let Step::Greedy { follow, .. } = &self.steps[run as usize] else { continue };
+                        let Some(high) = (end as usize).checked_sub(1) else { continue };
+                        let Some(end) = last_candidate(record, low as usize, high, follow) else { continue };
+                        if end > low as usize {
+                            stacks.push(Frame::Shorter { pc: run, at: end as u32, low, trail: 0 });
+                        }
+                        (pc, at) = (run as usize + 1, end);
+                        break;
+                    }
+                    Frame::Longer { pc: run, at: end, high, trail } => {
+                        stacks.undo(trail, slots);
+                        let Step::Lazy { follow, literal, .. } = &self.steps[run as usize] else { continue };
+                        let next = next_candidate(record, end as usize + 1, high as usize, follow, literal.as_deref());
+                        let Some(end) = next else { continue };
+                        if end < high as usize {
+                            stacks.push(Frame::Longer { pc: run, at: end as u32, high, trail: 0 });
+                        }
+                        (pc, at) = (run as usize + 1, end);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Stacks {
+    #[inline]
+    fn push(&mut self, mut frame: Frame) {
+        let (Frame::Resume { trail, .. } | Frame::Shorter { trail, .. } | Frame::Longer { trail, .. }) = &mut frame;
+        *trail = self.trail.len() as u32;
+        self.frames.push(frame);
+    }
+
+    fn undo(&mut self, to: u32, slots: &mut [Span]) {
+        while self.trail.len() > to as usize {
+            let Some((slot, span)) = self.trail.pop() else { break };
+            slots[usize::from(slot)] = span;
+        }
+    }
+}
+
+/// The last place in `low..=high` where what follows can begin.
+fn last_candidate(record: &[u8], low: usize, high: usize, follow: &Follow) -> Option<usize> {
+    (low..=high).rev().find(|&at| follow.accepts(record, at))
+}
+
+/// The first place in `low..=high` where what follows can begin.
+fn next_candidate(
+    record: &[u8],
+    low: usize,
+    high: usize,
+    follow: &Follow,
+    literal: Option<&memmem::Finder<'static>>,
+) -> Option<usize> {
+    if low > high {
+        return None;
+    }
+    if let Some(finder) = literal {
+        let reach = record.len().min(high + finder.needle().len());
+        return finder.find(&record[low..reach]).map(|at| low + at);
+    }
+    (low..=high).find(|&at| follow.accepts(record, at))
+}
+
+/// One step a line, as `logsql format show NAME --program` prints it.
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (pc, step) in self.steps.iter().enumerate() {
+            write!(f, "{pc:4}  ")?;
+            match step {
+                Step::Byte(byte) => writeln!(f, "byte      '{}'", byte.escape_ascii())?,
+                Step::Literal(bytes) => writeln!(f, "literal   \"{}\"", bytes.escape_ascii())?,
+                Step::Set(set) => writeln!(f, "one of    {set:?}")?,
+                Step::Run { run, min, max } => writeln!(f, "run       {}", Counted(run, *min, *max))?,
+                Step::Escaped { stop, escape } => {
+                    writeln!(f, "quoted    until '{}', escape '{}'", stop.escape_ascii(), escape.escape_ascii())?;
+                }
+                Step::Greedy { run, min, max, .. } => writeln!(f, "greedy    {} (may give back)", Counted(run, *min, *max))?,
+                Step::Lazy { run, min, max, literal, .. } => {
+                    write!(f, "lazy      {}", Counted(run, *min, *max))?;
+                    match literal {
+                        Some(finder) => writeln!(f, " up to \"{}\"", finder.needle().escape_ascii())?,
+                        None => writeln!(f)?,
+                    }
+                }
+                Step::Open(slot) => writeln!(f, "open      {slot}")?,
+                Step::Close(slot) => writeln!(f, "close     {slot}")?,
+                Step::Branch { ways, skip, .. } => {
+                    let ambiguous = ways.iter().any(|&way| way == TAKE | SKIP);
+                    writeln!(f, "branch    or {skip}{}", if ambiguous { " (may come back)" } else { "" })?;
+                }
+                Step::Jump(to) => writeln!(f, "jump      {to}")?,
+                Step::Start => writeln!(f, "start")?,
+                Step::End => writeln!(f, "end")?,
+                Step::WordBoundary { negated } => writeln!(f, "word edge{}", if *negated { " (not)" } else { "" })?,
+                Step::Match => writeln!(f, "match at the end of the record")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Counted<'a>(&'a Run, u32, u32);
+
+impl fmt::Display for Counted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Run::All => write!(f, "any")?,
+            Run::Until1(a) => write!(f, "until '{}'", a.escape_ascii())?,
+            Run::Until2(a, b) => write!(f, "until '{}' '{}'", a.escape_ascii(), b.escape_ascii())?,
+            Run::Until3(a, b, c) => {
+                write!(f, "until '{}' '{}' '{}'", a.escape_ascii(), b.escape_ascii(), c.escape_ascii())?;
+            }
+            Run::Table(table) => {
+                let mut set = ByteSet::EMPTY;
+                (0..=255u8).filter(|&byte| table[usize::from(byte)]).for_each(|byte| set.insert(byte));
+                write!(f, "{set:?}")?;
+            }
+        }
+        match (self.1, self.2) {
+            (min, u32::MAX) => write!(f, " {min}+"),
+            (min, max) if min == max => write!(f, " ×{min}"),
+            (min, max) => write!(f, " ×{min}–{max}"),
+        }
+    }
+}
