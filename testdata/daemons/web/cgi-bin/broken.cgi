@@ -1,0 +1,3 @@
+#!/bin/sh
+echo "broken.cgi: giving up" >&2
+exit 3
