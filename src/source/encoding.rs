@@ -1,0 +1,270 @@
+//! Byte order marks, and UTF-16 as UTF-8.
+//!
+//! A plain file's snapshot knows its encoding. Of a stream, and of what is inside a compressed one, only the first
+//! bytes that arrive tell: [`Sniffed`] waits for them and then puts the right readers on top of each other.
+
+use std::path::PathBuf;
+
+use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
+
+use super::error::{Change, Issue, SourceError, take_issues};
+use super::gzip::{self, GzipReader};
+use super::read::Empty;
+use super::snapshot::{Encoding, unsupported};
+use super::{ByteReader, Fill, ReadOptions};
+
+/// [`ByteReader`] of what a reader of UTF-16 with a byte order mark holds, in UTF-8.
+pub(super) struct Utf16Reader {
+    inner: Box<dyn ByteReader>,
+    decoder: Decoder,
+    /// Bytes `from..to` of it wait to be consumed.
+    out: Vec<u8>,
+    from: usize,
+    to: usize,
+    produced: u64,
+    mark_left: usize,
+    done: bool,
+    issues: Vec<Issue>,
+    /// How many of the issues of `inner` are in `issues` already.
+    taken: usize,
+    is_malformed: bool,
+    block_bytes: usize,
+}
+
+impl Utf16Reader {
+    pub(super) fn new(
+        inner: Box<dyn ByteReader>,
+        encoding: Encoding,
+        options: &ReadOptions,
+    ) -> Self {
+        let from = if encoding == Encoding::Utf16Be {
+            UTF_16BE
+        } else {
+            UTF_16LE
+        };
+        Self {
+            inner,
+            decoder: from.new_decoder_without_bom_handling(),
+            out: Vec::new(),
+            from: 0,
+            to: 0,
+            produced: 0,
+            mark_left: 2,
+            done: false,
+            issues: Vec::new(),
+            taken: 0,
+            is_malformed: false,
+            block_bytes: options.block_bytes.max(4096),
+        }
+    }
+
+    /// Decodes what `inner` has. `false` if that is nothing yet.
+    fn step(&mut self) -> Result<bool, SourceError> {
+        let Fill { bytes, end } = self.inner.fill(self.mark_left.max(1))?;
+        if bytes.is_empty() && !end {
+            return Ok(false);
+        }
+        if self.mark_left > 0 {
+            let n = self.mark_left.min(bytes.len());
+            self.mark_left -= n;
+            self.inner.consume(n);
+            return Ok(true);
+        }
+        if self.from > 0 {
+            self.out.copy_within(self.from..self.to, 0);
+            self.to -= self.from;
+            self.from = 0;
+        }
+        if self.out.len() - self.to < self.block_bytes {
+            self.out.resize(self.out.len() * 2 + self.block_bytes, 0);
+        }
+        let (result, used, made, replaced) =
+            self.decoder
+                .decode_to_utf8(bytes, &mut self.out[self.to..], end);
+        if replaced && !self.is_malformed {
+            self.is_malformed = true;
+            self.issues
+                .push(Issue::MalformedUtf16 { at: self.produced });
+        }
+        self.to += made;
+        self.produced += made as u64;
+        self.inner.consume(used);
+        self.done = end && result == CoderResult::InputEmpty;
+        Ok(true)
+    }
+}
+
+impl ByteReader for Utf16Reader {
+    fn fill(&mut self, min: usize) -> Result<Fill<'_>, SourceError> {
+        while !self.done && self.to - self.from < min.max(1) {
+            if !self.step()? {
+                break;
+            }
+        }
+        take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
+        Ok(Fill {
+            bytes: &self.out[self.from..self.to],
+            end: self.done,
+        })
+    }
+
+    fn consume(&mut self, n: usize) {
+        debug_assert!(n <= self.to - self.from, "more consumed than was filled");
+        self.from = self.to.min(self.from + n);
+    }
+
+    fn verify(&mut self) -> Result<(), Change> {
+        let verified = self.inner.verify();
+        take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
+        verified.inspect_err(|_| {
+            self.to = self.from;
+            self.done = true;
+        })
+    }
+
+    fn issues(&self) -> &[Issue] {
+        &self.issues
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read()
+    }
+
+    fn offset(&self) -> u64 {
+        self.produced - (self.to - self.from) as u64
+    }
+}
+
+/// What is still to be found out about the content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Compression,
+    Text,
+    Known,
+}
+
+/// [`ByteReader`] that decides by the first bytes what the rest is.
+pub(super) struct Sniffed {
+    inner: Box<dyn ByteReader>,
+    stage: Stage,
+    path: PathBuf,
+    options: ReadOptions,
+}
+
+impl Sniffed {
+    /// Over a stream that may be compressed.
+    pub(super) fn stream(inner: Box<dyn ByteReader>, path: PathBuf, options: &ReadOptions) -> Self {
+        Self {
+            inner,
+            stage: Stage::Compression,
+            path,
+            options: options.clone(),
+        }
+    }
+
+    /// Over what came out of a decompressor.
+    pub(super) fn decompressed(
+        inner: Box<dyn ByteReader>,
+        path: PathBuf,
+        options: &ReadOptions,
+    ) -> Self {
+        Self {
+            inner,
+            stage: Stage::Text,
+            path,
+            options: options.clone(),
+        }
+    }
+
+    /// `false` if the bytes that tell have not arrived.
+    fn decide(&mut self) -> Result<bool, SourceError> {
+        while self.stage != Stage::Known {
+            let Fill { bytes, end } = self.inner.fill(1)?;
+            let needed = needed(bytes);
+            let is_known = if bytes.len() >= needed || end {
+                true
+            } else {
+                let fill = self.inner.fill(needed)?;
+                fill.bytes.len() >= needed || fill.end
+            };
+            if !is_known {
+                return Ok(false);
+            }
+            let bytes = self.inner.fill(1)?.bytes;
+            if let Some(what) = unsupported(bytes) {
+                return Err(SourceError::Unsupported {
+                    path: self.path.clone(),
+                    what,
+                });
+            }
+            if self.stage == Stage::Compression && gzip::is_gzip(bytes) {
+                let options = self.options.clone();
+                self.wrap(|inner| Box::new(GzipReader::new(inner, &options)));
+                self.stage = Stage::Text;
+                continue;
+            }
+            let encoding = match bytes {
+                [0xEF, 0xBB, 0xBF, ..] => {
+                    self.inner.consume(3);
+                    Encoding::Utf8
+                }
+                [0xFF, 0xFE, ..] => Encoding::Utf16Le,
+                [0xFE, 0xFF, ..] => Encoding::Utf16Be,
+                _ => Encoding::Utf8,
+            };
+            if encoding != Encoding::Utf8 {
+                let options = self.options.clone();
+                self.wrap(|inner| Box::new(Utf16Reader::new(inner, encoding, &options)));
+            }
+            self.stage = Stage::Known;
+        }
+        Ok(true)
+    }
+
+    fn wrap(&mut self, over: impl FnOnce(Box<dyn ByteReader>) -> Box<dyn ByteReader>) {
+        let inner = std::mem::replace(&mut self.inner, Box::new(Empty::at(0)));
+        self.inner = over(inner);
+    }
+}
+
+/// How many bytes tell what begins like this? Ordinary text is known by its first one, so that a line typed into a
+/// terminal or written slowly into a FIFO is there at once.
+fn needed(bytes: &[u8]) -> usize {
+    match bytes.first() {
+        None | Some(0x1F | 0xEF | 0xFF | 0xFE | 0x28 | 0xFD | 0x04 | b'B' | b'P' | b'7' | 0) => 8,
+        Some(_) => 1,
+    }
+}
+
+impl ByteReader for Sniffed {
+    fn fill(&mut self, min: usize) -> Result<Fill<'_>, SourceError> {
+        if self.decide()? {
+            self.inner.fill(min)
+        } else {
+            Ok(Fill {
+                bytes: &[],
+                end: false,
+            })
+        }
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.inner.consume(n);
+    }
+
+    fn verify(&mut self) -> Result<(), Change> {
+        self.inner.verify()
+    }
+
+    fn issues(&self) -> &[Issue] {
+        self.inner.issues()
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.inner.bytes_read()
+    }
+
+    fn offset(&self) -> u64 {
+        self.inner.offset()
+    }
+}
