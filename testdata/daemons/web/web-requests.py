@@ -235,7 +235,7 @@ def attack():
     request(b"/", more=[b"Cookie: " + b"c" * 9000])             # header too large
     request(b"/long/" + b"a" * 6000)                            # 6 kB
     request(b"/search?" + b"b" * 9000)                          # 414
-    request(b"/", agent=b"Mozilla/5.0 " + b"u" * 3000)
+    request(b"/", agent=b"Mozilla/5.0 " + b"u" * 2000)
 
 
 {
