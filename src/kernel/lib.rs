@@ -11,7 +11,7 @@
 //!
 //! The caller gives bytes of one piece of a file, in order; [`decode::LogDecoder`] gives batches and counts.
 
-//pub mod decode;
-//pub mod format;
+pub mod decode;
+pub mod format;
 pub mod scan;
-//pub mod table;
+pub mod table;

@@ -134,7 +134,15 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn emit_run(&mut self, set: ByteSet, min: u32, max: u32, greedy: bool, follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+    fn emit_run(
+        &mut self,
+        set: ByteSet,
+        min: u32,
+        max: u32,
+        greedy: bool,
+        follow: Follow,
+        rest: &[u8],
+    ) -> Result<(), NotLowered> {
         let run = Run::new(set);
         let step = if min == max || set.is_disjoint(follow.set) {
             Step::Run { run, min, max }
@@ -181,7 +189,13 @@ impl Lowering<'_> {
         let prefer = if greedy { Prefer::Take } else { Prefer::Skip };
         let between = again.union(follow);
         for index in 0..min {
-            let inner = if index + 1 < min { again } else if max > min { between } else { follow };
+            let inner = if index + 1 < min {
+                again
+            } else if max > min {
+                between
+            } else {
+                follow
+            };
             self.emit(sub, inner, &[])?;
         }
         if max == u32::MAX {
@@ -205,7 +219,8 @@ impl Lowering<'_> {
     fn push_branch(&mut self, take: Follow, skip: Follow, prefer: Prefer) -> Result<usize, NotLowered> {
         let mut ways = Box::new([0; 257]);
         for byte in 0..=255u8 {
-            ways[usize::from(byte)] = if take.set.contains(byte) { TAKE } else { 0 } | if skip.set.contains(byte) { SKIP } else { 0 };
+            ways[usize::from(byte)] =
+                if take.set.contains(byte) { TAKE } else { 0 } | if skip.set.contains(byte) { SKIP } else { 0 };
         }
         ways[256] = if take.end { TAKE } else { 0 } | if skip.end { SKIP } else { 0 };
         self.push(Step::Branch { ways, skip: 0, prefer })
@@ -244,7 +259,9 @@ fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
 fn first(hir: &Hir, follow: Follow) -> Result<Follow, NotLowered> {
     Ok(match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => follow,
-        HirKind::Literal(literal) => Follow { set: literal.0.first().map_or(ByteSet::EMPTY, |&byte| ByteSet::of(byte)), end: false },
+        HirKind::Literal(literal) => {
+            Follow { set: literal.0.first().map_or(ByteSet::EMPTY, |&byte| ByteSet::of(byte)), end: false }
+        }
         HirKind::Class(class) => Follow { set: byte_class(class)?, end: false },
         HirKind::Capture(capture) => first(&capture.sub, follow)?,
         HirKind::Concat(parts) => first_of_all(parts, follow)?,
@@ -296,7 +313,13 @@ fn escaped_text(sub: &Hir, follow: Follow) -> Option<(u8, u8)> {
     let [escape] = *literal.0 else { return None };
     let stops: Vec<u8> = byte_class(class).ok()?.complement().iter().collect();
     let [a, b] = stops[..] else { return None };
-    let stop = if a == escape { b } else if b == escape { a } else { return None };
+    let stop = if a == escape {
+        b
+    } else if b == escape {
+        a
+    } else {
+        return None;
+    };
     // The run is possessive, so nothing that follows may begin with a byte of it.
     (byte_class(any).ok()? == ByteSet::ALL && follow.set == ByteSet::of(stop) && !follow.end).then_some((stop, escape))
 }

@@ -6,9 +6,9 @@ use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use thiserror::Error;
 
+use super::Span;
 use super::lower::{NotLowered, lower};
 use super::program::{Failure, Outcome, Program, Stacks};
-use super::Span;
 
 /// Compiled size of one pattern at most; beyond it a definition is a mistake or an attack.
 const SIZE_LIMIT: usize = 4 << 20;
@@ -162,8 +162,26 @@ mod tests {
             r"(?<a>a{2,4}?)(?<b>a+)b?",
         ];
         let words: &[&[u8]] = &[
-            b"", b"a", b"b", b"ab", b"abcd", b"aaaa", b" ", b", ", b", client: ", b", server: ", b"\"", b"\\", b"200", b"-", b"end", b"x=1",
-            b"c", b"\n", b"\xff", b"d",
+            b"",
+            b"a",
+            b"b",
+            b"ab",
+            b"abcd",
+            b"aaaa",
+            b" ",
+            b", ",
+            b", client: ",
+            b", server: ",
+            b"\"",
+            b"\\",
+            b"200",
+            b"-",
+            b"end",
+            b"x=1",
+            b"c",
+            b"\n",
+            b"\xff",
+            b"d",
         ];
         for pattern in patterns {
             let matcher = Matcher::try_new(pattern).expect(pattern);
@@ -174,7 +192,13 @@ mod tests {
                         for d in words {
                             let line = [*a, *b, *c, *d].concat();
                             let (fast, slow) = spans(&matcher, &line);
-                            assert_eq!(fast, slow, "{pattern} on {:?}\n{}", line.escape_ascii().to_string(), matcher.program().expect("lowered"));
+                            assert_eq!(
+                                fast,
+                                slow,
+                                "{pattern} on {:?}\n{}",
+                                line.escape_ascii().to_string(),
+                                matcher.program().expect("lowered")
+                            );
                         }
                     }
                 }

@@ -11,9 +11,9 @@ use std::fmt;
 
 use memchr::memmem;
 
+use super::Span;
 use super::byteset::ByteSet;
 use super::find::{find1, find2, find3};
-use super::Span;
 
 /// What may come next at a position: a byte of the set, or the end of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,21 +88,45 @@ pub(super) enum Step {
     Literal(Box<[u8]>),
     Set(ByteSet),
     /// The longest run; nothing that follows can begin inside of it.
-    Run { run: Run, min: u32, max: u32 },
+    Run {
+        run: Run,
+        min: u32,
+        max: u32,
+    },
     /// Bytes up to one of two stops, where `escape` (the second stop) makes the byte behind it ordinary.
-    Escaped { stop: u8, escape: u8 },
+    Escaped {
+        stop: u8,
+        escape: u8,
+    },
     /// A run that may give back bytes from its end.
-    Greedy { run: Run, min: u32, max: u32, follow: Follow },
+    Greedy {
+        run: Run,
+        min: u32,
+        max: u32,
+        follow: Follow,
+    },
     /// A run that takes as few bytes as it can. `literal` is what must follow, where that is known.
-    Lazy { run: Run, min: u32, max: u32, follow: Follow, literal: Option<Box<memmem::Finder<'static>>> },
+    Lazy {
+        run: Run,
+        min: u32,
+        max: u32,
+        follow: Follow,
+        literal: Option<Box<memmem::Finder<'static>>>,
+    },
     Open(u16),
     Close(u16),
     /// Goes on here or at `skip`, whichever the next byte allows.
-    Branch { ways: Box<[u8; 257]>, skip: u32, prefer: Prefer },
+    Branch {
+        ways: Box<[u8; 257]>,
+        skip: u32,
+        prefer: Prefer,
+    },
     Jump(u32),
     Start,
     End,
-    WordBoundary { negated: bool },
+    WordBoundary {
+        negated: bool,
+    },
     Match,
 }
 

@@ -1,0 +1,297 @@
+//! Turns the spans of a chunk of rows into the values of one column.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{
+    Float64Builder, Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
+    UInt16Builder, UInt64Builder,
+};
+use arrow_array::{ArrayRef, StringViewArray};
+
+use super::plan::{ColumnPlan, RowKind, ScanPlan};
+use super::rows::Rows;
+use super::time::{Stamp, integer};
+use super::value;
+use crate::format::{Extract, Feed, Part, Source, TextRule};
+use crate::scan::Span;
+use crate::table::ColumnType;
+
+/// A column that is being filled.
+pub(super) enum ColumnBuilder {
+    Text(StringViewBuilder),
+    UInt16(UInt16Builder),
+    UInt64(UInt64Builder),
+    Int16(Int16Builder),
+    Float64(Float64Builder),
+    Time(TimestampMicrosecondBuilder),
+    Map(MapBuilder<StringBuilder, StringBuilder>),
+}
+
+/// What a column is filled from: the bytes, the rows in them, and what all rows share.
+pub(super) struct Chunk<'a> {
+    pub(super) plan: &'a ScanPlan,
+    pub(super) bytes: &'a [u8],
+    pub(super) rows: &'a Rows,
+    /// The offset in the file of the first of `bytes`.
+    pub(super) offset: u64,
+}
+
+/// What filling a column costs, beyond its values.
+#[derive(Default)]
+pub(super) struct Tally {
+    /// Values that were there but not of their type.
+    pub(super) bad: u64,
+    /// Bytes of text that were copied.
+    pub(super) text_bytes: usize,
+}
+
+impl ColumnBuilder {
+    pub(super) fn new(kind: ColumnType) -> Self {
+        match kind {
+            ColumnType::Text => Self::Text(StringViewBuilder::new()),
+            ColumnType::UInt16 => Self::UInt16(UInt16Builder::new()),
+            ColumnType::UInt64 => Self::UInt64(UInt64Builder::new()),
+            ColumnType::Int16 => Self::Int16(Int16Builder::new()),
+            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
+            ColumnType::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ColumnType::Map => {
+                let names = MapFieldNames { entry: "entries".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
+                Self::Map(MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()))
+            }
+        }
+    }
+
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => Arc::new(builder.finish()) as Arc<StringViewArray> as ArrayRef,
+            Self::UInt16(builder) => Arc::new(builder.finish()),
+            Self::UInt64(builder) => Arc::new(builder.finish()),
+            Self::Int16(builder) => Arc::new(builder.finish()),
+            Self::Float64(builder) => Arc::new(builder.finish()),
+            Self::Time(builder) => Arc::new(builder.finish()),
+            Self::Map(builder) => Arc::new(builder.finish()),
+        }
+    }
+
+    /// Appends the wanted column `column` of the chosen rows.
+    pub(super) fn append(&mut self, chunk: &Chunk<'_>, column: usize, rows: impl Iterator<Item = usize>, tally: &mut Tally) {
+        match self {
+            Self::Text(builder) => {
+                for row in rows {
+                    append_text(builder, chunk, column, row, tally);
+                }
+            }
+            Self::UInt16(builder) => {
+                for row in rows {
+                    let number = number(chunk, column, row, tally);
+                    builder.append_option(number.and_then(|n| narrow(n, tally)));
+                }
+            }
+            Self::UInt64(builder) => rows.for_each(|row| builder.append_option(number(chunk, column, row, tally))),
+            Self::Int16(builder) => rows.for_each(|row| builder.append_option(offset_minutes(chunk, column, row))),
+            Self::Float64(builder) => rows.for_each(|row| builder.append_option(float(chunk, column, row, tally))),
+            Self::Time(builder) => rows.for_each(|row| builder.append_option(time(chunk, column, row, tally))),
+            Self::Map(builder) => rows.for_each(|row| append_map(builder, chunk, column, row)),
+        }
+    }
+}
+
+fn narrow(number: u64, tally: &mut Tally) -> Option<u16> {
+    let narrow = u16::try_from(number).ok();
+    tally.bad += u64::from(narrow.is_none());
+    narrow
+}
+
+impl<'a> Chunk<'a> {
+    fn kind(&self, row: usize) -> &'a RowKind {
+        &self.plan.kinds[usize::from(self.rows.kinds[row])]
+    }
+
+    /// The whole record.
+    fn record(&self, row: usize) -> &'a [u8] {
+        self.rows.record(row).of(self.bytes).unwrap_or_default()
+    }
+
+    /// The bytes of a feed, unless its capture took no part or says that there is nothing.
+    #[inline]
+    fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<&'a [u8]> {
+        let bytes = match &feed.source {
+            Source::Capture(slot) => {
+                let span = self.rows.spans(row)[usize::from(*slot)];
+                if span == Span::NONE {
+                    return None;
+                }
+                let start = self.rows.starts[row];
+                self.bytes.get((start + span.start) as usize..(start + span.end) as usize)?
+            }
+            Source::Constant(text) => text.as_bytes(),
+        };
+        (!value::is_null(bytes)).then_some(bytes)
+    }
+
+    /// The first value that a feed of the column has, by `read`; what is there but cannot be read is counted.
+    #[inline]
+    fn first<T>(
+        &self,
+        feeds: &'a [Feed],
+        row: usize,
+        tally: &mut Tally,
+        read: impl Fn(&Extract, &'a [u8]) -> Option<T>,
+    ) -> Option<T> {
+        let mut bad = false;
+        for feed in feeds {
+            let Some(bytes) = self.bytes_of(feed, row) else { continue };
+            match read(&feed.extract, bytes) {
+                Some(value) => return Some(value),
+                None => bad = true,
+            }
+        }
+        tally.bad += u64::from(bad);
+        None
+    }
+}
+
+fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) {
+    let kind = chunk.kind(row);
+    let mut push = |bytes: Option<&[u8]>| match bytes {
+        None => builder.append_null(),
+        Some(bytes) => {
+            tally.text_bytes += bytes.len();
+            match std::str::from_utf8(bytes) {
+                Ok(text) => builder.append_value(text),
+                Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
+            }
+        }
+    };
+    match &kind.columns[column] {
+        ColumnPlan::Feeds(feeds) => {
+            for feed in feeds {
+                let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
+                if let Extract::Text(rule) = &feed.extract
+                    && rule.is_plain()
+                {
+                    return push(Some(bytes));
+                }
+                if let Some(text) = text_of(&feed.extract, bytes) {
+                    return push(Some(&text));
+                }
+            }
+            push(None);
+        }
+        ColumnPlan::File => push(Some(chunk.plan.file.as_bytes())),
+        ColumnPlan::Format => push(Some(kind.name.as_bytes())),
+        ColumnPlan::Raw => push(Some(chunk.record(row))),
+        ColumnPlan::Reason => push(chunk.rows.failure(row).map(|failure| failure.reason.as_bytes())),
+        ColumnPlan::NearestFormat => {
+            push(chunk.rows.failure(row).and_then(|failure| failure.pattern.as_deref()).map(str::as_bytes))
+        }
+        ColumnPlan::FailedField => push(chunk.rows.failure(row).and_then(|failure| failure.field.as_deref()).map(str::as_bytes)),
+        _ => push(None),
+    }
+}
+
+fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<std::borrow::Cow<'a, [u8]>> {
+    use std::borrow::Cow::Borrowed;
+    let ruled = |rule: &TextRule, part: Option<&'a [u8]>| value::text(rule, part?);
+    match extract {
+        Extract::Text(rule) => ruled(rule, Some(bytes)),
+        Extract::Ip | Extract::HostIp => value::is_ip(bytes).then_some(Borrowed(bytes)),
+        Extract::HostName => (!value::is_ip(bytes)).then_some(Borrowed(bytes)),
+        Extract::Address(half, take) => {
+            let bytes = value::take(*take, bytes);
+            if value::is_null(bytes) { None } else { value::address(*half, bytes).map(Borrowed) }
+        }
+        Extract::Request(part, rule) => ruled(rule, value::request(*part, bytes)),
+        Extract::Url(part, rule) => ruled(rule, if *part == Part::Whole { Some(bytes) } else { value::url(*part, bytes) }),
+        Extract::Facility => value::facility(integer(bytes)?).map(|text| Borrowed(text.as_bytes())),
+        Extract::Severity => value::severity(integer(bytes)?).map(|text| Borrowed(text.as_bytes())),
+        _ => None,
+    }
+}
+
+#[inline]
+fn number(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Option<u64> {
+    match &chunk.kind(row).columns[column] {
+        ColumnPlan::Feeds(feeds) => chunk.first(feeds, row, tally, |extract, bytes| match extract {
+            Extract::Address(half, take) => integer(value::address(*half, value::take(*take, bytes))?),
+            Extract::Priority => integer(bytes).filter(|&priority| value::facility(priority).is_some()),
+            Extract::Integer => integer(value::take(crate::format::Take::Last, bytes)),
+            _ => None,
+        }),
+        ColumnPlan::Line => Some(chunk.rows.lines[row]),
+        ColumnPlan::Offset => Some(chunk.offset + u64::from(chunk.rows.starts[row])),
+        ColumnPlan::FailedColumn => chunk.rows.failure(row).and_then(|failure| failure.column),
+        _ => None,
+    }
+}
+
+fn float(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Option<f64> {
+    let ColumnPlan::Feeds(feeds) = &chunk.kind(row).columns[column] else { return None };
+    chunk.first(feeds, row, tally, |extract, bytes| match extract {
+        Extract::Float | Extract::Integer => value::float(bytes),
+        Extract::Duration(factor, take) => {
+            let bytes = value::take(*take, bytes);
+            // The product of a decimal fraction and a power of ten is rounded to what was written.
+            value::float(bytes).map(|number| (number * factor * 1e6).round() / 1e6)
+        }
+        _ => None,
+    })
+}
+
+fn stamp(extract: &Extract, bytes: &[u8]) -> Option<Stamp> {
+    match extract {
+        Extract::Time(layout) | Extract::TimeOffset(layout) => layout.parse(bytes),
+        _ => None,
+    }
+}
+
+fn time(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Option<i64> {
+    match &chunk.kind(row).columns[column] {
+        ColumnPlan::Feeds(feeds) => chunk.first(feeds, row, tally, |extract, bytes| chunk.rows.alone(&stamp(extract, bytes)?)),
+        ColumnPlan::Tracked(feeds) => chunk
+            .first(feeds, row, tally, |extract, bytes| chunk.rows.alone(&stamp(extract, bytes)?))
+            .or_else(|| chunk.rows.times.get(row).copied().flatten()),
+        _ => None,
+    }
+}
+
+fn offset_minutes(chunk: &Chunk<'_>, column: usize, row: usize) -> Option<i16> {
+    let ColumnPlan::Feeds(feeds) = &chunk.kind(row).columns[column] else { return None };
+    let read = |extract: &Extract, bytes: &[u8]| i16::try_from(stamp(extract, bytes)?.offset? / 60).ok();
+    // A time without an offset is no bad value.
+    chunk.first(feeds, row, &mut Tally::default(), read)
+}
+
+fn append_map(builder: &mut MapBuilder<StringBuilder, StringBuilder>, chunk: &Chunk<'_>, column: usize, row: usize) {
+    let mut pairs: Vec<(std::borrow::Cow<'_, [u8]>, std::borrow::Cow<'_, [u8]>)> = vec![];
+    match &chunk.kind(row).columns[column] {
+        ColumnPlan::Fields(fields) => {
+            for (name, feed) in fields {
+                let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
+                let value = match &feed.extract {
+                    Extract::Text(_) | Extract::Request(..) | Extract::Url(..) | Extract::Facility | Extract::Severity => {
+                        text_of(&feed.extract, bytes)
+                    }
+                    _ => Some(bytes.into()),
+                };
+                if let Some(value) = value {
+                    pairs.push((name.as_bytes().into(), value));
+                }
+            }
+        }
+        ColumnPlan::Feeds(feeds) => {
+            for feed in feeds {
+                let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
+                pairs.extend(value::structured_data(bytes).into_iter().map(|(key, value)| (key.into(), value.into())));
+            }
+        }
+        _ => {}
+    }
+    for (key, value) in &pairs {
+        builder.keys().append_value(String::from_utf8_lossy(key));
+        builder.values().append_value(String::from_utf8_lossy(value));
+    }
+    // The builder's keys and values have one length by construction, so this cannot fail.
+    let appended = builder.append(!pairs.is_empty());
+    debug_assert!(appended.is_ok(), "keys and values of a map differ in number");
+}

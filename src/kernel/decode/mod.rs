@@ -1,0 +1,716 @@
+//! Turns bytes of logs into Arrow batches.
+//!
+//! ```text
+//!   bytes of a piece ──► records ──► patterns ──► rows (spans) ──► filter ──► columns ──► RecordBatch
+//!                           │            │                           │
+//!                           │            └─ takes none: unparsed     └─ only the filter's columns are read for all rows,
+//!                           └─ blank, continuation                      the others for the rows that are left
+//! ```
+//!
+//! The contract is that of arrow's readers: [`LogDecoder::decode`] takes bytes from the cursor on and says how many it is
+//! done with; [`LogDecoder::flush`] gives the rows so far. A piece is a range of the file: it owns the records that
+//! *begin* in it, so the decoder is given bytes from the byte before the piece on, and beyond its end until its last
+//! record is whole. Cutting a file into pieces, wherever, changes no row.
+//!
+//! Counting is part of the contract: `records + continuations + blank + unparsed + ruled_out = lines`, whatever the
+//! columns and the filter are.
+
+mod column;
+mod plan;
+mod rows;
+mod stamp;
+pub mod time;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow_schema::ArrowError;
+use memchr::{memchr, memchr_iter};
+use thiserror::Error;
+
+use column::{Chunk, ColumnBuilder, Tally};
+pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
+use rows::{LineFailure, Rows};
+use stamp::StampTracker;
+pub use stamp::{StampContext, StampSummary};
+
+use crate::scan::{Scratch, Span};
+
+/// Rows whose values are read together: their spans and bytes stay in the cache.
+const CHUNK_ROWS: usize = 1024;
+/// Bytes that one call of `decode` goes through at most, so that the caller can look up in between.
+const STEP_BYTES: usize = 1 << 20;
+/// Bytes of text that a batch holds at most, give or take a chunk.
+const BATCH_TEXT_BYTES: usize = 16 << 20;
+/// Lines that one record joins at most.
+const MAX_JOINED_LINES: u64 = 1000;
+/// Unparsed lines that are kept for the report.
+const MAX_SAMPLES: usize = 5;
+/// Bytes of such a line that are kept.
+const SAMPLE_BYTES: usize = 512;
+
+/// A range of a file: the records that begin in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Offset of the first byte.
+    pub start: u64,
+    /// Offset behind the last byte.
+    pub end: u64,
+    /// Number of the line that holds the byte at `start`, from 1. Only needed where line numbers are asked for.
+    pub first_line: u64,
+    /// What the records before the piece say about times.
+    pub stamps: StampContext,
+}
+
+impl Piece {
+    /// A whole file of `size` bytes; `u64::MAX` where the size is not known.
+    pub fn whole(size: u64) -> Self {
+        Self { start: 0, end: size, first_line: 1, stamps: StampContext::default() }
+    }
+}
+
+/// What becomes of a last line without a line feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tail {
+    /// It is a line.
+    #[default]
+    Keep,
+    /// It is still being written, and left for the next query.
+    Hold,
+}
+
+/// How records are decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct DecodeOptions {
+    /// Rows of a batch.
+    pub batch_rows: usize,
+    /// Rows after which nothing more is wanted.
+    pub limit: Option<usize>,
+    /// Bytes of a record at most.
+    pub max_record_bytes: usize,
+}
+
+impl Default for DecodeOptions {
+    fn default() -> Self {
+        Self { batch_rows: 8192, limit: None, max_record_bytes: 1 << 20 }
+    }
+}
+
+/// Chooses among rows by some of their columns.
+pub trait RowFilter: Send {
+    /// One value for each row of `batch`, which has the plan's filter columns in their order. NULL is no.
+    fn evaluate(&mut self, batch: &RecordBatch) -> Result<BooleanArray, Box<dyn Error + Send + Sync>>;
+}
+
+/// A batch that cannot be made.
+#[derive(Debug, Error)]
+pub enum DecodeError {
+    /// The filter failed.
+    #[error("the filter failed")]
+    Filter(#[source] Box<dyn Error + Send + Sync>),
+    /// Columns do not make a batch.
+    #[error("columns do not make a batch")]
+    Batch(#[from] ArrowError),
+}
+
+/// What was read so far.
+#[derive(Clone, Debug, Default)]
+pub struct ScanCounts {
+    /// Lines.
+    pub lines: u64,
+    /// Records that a pattern took, of whichever table.
+    pub records: u64,
+    /// Lines that belong to the record before them.
+    pub continuations: u64,
+    /// Empty lines.
+    pub blank: u64,
+    /// Lines that no pattern takes.
+    pub unparsed: u64,
+    /// Lines that the filter ruled out before they were split.
+    pub ruled_out: u64,
+    /// Rows given out.
+    pub rows: u64,
+    /// Values that were not of their column's type.
+    pub bad_values: u64,
+    /// The first unparsed lines.
+    pub samples: Vec<UnparsedSample>,
+}
+
+/// An unparsed line, for the report.
+#[derive(Clone, Debug)]
+pub struct UnparsedSample {
+    /// Offset of its first byte in the file.
+    pub offset: u64,
+    /// Lines of the piece before it.
+    pub lines_before: u64,
+    /// Why.
+    pub reason: &'static str,
+    /// Its first bytes.
+    pub raw: Vec<u8>,
+}
+
+/// What [`LogDecoder::decode`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// Bytes that are done with.
+    pub used: usize,
+    /// What comes next.
+    pub status: Status,
+}
+
+/// What the decoder wants next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// The bytes behind those that were used, and more of them than before if none were.
+    NeedMore,
+    /// A flush.
+    BatchReady,
+    /// A last flush: the piece is read, or the limit is reached.
+    Done,
+}
+
+/// Where in the file's structure the cursor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    /// In a line that began before the piece.
+    LineBefore,
+    /// At a line that may continue a record which began before the piece.
+    RecordBefore,
+    /// At a line of this piece.
+    Record,
+    /// In the rest of a line that is too long.
+    LongLine,
+    /// In lines of a record that is too long.
+    LongRecord,
+}
+
+/// Decodes one piece of a file.
+pub struct LogDecoder {
+    plan: Arc<ScanPlan>,
+    piece: Piece,
+    options: DecodeOptions,
+    filter: Option<Box<dyn RowFilter>>,
+    tail: Tail,
+    at: At,
+    /// Offset in the file of the cursor.
+    offset: u64,
+    /// Number of the line at the cursor.
+    line: u64,
+    rows: Rows,
+    builders: Vec<ColumnBuilder>,
+    filter_builders: Vec<ColumnBuilder>,
+    /// Rows in the builders.
+    built: usize,
+    built_bytes: usize,
+    slots: Vec<Span>,
+    start_slots: Vec<Span>,
+    scratch: Scratch,
+    tracker: StampTracker,
+    counts: ScanCounts,
+}
+
+/// Counts the line feeds in `bytes`.
+pub fn count_lines(bytes: &[u8]) -> u64 {
+    memchr_iter(b'\n', bytes).count() as u64
+}
+
+impl LogDecoder {
+    /// A decoder for one piece. Bytes are to be given from [`start_offset`](Self::start_offset) on.
+    pub fn new(plan: Arc<ScanPlan>, piece: Piece, options: DecodeOptions) -> Self {
+        let builders = |columns: &[usize]| columns.iter().map(|&column| ColumnBuilder::new(plan.wanted[column])).collect();
+        Self {
+            at: if piece.start == 0 { At::Record } else { At::LineBefore },
+            offset: piece.start.saturating_sub(1),
+            line: piece.first_line,
+            rows: Rows::new(plan.stride, plan.zone.clone(), plan.reference_us),
+            builders: builders(&plan.output),
+            filter_builders: builders(&plan.filter),
+            built: 0,
+            built_bytes: 0,
+            slots: vec![Span::NONE; plan.captures],
+            start_slots: vec![],
+            scratch: Scratch::default(),
+            tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
+            counts: ScanCounts::default(),
+            filter: None,
+            tail: Tail::Keep,
+            plan,
+            piece,
+            options,
+        }
+    }
+
+    /// Only rows that the filter takes are given out.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Box<dyn RowFilter>) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Where in the file the caller has to begin: the byte before the piece tells whether a line begins with it.
+    pub fn start_offset(&self) -> u64 {
+        self.piece.start.saturating_sub(1)
+    }
+
+    /// What becomes of a last line without a line feed, from now on.
+    pub fn set_tail(&mut self, tail: Tail) {
+        self.tail = tail;
+    }
+
+    /// How many bytes the next call should have at least after one that used none of `given`.
+    pub fn wants(&self, given: usize) -> usize {
+        (given * 2).max(1 << 16)
+    }
+
+    /// What was read so far.
+    pub fn counts(&self) -> &ScanCounts {
+        &self.counts
+    }
+
+    /// The turns of the year so far, where the plan needs a stamp context.
+    pub fn stamp_summary(&self) -> StampSummary {
+        self.tracker.summary()
+    }
+
+    /// The stamp context for what comes behind.
+    pub fn stamp_context(&self) -> StampContext {
+        self.tracker.context()
+    }
+
+    /// Goes through `bytes`, which begin at the cursor; `end` says that nothing follows them in the file.
+    pub fn decode(&mut self, bytes: &[u8], end: bool) -> Result<Decoded, DecodeError> {
+        if self.piece.start >= self.piece.end {
+            return Ok(Decoded { used: 0, status: Status::Done });
+        }
+        let plan = Arc::clone(&self.plan);
+        let window = bytes.len();
+        let mut at = 0;
+        let status = loop {
+            if self.rows.len() >= CHUNK_ROWS {
+                self.drain(&plan, bytes)?;
+            }
+            if self.is_sated() {
+                break Status::Done;
+            }
+            if self.built >= self.options.batch_rows || self.built_bytes >= BATCH_TEXT_BYTES {
+                break Status::BatchReady;
+            }
+            if at == window {
+                break if end { Status::Done } else { Status::NeedMore };
+            }
+            if at >= STEP_BYTES {
+                break Status::NeedMore;
+            }
+            match self.step(&plan, bytes, at, end) {
+                Step::To(next) => at = next,
+                Step::More => break Status::NeedMore,
+                Step::Done => break Status::Done,
+            }
+        };
+        self.drain(&plan, bytes)?;
+        self.offset += at as u64;
+        let full = self.built >= self.options.batch_rows || self.built_bytes >= BATCH_TEXT_BYTES;
+        let status = match status {
+            Status::NeedMore if full => Status::BatchReady,
+            Status::NeedMore | Status::BatchReady if self.is_sated() => Status::Done,
+            status => status,
+        };
+        Ok(Decoded { used: at, status })
+    }
+
+    /// The rows since the last flush, if there are any.
+    pub fn flush(&mut self) -> Result<Option<RecordBatch>, DecodeError> {
+        if self.built == 0 {
+            return Ok(None);
+        }
+        let columns = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.built));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.plan.schema), columns, &options)?;
+        self.counts.rows += self.built as u64;
+        (self.built, self.built_bytes) = (0, 0);
+        Ok(Some(batch))
+    }
+
+    fn is_sated(&self) -> bool {
+        self.options.limit.is_some_and(|limit| self.counts.rows as usize + self.built >= limit)
+    }
+
+    /// Deals with what is at `at`: usually one record.
+    #[inline]
+    fn step(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
+        match self.at {
+            At::Record => {
+                let joined = !plan.starts.is_empty();
+                if !joined && self.offset + at as u64 >= self.piece.end {
+                    return Step::Done;
+                }
+                if joined { self.joined_record(plan, bytes, at, end) } else { self.line_record(plan, bytes, at, end) }
+            }
+            At::LineBefore => {
+                let Some(feed) = memchr(b'\n', &bytes[at..]) else { return Step::To(bytes.len()) };
+                let next = at + feed + 1;
+                // The line that holds the piece's first byte is ours only if it begins there.
+                self.line += u64::from(self.offset + next as u64 > self.piece.start);
+                self.at = if plan.starts.is_empty() { At::Record } else { At::RecordBefore };
+                Step::To(next)
+            }
+            At::RecordBefore => {
+                if self.offset + at as u64 >= self.piece.end {
+                    return Step::Done;
+                }
+                let Some((line, next)) = next_line(bytes, at, end) else {
+                    return self.too_long(bytes, at).map_or(Step::More, |()| {
+                        self.at = At::LineBefore;
+                        Step::To(bytes.len())
+                    });
+                };
+                if self.is_start(plan, &bytes[line.0..line.1]) {
+                    self.at = At::Record;
+                    return Step::To(at);
+                }
+                self.line += 1;
+                Step::To(next)
+            }
+            At::LongLine => match memchr(b'\n', &bytes[at..]) {
+                None => Step::To(bytes.len()),
+                Some(feed) => {
+                    self.line += 1;
+                    self.at = At::Record;
+                    Step::To(at + feed + 1)
+                }
+            },
+            At::LongRecord => {
+                let Some((line, next)) = next_line(bytes, at, end) else {
+                    return self.too_long(bytes, at).map_or(Step::More, |()| Step::To(bytes.len()));
+                };
+                let text = &bytes[line.0..line.1];
+                if self.is_start(plan, text) {
+                    self.at = At::Record;
+                    return Step::To(at);
+                }
+                self.counts.lines += 1;
+                self.line += 1;
+                if is_blank(text) {
+                    self.counts.blank += 1
+                } else {
+                    self.counts.continuations += 1
+                }
+                Step::To(next)
+            }
+        }
+    }
+
+    /// `Some` if more bytes would not help: the line is longer than a record may be.
+    fn too_long(&self, bytes: &[u8], at: usize) -> Option<()> {
+        (bytes.len() - at > self.options.max_record_bytes).then_some(())
+    }
+
+    /// A record of one line.
+    #[inline]
+    fn line_record(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
+        let Some((line, next)) = next_line(bytes, at, end) else { return self.no_line(plan, bytes, at) };
+        if self.is_held(bytes, next, line, end) {
+            return Step::Done;
+        }
+        self.counts.lines += 1;
+        if line.1 - line.0 > self.options.max_record_bytes {
+            self.unparsed(plan, bytes, (line.0, line.0 + self.options.max_record_bytes), "longer than a record may be");
+        } else if is_blank(&bytes[line.0..line.1]) {
+            self.counts.blank += 1;
+        } else if !self.take(plan, bytes, line) {
+            self.unparsed(plan, bytes, line, "no format takes it");
+        }
+        self.line += 1;
+        Step::To(next)
+    }
+
+    /// There is no line feed: wait for one, or give the line up.
+    fn no_line(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize) -> Step {
+        // A hole in a file reads as NUL bytes; they are no text, so they do not make a line long.
+        let nuls = bytes[at..].iter().take_while(|&&byte| byte == 0).count();
+        if nuls > 1 << 16 && nuls < bytes.len() - at {
+            return Step::To(at + nuls);
+        }
+        if nuls > 1 << 16 {
+            return Step::To(bytes.len() - 1);
+        }
+        if self.too_long(bytes, at).is_none() {
+            return Step::More;
+        }
+        self.counts.lines += 1;
+        self.unparsed(plan, bytes, (at, at + self.options.max_record_bytes), "longer than a record may be");
+        self.at = At::LongLine;
+        Step::To(bytes.len())
+    }
+
+    fn is_held(&self, bytes: &[u8], next: usize, line: (usize, usize), end: bool) -> bool {
+        self.tail == Tail::Hold && end && next == bytes.len() && line.0 < next && bytes[next - 1] != b'\n'
+    }
+
+    /// A record of one or several lines.
+    fn joined_record(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
+        let beyond = self.offset + at as u64 >= self.piece.end;
+        let Some((first, mut next)) = next_line(bytes, at, end) else {
+            if beyond && self.too_long(bytes, at).is_none() {
+                return Step::More;
+            }
+            return self.no_line(plan, bytes, at);
+        };
+        let starts = self.is_start(plan, &bytes[first.0..first.1]);
+        // Lines behind the piece that begin no record belong to it: the next piece passes them over.
+        if beyond && starts {
+            return Step::Done;
+        }
+        if self.is_held(bytes, next, first, end) {
+            return Step::Done;
+        }
+        if !starts {
+            return self.line_record(plan, bytes, at, end);
+        }
+        let after_first = next;
+        let (mut text_end, mut lines, mut blank) = (first.1, 1, 0);
+        let mut long = first.1 - first.0 > self.options.max_record_bytes;
+        while !long && next < bytes.len() {
+            let Some((line, behind)) = next_line(bytes, next, end) else {
+                if self.too_long(bytes, next).is_none() {
+                    return Step::More;
+                }
+                long = true;
+                break;
+            };
+            if self.is_held(bytes, behind, line, end) {
+                break;
+            }
+            let text = &bytes[line.0..line.1];
+            if self.is_start(plan, text) {
+                break;
+            }
+            if is_blank(text) {
+                blank += 1;
+            } else if lines == MAX_JOINED_LINES || line.1 - first.0 > self.options.max_record_bytes {
+                long = true;
+                break;
+            } else {
+                (text_end, lines) = (line.1, lines + 1);
+            }
+            next = behind;
+        }
+        if !long && next == bytes.len() && !end {
+            return Step::More;
+        }
+        self.counts.lines += lines + blank;
+        self.counts.blank += blank;
+        if text_end - first.0 > self.options.max_record_bytes {
+            self.unparsed(plan, bytes, (first.0, first.0 + self.options.max_record_bytes), "longer than a record may be");
+        } else if self.take(plan, bytes, (first.0, text_end)) {
+            self.counts.continuations += lines - 1;
+        } else if lines > 1 && self.take(plan, bytes, first) {
+            // A layout without room for more lines: the first one is a record all the same.
+            self.line += 1;
+            self.unparsed_lines(plan, bytes, (after_first, text_end));
+            self.line -= 1;
+        } else {
+            self.unparsed_lines(plan, bytes, (first.0, text_end));
+        }
+        self.line += lines + blank;
+        if long {
+            self.at = At::LongRecord;
+        }
+        Step::To(next)
+    }
+
+    /// Tries all patterns on a record; a row may come of it.
+    #[inline]
+    fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> bool {
+        let text = &bytes[record.0..record.1];
+        for entry in &plan.entries {
+            let outer = entry.pattern.matcher.captures().len();
+            if entry.pattern.matcher.find(text, &mut self.slots[..outer], &mut self.scratch).is_err() {
+                continue;
+            }
+            self.counts.records += 1;
+            // Every record moves the clock, also one that gives no row.
+            let time = if entry.tracked.is_empty() {
+                None
+            } else {
+                let stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(self.slots[*slot].of(text)?));
+                stamps.into_iter().next().and_then(|stamp| self.tracker.resolve(&stamp))
+            };
+            if let Some(kind) = entry.kind {
+                self.push(plan, kind, record, time);
+                return true;
+            }
+            for inner in &entry.inner {
+                let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
+                    self.slots[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
+                };
+                if !inner.requires.iter().all(required) {
+                    continue;
+                }
+                let carried = self.slots[inner.carried];
+                let Some(inside) = carried.of(text) else { continue };
+                let captures = inner.pattern.matcher.captures().len();
+                let slots = &mut self.slots[outer..outer + captures];
+                if inner.pattern.matcher.find(inside, slots, &mut self.scratch).is_err() {
+                    continue;
+                }
+                for span in slots.iter_mut().filter(|span| **span != Span::NONE) {
+                    *span = Span { start: span.start + carried.start, end: span.end + carried.start };
+                }
+                self.push(plan, inner.kind, record, time);
+                return true;
+            }
+            return true;
+        }
+        false
+    }
+
+    #[inline]
+    fn push(&mut self, plan: &ScanPlan, kind: u16, record: (usize, usize), time: Option<i64>) {
+        self.rows.push(kind, record.0, record.1);
+        self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
+        if plan.needs_line_numbers() {
+            self.rows.lines.push(self.line);
+        }
+        if plan.needs_stamp_context() {
+            self.rows.times.push(time);
+        }
+    }
+
+    /// Each line of a record that no pattern takes is unparsed.
+    fn unparsed_lines(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) {
+        let line = self.line;
+        let mut at = record.0;
+        while let Some((text, next)) = next_line(&bytes[..record.1], at, true).filter(|_| at < record.1) {
+            if !is_blank(&bytes[text.0..text.1]) {
+                self.unparsed(plan, bytes, text, "no format takes it");
+            }
+            self.line += 1;
+            at = next;
+        }
+        self.line = line;
+    }
+
+    fn unparsed(&mut self, plan: &ScanPlan, bytes: &[u8], line: (usize, usize), reason: &'static str) {
+        self.counts.unparsed += 1;
+        let text = &bytes[line.0..line.1];
+        if self.counts.samples.len() < MAX_SAMPLES {
+            self.counts.samples.push(UnparsedSample {
+                offset: self.offset + line.0 as u64,
+                lines_before: self.line - self.piece.first_line,
+                reason,
+                raw: text[..text.len().min(SAMPLE_BYTES)].to_vec(),
+            });
+        }
+        if let Some(kind) = plan.unparsed_kind {
+            let failure = self.nearest(plan, text, reason);
+            self.rows.push(kind, line.0, line.1);
+            self.rows.fail(failure);
+            if plan.needs_line_numbers() {
+                self.rows.lines.push(self.line);
+            }
+        }
+    }
+
+    /// The pattern that read furthest.
+    fn nearest(&mut self, plan: &ScanPlan, text: &[u8], reason: &'static str) -> LineFailure {
+        let mut nearest = LineFailure { reason, pattern: None, column: None, field: None };
+        for entry in &plan.entries {
+            let matcher = &entry.pattern.matcher;
+            let slots = &mut self.slots[..matcher.captures().len()];
+            let Err(failure) = matcher.find(text, slots, &mut self.scratch) else { continue };
+            let column = u64::from(failure.at) + 1;
+            if nearest.column.is_none_or(|best| column > best) {
+                nearest.pattern = Some(entry.pattern.name.as_str().into());
+                nearest.column = Some(column);
+                nearest.field = failure.capture.and_then(|slot| matcher.captures().get(usize::from(slot)).cloned());
+            }
+        }
+        nearest
+    }
+
+    fn is_start(&mut self, plan: &ScanPlan, line: &[u8]) -> bool {
+        plan.starts.iter().any(|start| {
+            self.start_slots.resize(start.captures().len(), Span::NONE);
+            start.find(line, &mut self.start_slots, &mut self.scratch).is_ok()
+        })
+    }
+
+    /// Reads the values of the rows in the chunk, and forgets the rows.
+    fn drain(&mut self, plan: &ScanPlan, bytes: &[u8]) -> Result<(), DecodeError> {
+        let count = self.rows.len();
+        if count == 0 {
+            return Ok(());
+        }
+        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset };
+        let mut tally = Tally::default();
+        let mut chosen: Option<Vec<usize>> = None;
+        if let Some(filter) = &mut self.filter {
+            for (builder, &column) in self.filter_builders.iter_mut().zip(&plan.filter) {
+                builder.append(&chunk, column, 0..count, &mut tally);
+            }
+            let columns = self.filter_builders.iter_mut().map(ColumnBuilder::finish).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(count));
+            let batch = RecordBatch::try_new_with_options(Arc::clone(&plan.filter_schema), columns, &options)?;
+            let mask = filter.evaluate(&batch).map_err(DecodeError::Filter)?;
+            let is_chosen = |&row: &usize| mask.is_valid(row) && mask.value(row);
+            chosen = Some((0..count).filter(is_chosen).collect());
+        }
+        let wanted = self.options.limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.counts.rows as usize + self.built));
+        let mut out = Tally::default();
+        for (builder, &column) in self.builders.iter_mut().zip(&plan.output) {
+            match &chosen {
+                None => builder.append(&chunk, column, 0..count.min(wanted), &mut out),
+                Some(chosen) => builder.append(&chunk, column, chosen.iter().copied().take(wanted), &mut out),
+            }
+        }
+        self.built += chosen.map_or(count, |chosen| chosen.len()).min(wanted);
+        self.built_bytes += out.text_bytes;
+        self.counts.bad_values += out.bad;
+        self.rows.clear();
+        Ok(())
+    }
+}
+
+/// What a step did.
+enum Step {
+    /// The cursor moves.
+    To(usize),
+    /// The bytes do not suffice.
+    More,
+    /// The piece is read.
+    Done,
+}
+
+/// The line at `at`: where its text begins and ends, and where the next line begins. `None` if its end is not in sight.
+#[inline]
+fn next_line(bytes: &[u8], at: usize, end: bool) -> Option<((usize, usize), usize)> {
+    let (mut stop, next) = match memchr(b'\n', &bytes[at..]) {
+        Some(feed) => (at + feed, at + feed + 1),
+        None if end => (bytes.len(), bytes.len()),
+        None => return None,
+    };
+    if stop > at && bytes[stop - 1] == b'\r' {
+        stop -= 1;
+    }
+    let mut start = at;
+    // A writer that was truncated under its hands leaves NUL bytes before the line.
+    while start < stop && bytes[start] == 0 {
+        start += 1;
+    }
+    Some(((start, stop), next))
+}
+
+#[inline]
+fn is_blank(line: &[u8]) -> bool {
+    match line.first() {
+        None => true,
+        Some(b' ' | b'\t') => line.iter().all(u8::is_ascii_whitespace),
+        Some(_) => false,
+    }
+}

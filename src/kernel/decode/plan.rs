@@ -1,0 +1,321 @@
+//! What a scan of one file wants, worked out once: which patterns are tried, and where each column comes from in each.
+
+use std::sync::Arc;
+
+use arrow_schema::{Schema, SchemaRef};
+use jiff::tz::TimeZone;
+use thiserror::Error;
+
+use super::time::{Layout, Zone};
+use crate::format::{Catalog, Extract, Feed, Pattern, Source};
+use crate::scan::Matcher;
+use crate::table::{ColumnType, UNPARSED, table};
+
+/// What [`ScanPlan::try_new`] is made of.
+#[derive(Clone, Debug)]
+pub struct ScanPlanArgs<'a> {
+    /// All formats.
+    pub catalog: &'a Catalog,
+    /// The family that the file was detected as; empty if none, and then every line is unparsed.
+    pub format: &'a str,
+    /// The table whose rows are wanted.
+    pub table: &'a str,
+    /// Which of its columns, in the order of the output.
+    pub columns: &'a [usize],
+    /// Which of its columns the filter looks at, in its order.
+    pub filter_columns: &'a [usize],
+    /// The value of `_file`.
+    pub file: &'a str,
+    /// The zone of stamps without one.
+    pub zone: TimeZone,
+    /// The time of the file in microseconds since the epoch, for stamps without a year.
+    pub reference_us: i64,
+}
+
+/// A plan that cannot be made.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// No such table.
+    #[error("there is no table `{0}`")]
+    Table(String),
+    /// No such format.
+    #[error("there is no format `{0}`")]
+    Format(String),
+}
+
+/// What a scan of one file wants.
+#[derive(Debug)]
+pub struct ScanPlan {
+    pub(super) schema: SchemaRef,
+    pub(super) filter_schema: SchemaRef,
+    /// Columns that are read at all, and their types.
+    pub(super) wanted: Vec<ColumnType>,
+    /// The output and the filter's view, as indices into `wanted`.
+    pub(super) output: Vec<usize>,
+    pub(super) filter: Vec<usize>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) starts: Vec<Arc<Matcher>>,
+    pub(super) kinds: Vec<RowKind>,
+    /// The most spans that a row keeps.
+    pub(super) stride: usize,
+    /// The most captures that a record has.
+    pub(super) captures: usize,
+    pub(super) file: Box<str>,
+    pub(super) zone: Zone,
+    pub(super) reference_us: i64,
+    /// Rows are the lines that no pattern takes.
+    pub(super) unparsed_kind: Option<u16>,
+    needs_lines: bool,
+    needs_context: bool,
+}
+
+/// A pattern that is tried on whole records.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) pattern: Arc<Pattern>,
+    /// The kind of row that its records are, if they are rows of the table.
+    pub(super) kind: Option<u16>,
+    /// Patterns for the record inside, if that is where the table's rows are.
+    pub(super) inner: Vec<Inner>,
+    /// The captures with the record's time, where that depends on the records before it.
+    pub(super) tracked: Vec<(usize, Layout)>,
+}
+
+/// A pattern that is tried on the record inside of another one.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) pattern: Arc<Pattern>,
+    pub(super) requires: Vec<(usize, Vec<Vec<u8>>)>,
+    pub(super) carried: usize,
+    pub(super) kind: u16,
+}
+
+/// Rows of one pattern.
+#[derive(Debug)]
+pub(super) struct RowKind {
+    pub(super) name: Box<str>,
+    /// Which captures a row keeps, as slots of the record.
+    pub(super) needed: Vec<u16>,
+    /// For each wanted column, its value.
+    pub(super) columns: Vec<ColumnPlan>,
+}
+
+/// Where the values of a column come from in one kind of row. Slots are indices into what the row keeps.
+#[derive(Clone, Debug)]
+pub(super) enum ColumnPlan {
+    Null,
+    Feeds(Vec<Feed>),
+    /// The time that the tracker gave, unless a feed has one.
+    Tracked(Vec<Feed>),
+    Fields(Vec<(String, Feed)>),
+    File,
+    Line,
+    Offset,
+    Format,
+    Raw,
+    Reason,
+    NearestFormat,
+    FailedColumn,
+    FailedField,
+}
+
+impl ScanPlan {
+    /// Works a plan out.
+    pub fn try_new(args: &ScanPlanArgs<'_>) -> Result<Self, PlanError> {
+        let table = table(args.table).ok_or_else(|| PlanError::Table(args.table.to_owned()))?;
+        if !args.format.is_empty() && args.catalog.format(args.format).is_none() {
+            return Err(PlanError::Format(args.format.to_owned()));
+        }
+        let mut wanted_columns: Vec<usize> = vec![];
+        let mut index_of = |column: usize| {
+            wanted_columns.iter().position(|&other| other == column).unwrap_or_else(|| {
+                wanted_columns.push(column);
+                wanted_columns.len() - 1
+            })
+        };
+        let output: Vec<usize> = args.columns.iter().map(|&column| index_of(column)).collect();
+        let filter: Vec<usize> = args.filter_columns.iter().map(|&column| index_of(column)).collect();
+        let fields = |columns: &[usize]| -> SchemaRef {
+            Arc::new(Schema::new(columns.iter().map(|&column| Arc::clone(&table.schema().fields()[column])).collect::<Vec<_>>()))
+        };
+        let zone = Zone::new(args.zone.clone());
+        let mut builder = Builder { wanted: &wanted_columns, table, kinds: vec![] };
+
+        let unparsed_kind = (args.table == UNPARSED).then(|| builder.unparsed());
+        let lines = args.catalog.lines_of(args.format);
+        let inners = args.catalog.inner_of(args.format);
+        let carries = args.catalog.format(args.format).and_then(|format| format.carries.clone());
+        let mut entries = vec![];
+        for pattern in lines {
+            let depends = |layout: Layout| layout.may_lack_year() || (layout.may_lack_zone() && zone.has_transitions());
+            let mut tracked: Vec<(usize, Layout)> = time_feeds(&pattern).collect();
+            if !tracked.iter().any(|(_, layout)| depends(*layout)) {
+                tracked.clear();
+            }
+            let kind = (pattern.table.name == args.table).then(|| builder.kind(&pattern, None, !tracked.is_empty()));
+            let mut inner = vec![];
+            if kind.is_none()
+                && let Some(carried) = carries.as_ref().and_then(|name| slot_of(&pattern, name))
+            {
+                for inside in inners.iter().filter(|inside| inside.table.name == args.table) {
+                    let requires = inside.requires.iter().map(|(name, values)| Some((slot_of(&pattern, name)?, values.clone())));
+                    // A layout of the envelope without the required capture cannot hold such a record.
+                    let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
+                    let kind = builder.kind(inside, Some((&pattern, carried)), !tracked.is_empty());
+                    inner.push(Inner { pattern: Arc::clone(inside), requires, carried, kind });
+                }
+            }
+            entries.push(Entry { pattern, kind, inner, tracked });
+        }
+
+        let kinds = builder.kinds;
+        let uses = |test: fn(&ColumnPlan) -> bool| kinds.iter().flat_map(|kind| &kind.columns).any(test);
+        let needs_lines = uses(|plan| matches!(plan, ColumnPlan::Line));
+        let tracks = uses(|plan| matches!(plan, ColumnPlan::Tracked(_)));
+        if !tracks {
+            entries.iter_mut().for_each(|entry| entry.tracked.clear());
+        }
+        let inner_captures =
+            entries.iter().flat_map(|entry| &entry.inner).map(|inner| inner.pattern.matcher.captures().len()).max();
+        let outer_captures = entries.iter().map(|entry| entry.pattern.matcher.captures().len()).max();
+        Ok(Self {
+            schema: fields(args.columns),
+            filter_schema: fields(args.filter_columns),
+            wanted: wanted_columns.iter().map(|&column| table.columns[column].kind).collect(),
+            output,
+            filter,
+            starts: args.catalog.starts_of(args.format),
+            stride: kinds.iter().map(|kind| kind.needed.len()).max().unwrap_or(0),
+            captures: outer_captures.unwrap_or(0) + inner_captures.unwrap_or(0),
+            entries,
+            kinds,
+            file: args.file.into(),
+            zone,
+            reference_us: args.reference_us,
+            unparsed_kind,
+            needs_lines,
+            needs_context: tracks,
+        })
+    }
+
+    /// The schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Are the numbers of lines asked for?
+    pub fn needs_line_numbers(&self) -> bool {
+        self.needs_lines
+    }
+
+    /// Do values depend on the records before a piece?
+    pub fn needs_stamp_context(&self) -> bool {
+        self.needs_context
+    }
+
+    /// The time of the file in microseconds since the epoch.
+    pub fn reference_us(&self) -> i64 {
+        self.reference_us
+    }
+}
+
+/// The captures of a pattern that are its time.
+fn time_feeds(pattern: &Pattern) -> impl Iterator<Item = (usize, Layout)> {
+    let feeds = pattern.table.column("time").map_or(&[][..], |column| &pattern.columns[column]);
+    feeds.iter().filter_map(|feed| match (&feed.source, &feed.extract) {
+        (Source::Capture(slot), Extract::Time(layout)) => Some((usize::from(*slot), *layout)),
+        _ => None,
+    })
+}
+
+fn slot_of(pattern: &Pattern, capture: &str) -> Option<usize> {
+    pattern.matcher.captures().iter().position(|name| **name == *capture)
+}
+
+struct Builder<'a> {
+    wanted: &'a [usize],
+    table: &'static crate::table::TableDef,
+    kinds: Vec<RowKind>,
+}
+
+impl Builder<'_> {
+    /// The kind of row that `pattern` gives, on its own or inside of an envelope whose capture `carried` holds it.
+    fn kind(&mut self, pattern: &Pattern, envelope: Option<(&Pattern, usize)>, tracked: bool) -> u16 {
+        let mut needed = vec![];
+        // Slots of a record: the captures of the outer pattern, then those of the inner one.
+        let shift = envelope.map_or(0, |(outer, _)| outer.matcher.captures().len());
+        let columns = self.wanted.iter().map(|&column| {
+            let name = self.table.columns[column].name;
+            match name {
+                "_file" => return ColumnPlan::File,
+                "_line" => return ColumnPlan::Line,
+                "_offset" => return ColumnPlan::Offset,
+                "_format" => return ColumnPlan::Format,
+                "_raw" => return ColumnPlan::Raw,
+                "fields" => {
+                    let fields = pattern.fields.iter().map(|(name, feed)| (name.clone(), keep(feed, shift, &mut needed)));
+                    let fields: Vec<(String, Feed)> = fields.collect();
+                    return if fields.is_empty() { ColumnPlan::Null } else { ColumnPlan::Fields(fields) };
+                }
+                _ => {}
+            }
+            let own = pattern.columns[column].iter();
+            let is_time = self.table.columns[column].kind == ColumnType::Time && name == "time";
+            // On its own, the pattern's time is the record's; inside of an envelope, that of the envelope is.
+            let mut feeds: Vec<Feed> = match (envelope, is_time && tracked) {
+                (None, true) => vec![],
+                _ => own.map(|feed| keep(feed, shift, &mut needed)).collect(),
+            };
+            if let Some((outer, carried)) = envelope
+                && !(is_time && tracked)
+                && let Some(outer_column) = outer.table.column(name)
+            {
+                let others = outer.columns[outer_column]
+                    .iter()
+                    .filter(|feed| !matches!(feed.source, Source::Capture(slot) if usize::from(slot) == carried));
+                feeds.extend(others.map(|feed| keep(feed, 0, &mut needed)));
+            }
+            match (is_time && tracked, feeds.is_empty()) {
+                (true, _) => ColumnPlan::Tracked(feeds),
+                (false, true) => ColumnPlan::Null,
+                (false, false) => ColumnPlan::Feeds(feeds),
+            }
+        });
+        let columns = columns.collect();
+        self.kinds.push(RowKind { name: pattern.name.as_str().into(), needed, columns });
+        (self.kinds.len() - 1) as u16
+    }
+
+    fn unparsed(&mut self) -> u16 {
+        let columns = self.wanted.iter().map(|&column| match self.table.columns[column].name {
+            "_file" => ColumnPlan::File,
+            "_line" => ColumnPlan::Line,
+            "_offset" => ColumnPlan::Offset,
+            "raw" => ColumnPlan::Raw,
+            "reason" => ColumnPlan::Reason,
+            "nearest_format" => ColumnPlan::NearestFormat,
+            "failed_column" => ColumnPlan::FailedColumn,
+            "failed_field" => ColumnPlan::FailedField,
+            _ => ColumnPlan::Null,
+        });
+        let columns = columns.collect();
+        self.kinds.push(RowKind { name: UNPARSED.into(), needed: vec![], columns });
+        (self.kinds.len() - 1) as u16
+    }
+}
+
+/// The feed with its slot as an index into what the row keeps.
+fn keep(feed: &Feed, shift: usize, needed: &mut Vec<u16>) -> Feed {
+    let source = match &feed.source {
+        Source::Constant(text) => Source::Constant(Arc::clone(text)),
+        Source::Capture(slot) => {
+            let slot = slot + shift as u16;
+            let index = needed.iter().position(|&other| other == slot).unwrap_or_else(|| {
+                needed.push(slot);
+                needed.len() - 1
+            });
+            Source::Capture(index as u16)
+        }
+    };
+    Feed { source, extract: feed.extract.clone() }
+}

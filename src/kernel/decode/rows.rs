@@ -1,0 +1,102 @@
+//! The rows of one chunk, between finding their fields and reading their values.
+
+use std::cell::RefCell;
+
+use super::stamp::{StampContext, StampTracker};
+use super::time::{Stamp, Zone};
+use crate::scan::Span;
+
+/// Why a line is unparsed.
+#[derive(Clone, Debug)]
+pub(super) struct LineFailure {
+    pub(super) reason: &'static str,
+    /// The pattern that came nearest, the byte of the line where it failed (from 1), and the field that was read there.
+    pub(super) pattern: Option<Box<str>>,
+    pub(super) column: Option<u64>,
+    pub(super) field: Option<Box<str>>,
+}
+
+/// Rows in the order of their records. Offsets are in the bytes that the decoder was given.
+pub(super) struct Rows {
+    pub(super) kinds: Vec<u16>,
+    pub(super) starts: Vec<u32>,
+    lengths: Vec<u32>,
+    /// Numbers of lines, if they are asked for.
+    pub(super) lines: Vec<u64>,
+    /// Times that depend on the records before, if they are asked for.
+    pub(super) times: Vec<Option<i64>>,
+    spans: Vec<Span>,
+    stride: usize,
+    /// The failures of unparsed rows; empty where rows are records.
+    failures: Vec<LineFailure>,
+    /// For times that depend on nothing but the zone.
+    alone: RefCell<StampTracker>,
+}
+
+impl Rows {
+    pub(super) fn new(stride: usize, zone: Zone, reference_us: i64) -> Self {
+        Self {
+            kinds: vec![],
+            starts: vec![],
+            lengths: vec![],
+            lines: vec![],
+            times: vec![],
+            spans: vec![],
+            stride,
+            failures: vec![],
+            alone: RefCell::new(StampTracker::new(zone, reference_us, StampContext::default())),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.kinds.len()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.kinds.clear();
+        self.starts.clear();
+        self.lengths.clear();
+        self.lines.clear();
+        self.times.clear();
+        self.spans.clear();
+        self.failures.clear();
+    }
+
+    /// Adds a row whose record lies at `start..end`.
+    #[inline]
+    pub(super) fn push(&mut self, kind: u16, start: usize, end: usize) {
+        self.kinds.push(kind);
+        self.starts.push(start as u32);
+        self.lengths.push((end - start) as u32);
+    }
+
+    /// Keeps the captures that the row's kind needs, out of all that its record has.
+    #[inline]
+    pub(super) fn keep(&mut self, needed: &[u16], slots: &[Span]) {
+        self.spans.extend(needed.iter().map(|&slot| slots[usize::from(slot)]));
+        self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+    }
+
+    pub(super) fn fail(&mut self, failure: LineFailure) {
+        self.failures.push(failure);
+        self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+    }
+
+    pub(super) fn record(&self, row: usize) -> Span {
+        Span { start: self.starts[row], end: self.starts[row] + self.lengths[row] }
+    }
+
+    #[inline]
+    pub(super) fn spans(&self, row: usize) -> &[Span] {
+        &self.spans[row * self.stride..(row + 1) * self.stride]
+    }
+
+    pub(super) fn failure(&self, row: usize) -> Option<&LineFailure> {
+        self.failures.get(row)
+    }
+
+    /// The point in time of a stamp that stands for itself.
+    pub(super) fn alone(&self, stamp: &Stamp) -> Option<i64> {
+        self.alone.borrow_mut().resolve_alone(stamp)
+    }
+}

@@ -1,0 +1,210 @@
+//! The decoder against itself: however a file is cut, and however its bytes arrive, the rows and the counts are the same.
+
+use super::*;
+use crate::format::Catalog;
+use crate::table::{UNPARSED, table};
+use arrow_array::cast::AsArray;
+use jiff::tz::TimeZone;
+
+const FORMATS: &str = r#"
+name = "test"
+table = "error_log"
+title = "a test"
+url = "https://example.org"
+[records]
+start = '\d\d '
+[[pattern]]
+name = "test"
+regex = '(?<pid>\d\d) (?<level>[a-z]+)(?: (?<message>.*))?'
+[pattern.capture]
+pid = { type = "integer" }
+[[sample]]
+line = "12 warn x"
+pattern = "test"
+"#;
+
+const LINES: &str = r#"
+name = "lines"
+table = "syslog"
+title = "a test"
+url = "https://example.org"
+[carries]
+capture = "message"
+[[pattern]]
+name = "stamped"
+regex = '(?<time>[A-Z][a-z]{2} [ \d]\d [\d:]{8}) (?<program>\w+): (?<message>.*)'
+[pattern.capture]
+time = { type = "time", layout = "syslog" }
+[[sample]]
+line = "Nov 21 00:00:00 x: y"
+pattern = "stamped"
+"#;
+
+const INNER: &str = r#"
+name = "inner"
+table = "dns_log"
+title = "a test"
+url = "https://example.org"
+[[pattern]]
+name = "inner"
+within = "lines"
+requires = { program = "named" }
+regex = 'query: (?<query_name>\S+) IN (?<query_type>\S+)'
+[[sample]]
+line = "Nov 21 00:00:00 named: query: a.example IN A"
+pattern = "inner"
+expect = { query_name = "a.example", program = "named" }
+"#;
+
+fn catalog() -> Catalog {
+    let mut catalog = Catalog::default();
+    for text in [FORMATS, LINES, INNER] {
+        catalog.add("test", text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    catalog
+}
+
+struct Run {
+    rows: Vec<String>,
+    counts: ScanCounts,
+}
+
+fn plan(format: &str, of: &str) -> Arc<ScanPlan> {
+    let columns: Vec<usize> = (0..table(of).expect("a table").columns.len()).collect();
+    let catalog = catalog();
+    let args = ScanPlanArgs {
+        catalog: &catalog,
+        format,
+        table: of,
+        columns: &columns,
+        filter_columns: &[],
+        file: "f",
+        zone: TimeZone::UTC,
+        reference_us: 1_800_000_000_000_000,
+    };
+    Arc::new(ScanPlan::try_new(&args).expect("a plan"))
+}
+
+/// Reads one piece, giving `dose` more bytes at a time.
+fn read(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize) -> (Run, StampSummary) {
+    let mut decoder =
+        LogDecoder::new(Arc::clone(plan), piece, DecodeOptions { batch_rows: 3, limit: None, max_record_bytes: 64 });
+    let mut rows = vec![];
+    let mut at = decoder.start_offset() as usize;
+    let mut given = dose;
+    loop {
+        let stop = (at + given).min(file.len());
+        let decoded = decoder.decode(&file[at..stop], stop == file.len()).expect("decodes");
+        at += decoded.used;
+        given = if decoded.used == 0 { given + dose } else { dose };
+        if decoded.status != Status::NeedMore
+            && let Some(batch) = decoder.flush().expect("a batch")
+        {
+            rows.extend(render(&batch));
+        }
+        if decoded.status == Status::Done {
+            let counts = decoder.counts().clone();
+            assert_eq!(counts.records + counts.continuations + counts.blank + counts.unparsed + counts.ruled_out, counts.lines);
+            return (Run { rows, counts }, decoder.stamp_summary());
+        }
+    }
+}
+
+fn render(batch: &RecordBatch) -> Vec<String> {
+    (0..batch.num_rows())
+        .map(|row| {
+            let cells = batch.columns().iter().filter(|column| column.is_valid(row)).map(|column| {
+                if let Some(text) = column.as_string_view_opt() {
+                    text.value(row).to_owned()
+                } else {
+                    format!("{:?}", column.slice(row, 1)).split_whitespace().collect::<Vec<_>>().join("")
+                }
+            });
+            cells.collect::<Vec<_>>().join("|")
+        })
+        .collect()
+}
+
+fn every_cut_gives_the_same(format: &str, of: &str, file: &[u8]) -> Run {
+    let plan = plan(format, of);
+    let whole = read(&plan, file, Piece::whole(file.len() as u64), file.len().max(1)).0;
+    for dose in [1, 2, 7] {
+        let (run, _) = read(&plan, file, Piece::whole(file.len() as u64), dose);
+        assert_eq!(run.rows, whole.rows, "{dose} bytes at a time");
+    }
+    for first in 0..=file.len() {
+        for second in [first, first + 1, first + 5, file.len()] {
+            let second = second.min(file.len());
+            let mut run = Run { rows: vec![], counts: ScanCounts::default() };
+            let bounds = [(0, first), (first, second), (second, file.len())];
+            let piece = |(start, end): (usize, usize), stamps| Piece {
+                start: start as u64,
+                end: end as u64,
+                first_line: 1 + count_lines(&file[..start]),
+                stamps,
+            };
+            let summaries = bounds.map(|bounds| read(&plan, file, piece(bounds, StampContext::default()), 40).1);
+            for (index, bounds) in bounds.into_iter().enumerate() {
+                let rest = summaries[index..].iter().copied().fold(StampSummary::default(), StampSummary::then);
+                let stamps = StampContext { first_year: rest.first_year(plan.reference_us()), ..StampContext::default() };
+                let (part, _) = read(&plan, file, piece(bounds, stamps), 40);
+                run.rows.extend(part.rows);
+                run.counts.lines += part.counts.lines;
+                run.counts.records += part.counts.records;
+                run.counts.continuations += part.counts.continuations;
+                run.counts.blank += part.counts.blank;
+                run.counts.unparsed += part.counts.unparsed;
+            }
+            assert_eq!(run.rows, whole.rows, "cut at {first} and {second}");
+            let count = |c: &ScanCounts| (c.lines, c.records, c.continuations, c.blank, c.unparsed);
+            assert_eq!(count(&run.counts), count(&whole.counts), "cut at {first} and {second}");
+        }
+    }
+    whole
+}
+
+#[test]
+fn records_of_several_lines_are_the_same_at_every_cut() {
+    let file = b"stray\n\n12 warn one\n  two\n\nthree\r\n13 err\n14 bad!\nafter\n15 warn long\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n16 end\n\n\nlast";
+    let run = every_cut_gives_the_same("test", "error_log", file);
+    assert_eq!(run.rows.len(), 4, "{:#?}", run.rows);
+    assert!(run.rows[0].contains("one\n  two\n\nthree"), "{}", run.rows[0]);
+    assert_eq!(run.counts.unparsed, 4, "`stray`, `14 bad!`, `after` and `last`");
+    every_cut_gives_the_same("test", UNPARSED, file);
+}
+
+#[test]
+fn lines_are_the_same_at_every_cut() {
+    let file = b"Nov 21 10:00:00 named: query: a.example IN A\nDec 31 23:59:59 cron: x\n\0\0\0Jan  1 00:00:00 cron: y\r\n\n  \nrubbish\nJan  1 00:00:01 named: query: b.example IN AAAA\nJan  1 00:00:02 named: running\nJan  1 00:00:03 cron: 0123456789012345678901234567890123456789012345678901234567890123456789\nJan  1 00:00:04 x: no line feed";
+    let run = every_cut_gives_the_same("lines", "syslog", file);
+    assert_eq!((run.rows.len(), run.counts.unparsed, run.counts.blank), (6, 2, 2), "{:#?}", run.rows);
+    let run = every_cut_gives_the_same("lines", "dns_log", file);
+    assert_eq!(run.rows.len(), 2, "{:#?}", run.rows);
+    assert_eq!(run.counts.records, 6, "a record of another table is a record");
+    every_cut_gives_the_same("lines", UNPARSED, file);
+}
+
+#[test]
+fn odd_files_are_read() {
+    for file in [&b""[..], b"\n", b"\r\n", b"\0", b"\0\0\n\0", b"x", b"\xff\xfe", b"12 warn \xff\xfe\n"] {
+        for (format, of) in [("test", "error_log"), ("lines", "syslog"), ("test", UNPARSED), ("", UNPARSED)] {
+            every_cut_gives_the_same(format, of, file);
+        }
+    }
+}
+
+#[test]
+fn a_limit_stops_the_reading_and_a_held_tail_is_left() {
+    let file = b"12 a\n13 b\n14 c\n15 d";
+    let plan = plan("test", "error_log");
+    let options = DecodeOptions { limit: Some(2), ..DecodeOptions::default() };
+    let mut decoder = LogDecoder::new(Arc::clone(&plan), Piece::whole(u64::MAX), options);
+    assert_eq!(decoder.decode(file, true).expect("decodes").status, Status::Done);
+    assert_eq!(decoder.flush().expect("a batch").expect("rows").num_rows(), 2);
+
+    let mut decoder = LogDecoder::new(plan, Piece::whole(u64::MAX), DecodeOptions::default());
+    decoder.set_tail(Tail::Hold);
+    decoder.decode(file, true).expect("decodes");
+    assert_eq!(decoder.flush().expect("a batch").expect("rows").num_rows(), 3);
+    assert_eq!(decoder.counts().lines, 3);
+}

@@ -1,0 +1,310 @@
+//! What captured bytes are worth: one function per type of the definition language.
+//!
+//! `None` means NULL. Nothing here fails: a value that is not of its type is NULL and its row stays.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+use crate::format::{Address, Part, Take, TextRule};
+
+/// Is this how logs write that there is nothing?
+#[inline]
+pub(crate) fn is_null(text: &[u8]) -> bool {
+    matches!(text, b"" | b"-")
+}
+
+/// A text by its rule.
+pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+    let bytes = take(rule.take, bytes);
+    if is_null(bytes) || rule.null.iter().any(|null| null == bytes) {
+        return None;
+    }
+    if let Some((_, to)) = rule.map.iter().find(|(from, _)| from == bytes) {
+        return Some(Cow::Owned(to.as_bytes().to_vec()));
+    }
+    let mut value = if rule.unescape { unescape(bytes) } else { Cow::Borrowed(bytes) };
+    if rule.lower && value.iter().any(u8::is_ascii_uppercase) {
+        value = Cow::Owned(value.to_ascii_lowercase());
+    }
+    Some(value)
+}
+
+/// The item of a list that counts. nginx lists upstreams as `a, b : c`.
+pub(crate) fn take(which: Take, bytes: &[u8]) -> &[u8] {
+    let separator = |window: &[u8]| window == b", " || window == b" :";
+    match which {
+        Take::All => bytes,
+        Take::First => bytes.windows(2).position(separator).map_or(bytes, |at| &bytes[..at]),
+        Take::Last => match bytes.windows(2).rposition(separator) {
+            Some(at) => bytes[at + 2..].trim_ascii_start(),
+            None => bytes,
+        },
+    }
+}
+
+/// Undoes `\"`, `\\`, `\n`, `\t`, `\xhh` and their like, as Apache and nginx write them.
+pub(crate) fn unescape(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let Some(first) = memchr::memchr(b'\\', bytes) else { return Cow::Borrowed(bytes) };
+    let mut plain = bytes[..first].to_vec();
+    let mut rest = &bytes[first..];
+    while let [b'\\', escaped @ ..] = rest {
+        let hex = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+        rest = match escaped {
+            [b'x', high, low, behind @ ..] if hex(*high).is_some() && hex(*low).is_some() => {
+                plain.push(hex(*high).unwrap_or(0) << 4 | hex(*low).unwrap_or(0));
+                behind
+            }
+            [code, behind @ ..] => {
+                match code {
+                    b'n' => plain.push(b'\n'),
+                    b't' => plain.push(b'\t'),
+                    b'r' => plain.push(b'\r'),
+                    b'b' => plain.push(8),
+                    b'f' => plain.push(12),
+                    b'v' => plain.push(11),
+                    b'"' | b'\\' => plain.push(*code),
+                    // Not an escape of theirs: both bytes are text.
+                    other => plain.extend([b'\\', *other]),
+                }
+                behind
+            }
+            [] => {
+                plain.push(b'\\');
+                &[]
+            }
+        };
+        let next = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
+        plain.extend_from_slice(&rest[..next]);
+        rest = &rest[next..];
+    }
+    Cow::Owned(plain)
+}
+
+/// Is it an address, IPv4 or IPv6 (with or without a zone)?
+pub(crate) fn is_ip(text: &[u8]) -> bool {
+    is_ipv4(text) || is_ipv6(text)
+}
+
+fn is_ipv4(text: &[u8]) -> bool {
+    let (mut parts, mut digits, mut number) = (1, 0, 0u32);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                digits += 1;
+                number = number * 10 + u32::from(byte - b'0');
+            }
+            b'.' if digits > 0 && number < 256 => (parts, digits, number) = (parts + 1, 0, 0),
+            _ => return false,
+        }
+    }
+    parts == 4 && digits > 0 && number < 256
+}
+
+fn is_ipv6(text: &[u8]) -> bool {
+    if text.len() < 2 || !text.contains(&b':') {
+        return false;
+    }
+    let address = text.iter().position(|&byte| byte == b'%').map_or(text, |at| &text[..at]);
+    std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+}
+
+/// Half of `1.2.3.4:80`, `[::1]:80`, or of an address alone. Sockets of the file system have neither half.
+pub(crate) fn address(half: Address, bytes: &[u8]) -> Option<&[u8]> {
+    let (ip, port) = if let Some(rest) = bytes.strip_prefix(b"[") {
+        let end = rest.iter().position(|&byte| byte == b']')?;
+        (&rest[..end], rest[end + 1..].strip_prefix(b":"))
+    } else if is_ip(bytes) {
+        (bytes, None)
+    } else {
+        let colon = bytes.iter().rposition(|&byte| byte == b':')?;
+        (&bytes[..colon], Some(&bytes[colon + 1..]))
+    };
+    match half {
+        Address::Ip => is_ip(ip).then_some(ip),
+        Address::Port => port.filter(|_| is_ip(ip)),
+    }
+}
+
+/// A number with an optional sign and fraction; no exponents, no `inf`.
+pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
+    let plain = bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
+    if plain { std::str::from_utf8(bytes).ok()?.parse().ok() } else { None }
+}
+
+/// A part of `GET /path?query HTTP/1.1`. What is no such line has no parts.
+pub(crate) fn request(part: Part, line: &[u8]) -> Option<&[u8]> {
+    if part == Part::Whole {
+        return Some(line);
+    }
+    let blank = memchr::memchr(b' ', line)?;
+    let method = &line[..blank];
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    if method.is_empty() || !method.iter().all(is_token) {
+        return None;
+    }
+    let rest = &line[blank + 1..];
+    let (target, protocol) = match memchr::memrchr(b' ', rest) {
+        Some(at) if rest[at + 1..].starts_with(b"HTTP/") => (&rest[..at], Some(&rest[at + 1..])),
+        _ => (rest, None),
+    };
+    match part {
+        Part::Method => Some(method),
+        Part::Protocol => protocol,
+        part => url(part, target),
+    }
+}
+
+/// A part of the target of a request: `/path?query`, `http://host/path`, `host:443`, `*`.
+pub(crate) fn url(part: Part, target: &[u8]) -> Option<&[u8]> {
+    let question = memchr::memchr(b'?', target);
+    match part {
+        Part::Query => question.map(|at| &target[at + 1..]),
+        Part::Path => {
+            let before = question.map_or(target, |at| &target[..at]);
+            if before.starts_with(b"/") || before == b"*" {
+                return Some(before);
+            }
+            let scheme = memchr::memmem::find(before, b"://")?;
+            let authority = scheme + 3;
+            memchr::memchr(b'/', &before[authority..]).map(|at| &before[authority + at..])
+        }
+        _ => Some(target),
+    }
+}
+
+const FACILITIES: [&str; 24] = [
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "audit",
+    "alert", "clock", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+];
+const SEVERITIES: [&str; 8] = ["emerg", "alert", "crit", "err", "warning", "notice", "info", "debug"];
+
+/// The keyword of the facility in a syslog priority.
+pub(crate) fn facility(priority: u64) -> Option<&'static str> {
+    FACILITIES.get(usize::try_from(priority >> 3).ok()?).copied()
+}
+
+/// The keyword of the severity in a syslog priority.
+pub(crate) fn severity(priority: u64) -> Option<&'static str> {
+    facility(priority).map(|_| SEVERITIES[(priority & 7) as usize])
+}
+
+/// The elements of RFC 5424 structured data, as `id.name` and value.
+pub(crate) fn structured_data(bytes: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs = vec![];
+    let mut rest = bytes;
+    while let Some(element) = rest.strip_prefix(b"[") {
+        let id_end = element.iter().position(|byte| matches!(byte, b' ' | b']')).unwrap_or(element.len());
+        let id = &element[..id_end];
+        rest = &element[id_end..];
+        while let Some(param) = rest.strip_prefix(b" ") {
+            let Some(equals) = memchr::memchr(b'=', param) else { return pairs };
+            let Some(quoted) = param[equals + 1..].strip_prefix(b"\"") else { return pairs };
+            let mut value = vec![];
+            let mut at = 0;
+            loop {
+                match quoted[at..] {
+                    [b'\\', escaped @ (b'"' | b'\\' | b']'), ..] => {
+                        value.push(escaped);
+                        at += 2;
+                    }
+                    [b'"', ..] => break,
+                    [byte, ..] => {
+                        value.push(byte);
+                        at += 1;
+                    }
+                    [] => return pairs,
+                }
+            }
+            pairs.push(([id, b".", &param[..equals]].concat(), value));
+            rest = &quoted[at + 1..];
+        }
+        let Some(behind) = rest.strip_prefix(b"]") else { return pairs };
+        rest = behind;
+    }
+    pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_apache_and_nginx_are_undone_and_others_kept() {
+        let cases: &[(&[u8], &[u8])] = &[
+            (b"plain", b"plain"),
+            (br#"a\"b\\c"#, br#"a"b\c"#),
+            (br"\x22\x5C\xff", b"\"\\\xff"),
+            (br"\q\xzz\", br"\q\xzz\"),
+            (br"\n\t\r", b"\n\t\r"),
+        ];
+        for (from, to) in cases {
+            assert_eq!(&*unescape(from), *to, "{}", from.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_from_names() {
+        for good in ["1.2.3.4", "255.255.255.255", "::1", "2001:db8::1", "fe80::1%eth0", "::ffff:1.2.3.4"] {
+            assert!(is_ip(good.as_bytes()), "{good}");
+        }
+        for bad in ["1.2.3", "1.2.3.256", "1.2.3.4.5", "1..2.3", "localhost", "", ":", "a:b", "1.2.3.4 ", "0001.2.3.4"] {
+            assert!(!is_ip(bad.as_bytes()), "{bad}");
+        }
+    }
+
+    #[test]
+    fn both_halves_of_an_address_are_found() {
+        let halves = |text: &'static str| {
+            let half = |half| address(half, text.as_bytes()).map(|b| String::from_utf8_lossy(b).into_owned());
+            (half(Address::Ip), half(Address::Port))
+        };
+        let some = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
+        assert_eq!(halves("1.2.3.4:80"), some("1.2.3.4", "80"));
+        assert_eq!(halves("[::1]:80"), some("::1", "80"));
+        assert_eq!(halves("::1"), (Some("::1".to_owned()), None));
+        assert_eq!(halves("unix:/run/x.sock"), (None, None));
+        assert_eq!(halves("backend:80"), (None, None));
+    }
+
+    #[test]
+    fn requests_are_split_and_garbage_is_not() {
+        let parts = |line: &'static str| {
+            [Part::Method, Part::Url, Part::Path, Part::Query, Part::Protocol]
+                .map(|part| {
+                    request(part, line.as_bytes()).map_or_else(|| "-".to_owned(), |b| String::from_utf8_lossy(b).into_owned())
+                })
+                .join("|")
+        };
+        assert_eq!(parts("GET /a/b?c=d?e HTTP/1.1"), "GET|/a/b?c=d?e|/a/b|c=d?e|HTTP/1.1");
+        assert_eq!(parts("GET /a b HTTP/1.1"), "GET|/a b|/a b|-|HTTP/1.1");
+        assert_eq!(parts("GET /"), "GET|/|/|-|-");
+        assert_eq!(parts("CONNECT h:443 HTTP/1.1"), "CONNECT|h:443|-|-|HTTP/1.1");
+        assert_eq!(parts("GET http://h/x?y HTTP/1.0"), "GET|http://h/x?y|/x|y|HTTP/1.0");
+        assert_eq!(parts("OPTIONS * HTTP/1.1"), "OPTIONS|*|*|-|HTTP/1.1");
+        assert_eq!(parts(r"\x16\x03\x01"), "-|-|-|-|-");
+        assert_eq!(parts("\\x16 \\x03"), "-|-|-|-|-");
+    }
+
+    #[test]
+    fn lists_give_their_ends() {
+        assert_eq!(take(Take::Last, b"0.1, 0.2 : 0.3"), b"0.3");
+        assert_eq!(take(Take::Last, b"0.1 : -"), b"-");
+        assert_eq!(take(Take::First, b"10.0.0.1, 10.0.0.2"), b"10.0.0.1");
+        assert_eq!(take(Take::First, b"x"), b"x");
+    }
+
+    #[test]
+    fn structured_data_is_read_to_its_last_good_element() {
+        let shown = |text: &str| {
+            let pairs = structured_data(text.as_bytes()).into_iter();
+            pairs
+                .map(|(k, v)| format!("{}={}", String::from_utf8_lossy(&k), String::from_utf8_lossy(&v)))
+                .collect::<Vec<_>>()
+                .join(";")
+        };
+        assert_eq!(shown(r#"[a@1 x="1" y="q\"\]\\"][b z=""]"#), r#"a@1.x=1;a@1.y=q"]\;b.z="#);
+        assert_eq!(shown(r#"[a@1]"#), "");
+        assert_eq!(shown(r#"[a x="1" y]"#), "a.x=1");
+        assert_eq!(shown("-"), "");
+    }
+}

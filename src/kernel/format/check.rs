@@ -1,0 +1,586 @@
+//! From what a definition says to what it means; and the proof by its samples.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int16Type, TimestampMicrosecondType, UInt16Type, UInt64Type};
+use arrow_array::{Array, RecordBatch};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use toml::Spanned;
+
+use super::definition::{CaptureDef, FormatDef, PatternDef, SampleDef};
+use super::{Address, Catalog, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
+use crate::decode::time::Layout;
+use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
+use crate::scan::{Matcher, PatternError};
+use crate::table::{ColumnType, TableDef, table, tables};
+
+/// How deep fragments may name fragments.
+const MAX_DEPTH: usize = 8;
+
+/// A definition's text, for turning places in it into line and column.
+struct Origin<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl Origin<'_> {
+    fn error(&self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) -> DefinitionError {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        DefinitionError {
+            origin: self.name.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1,
+            message: message.into(),
+            hint,
+        }
+    }
+}
+
+/// Compiles a definition. Samples are read but not run.
+pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError> {
+    let origin = Origin { name, text };
+    let def: FormatDef = toml::from_str(text)
+        .map_err(|error| origin.error(&error.span().unwrap_or(0..0), error.message().replace('\n', " "), None))?;
+    let family_table = find_table(&origin, &def.table)?;
+    let start = match &def.records.start {
+        Some(start) => Some(Arc::new(matcher(&origin, start, &format!("(?:{}).*", expand(&origin, &def, start)?))?)),
+        None => None,
+    };
+    let mut patterns: Vec<Arc<Pattern>> = vec![];
+    for pattern in &def.pattern {
+        if patterns.iter().any(|other| other.name == *pattern.name.get_ref()) {
+            return Err(origin.error(&pattern.name.span(), format!("there are two patterns `{}`", pattern.name.get_ref()), None));
+        }
+        patterns.push(Arc::new(compile_pattern(&origin, &def, pattern, family_table)?));
+    }
+    if patterns.is_empty() {
+        return Err(origin.error(&def.name.span(), "a format needs at least one [[pattern]]", None));
+    }
+    let carries = def.carries.as_ref().map(|carries| carries.capture.get_ref().clone());
+    let samples = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
+    Ok(Format {
+        name: def.name.get_ref().clone(),
+        table: family_table,
+        title: def.title.clone(),
+        url: def.url.clone(),
+        origin: name.to_owned(),
+        text: text.to_owned(),
+        patterns,
+        start,
+        carries,
+        samples,
+    })
+}
+
+fn find_table(origin: &Origin<'_>, name: &Spanned<String>) -> Result<&'static TableDef, DefinitionError> {
+    table(name.get_ref()).ok_or_else(|| {
+        let known: Vec<&str> = tables().iter().map(|table| table.name).collect();
+        origin.error(
+            &name.span(),
+            format!("there is no table `{}`", name.get_ref()),
+            Some(format!("tables: {}", known.join(", "))),
+        )
+    })
+}
+
+/// Puts fragments in the place of `{name}`.
+fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Result<String, DefinitionError> {
+    let mut text = regex.get_ref().clone();
+    for _ in 0..=MAX_DEPTH {
+        let Some((at, name)) = fragment(&text) else { return Ok(text) };
+        let Some(value) = def.define.get(name) else {
+            let hint = format!("add it to [define]: {name} = '…'");
+            return Err(origin.error(&regex.span(), format!("there is no fragment `{{{name}}}`"), Some(hint)));
+        };
+        let mut grown = String::with_capacity(text.len() + value.get_ref().len());
+        let mut rest = text.as_str();
+        let mut next = Some((at, name));
+        while let Some((at, name)) = next {
+            let Some(value) = def.define.get(name) else { break };
+            grown.push_str(&rest[..at]);
+            grown.push_str("(?:");
+            grown.push_str(value.get_ref());
+            grown.push(')');
+            rest = &rest[at + name.len() + 2..];
+            next = fragment(rest);
+        }
+        grown.push_str(rest);
+        text = grown;
+    }
+    Err(origin.error(
+        &regex.span(),
+        format!("fragments are nested deeper than {MAX_DEPTH}"),
+        Some("does one name itself?".to_owned()),
+    ))
+}
+
+/// The first `{name}` of a pattern; `{2,3}` is a count.
+fn fragment(text: &str) -> Option<(usize, &str)> {
+    text.match_indices('{').find_map(|(at, _)| {
+        let rest = &text[at + 1..];
+        let name = &rest[..rest.find('}')?];
+        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        // `\x{7f}` and `\p{…}` are no fragments.
+        let escaped = text[..at].ends_with(['x', 'u', 'p', 'P']) && text[..at.saturating_sub(1)].ends_with('\\');
+        (is_name && !escaped).then_some((at, name))
+    })
+}
+
+fn matcher(origin: &Origin<'_>, written: &Spanned<String>, regex: &str) -> Result<Matcher, DefinitionError> {
+    Matcher::try_new(regex).map_err(|error| {
+        // The place is exact only where no fragment moved it; the text around it always helps.
+        let near = match &error {
+            PatternError::Syntax { at, .. } => regex.get(at.saturating_sub(12)..(at + 12).min(regex.len())),
+            PatternError::TooLarge(_) => None,
+        };
+        let hint = near.map(|near| format!("near `{}`", near.trim()));
+        origin.error(&written.span(), format!("bad pattern: {error}"), hint)
+    })
+}
+
+fn compile_pattern(
+    origin: &Origin<'_>,
+    def: &FormatDef,
+    pattern: &PatternDef,
+    family_table: &'static TableDef,
+) -> Result<Pattern, DefinitionError> {
+    let table = pattern.table.as_ref().map_or(Ok(family_table), |name| find_table(origin, name))?;
+    let regex = expand(origin, def, &pattern.regex)?;
+    let matcher = matcher(origin, &pattern.regex, &regex)?;
+    let mut columns: Vec<Vec<Feed>> = vec![vec![]; table.columns.len()];
+    let mut fields = vec![];
+    for (slot, capture) in matcher.captures().iter().enumerate() {
+        let described = pattern.capture.get(&**capture).or_else(|| def.capture.get(&**capture));
+        let plain = CaptureDef::default();
+        let (capture_def, span) = described.map_or((&plain, pattern.regex.span()), |d| (d.get_ref(), d.span()));
+        let feeds = feeds_of(origin, capture, capture_def, &span)?;
+        let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
+        for (column, extract) in feeds {
+            let feed = Feed { source: Source::Capture(slot), extract };
+            match table.column(&column) {
+                Some(index) => {
+                    check_type(origin, &span, table, index, &feed.extract)?;
+                    columns[index].push(feed);
+                }
+                // Half of a `host` or an offset that the table has no place for is no field of its own.
+                None if matches!(
+                    feed.extract,
+                    Extract::TimeOffset(_) | Extract::HostName | Extract::HostIp | Extract::Address(..)
+                ) => {}
+                None => fields.push((column, feed)),
+            }
+        }
+    }
+    for (column, value) in &pattern.constant {
+        let Some(index) = table.column(column) else {
+            return Err(origin.error(
+                &value.span(),
+                format!("`{}` has no column `{column}`", table.name),
+                nearest_column(table, column),
+            ));
+        };
+        let text = value.get_ref();
+        let extract = match table.columns[index].kind {
+            ColumnType::Text => Extract::Text(TextRule::default()),
+            ColumnType::UInt16 | ColumnType::UInt64 => Extract::Integer,
+            ColumnType::Float64 => Extract::Float,
+            _ => return Err(origin.error(&value.span(), format!("`{column}` cannot be a constant"), None)),
+        };
+        columns[index].push(Feed { source: Source::Constant(Arc::from(text.as_str())), extract });
+    }
+    for name in def.capture.keys().chain(pattern.capture.keys()) {
+        let used_here = matcher.captures().iter().any(|capture| **capture == **name);
+        let used_elsewhere = def.pattern.iter().any(|other| other.regex.get_ref().contains(&format!("<{name}>")))
+            || def.define.values().any(|fragment| fragment.get_ref().contains(&format!("<{name}>")));
+        if !used_here && !used_elsewhere {
+            let span = def.capture.get(name).or_else(|| pattern.capture.get(name)).map_or(0..0, Spanned::span);
+            return Err(origin.error(&span, format!("no pattern captures `{name}`"), None));
+        }
+    }
+    let requires = pattern
+        .requires
+        .iter()
+        .map(|(capture, values)| {
+            (capture.clone(), values.get_ref().values().iter().map(|value| value.clone().into_bytes()).collect())
+        })
+        .collect();
+    let specificity = specificity(&regex) + 2 * matcher.captures().len();
+    Ok(Pattern {
+        name: pattern.name.get_ref().clone(),
+        table,
+        matcher,
+        within: pattern.within.as_ref().map(|within| within.get_ref().clone()),
+        requires,
+        catch_all: pattern.catch_all,
+        columns,
+        fields,
+        specificity,
+    })
+}
+
+/// The fewest bytes that a record of this pattern has: fixed text and what its fields need.
+fn specificity(regex: &str) -> usize {
+    let parsed = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build().parse(regex);
+    parsed.ok().and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
+}
+
+/// The columns that a capture fills, and how.
+fn feeds_of(
+    origin: &Origin<'_>,
+    capture: &str,
+    def: &CaptureDef,
+    span: &Range<usize>,
+) -> Result<Vec<(String, Extract)>, DefinitionError> {
+    let name = def.column.clone().unwrap_or_else(|| capture.to_owned());
+    let take = match def.take.as_deref() {
+        None => Take::All,
+        Some("first") => Take::First,
+        Some("last") => Take::Last,
+        Some(other) => {
+            return Err(origin.error(span, format!("unknown `take`: `{other}`"), Some("`first` or `last`".to_owned())));
+        }
+    };
+    let unescape = match def.unescape.as_deref() {
+        None => false,
+        Some("apache" | "nginx") => true,
+        Some(other) => {
+            return Err(origin.error(span, format!("unknown `unescape`: `{other}`"), Some("`apache` or `nginx`".to_owned())));
+        }
+    };
+    let rule = TextRule {
+        unescape,
+        lower: def.lower,
+        take,
+        map: def.map.iter().map(|(from, to)| (from.clone().into_bytes(), Arc::from(to.as_str()))).collect(),
+        null: def.null.iter().map(|text| text.clone().into_bytes()).collect(),
+    };
+    let prefixed = |suffix: &str| format!("{name}_{suffix}");
+    Ok(match def.kind.as_deref().unwrap_or("text") {
+        "text" => vec![(name, Extract::Text(rule))],
+        "integer" | "port" => vec![(name, Extract::Integer)],
+        "float" => vec![(name, Extract::Float)],
+        "ip" => vec![(name, Extract::Ip)],
+        "host" => vec![(prefixed("ip"), Extract::HostIp), (prefixed("host"), Extract::HostName)],
+        "ip_port" => {
+            vec![(prefixed("ip"), Extract::Address(Address::Ip, take)), (prefixed("port"), Extract::Address(Address::Port, take))]
+        }
+        "time" => {
+            let layout = def.layout.as_deref().and_then(Layout::named).ok_or_else(|| {
+                let known: Vec<&str> = Layout::NAMES.iter().map(|(name, _)| *name).collect();
+                origin.error(
+                    span,
+                    format!("capture `{capture}` needs a time layout"),
+                    Some(format!("layouts: {}", known.join(", "))),
+                )
+            })?;
+            vec![(name, Extract::Time(layout)), ("time_offset".to_owned(), Extract::TimeOffset(layout))]
+        }
+        "duration" => {
+            let factor = match def.unit.as_deref() {
+                Some("s") => 1e3,
+                Some("ms") => 1.0,
+                Some("us") => 1e-3,
+                Some("ns") => 1e-6,
+                _ => {
+                    let hint = Some("`s`, `ms`, `us` or `ns`".to_owned());
+                    return Err(origin.error(span, format!("capture `{capture}` needs the unit of its duration"), hint));
+                }
+            };
+            vec![(name, Extract::Duration(factor, take))]
+        }
+        "http_request" => {
+            let part = |part| Extract::Request(part, rule.clone());
+            vec![
+                (name, part(Part::Whole)),
+                ("method".to_owned(), part(Part::Method)),
+                ("url".to_owned(), part(Part::Url)),
+                ("path".to_owned(), part(Part::Path)),
+                ("query".to_owned(), part(Part::Query)),
+                ("protocol".to_owned(), part(Part::Protocol)),
+            ]
+        }
+        "url" => {
+            let part = |part| Extract::Url(part, rule.clone());
+            vec![(name, part(Part::Whole)), ("path".to_owned(), part(Part::Path)), ("query".to_owned(), part(Part::Query))]
+        }
+        "pri" => vec![
+            ("priority".to_owned(), Extract::Priority),
+            ("facility".to_owned(), Extract::Facility),
+            ("severity".to_owned(), Extract::Severity),
+        ],
+        "structured_data" => vec![(name, Extract::StructuredData)],
+        other => {
+            let hint = nearest(other, TYPES)
+                .map_or_else(|| format!("types: {}", TYPES.join(", ")), |near| format!("did you mean `{near}`?"));
+            return Err(origin.error(span, format!("unknown field type `{other}`"), Some(hint)));
+        }
+    })
+}
+
+const TYPES: &[&str] = &[
+    "text",
+    "integer",
+    "float",
+    "ip",
+    "port",
+    "host",
+    "ip_port",
+    "time",
+    "duration",
+    "http_request",
+    "url",
+    "pri",
+    "structured_data",
+];
+
+/// Can the column hold what the capture gives?
+fn check_type(
+    origin: &Origin<'_>,
+    span: &Range<usize>,
+    table: &TableDef,
+    index: usize,
+    extract: &Extract,
+) -> Result<(), DefinitionError> {
+    let column = &table.columns[index];
+    let fits = match extract {
+        Extract::Text(_) | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Facility | Extract::Severity => {
+            column.kind == ColumnType::Text
+        }
+        Extract::Request(..) | Extract::Url(..) | Extract::Address(Address::Ip, _) => column.kind == ColumnType::Text,
+        Extract::Integer | Extract::Priority | Extract::Address(Address::Port, _) => {
+            matches!(column.kind, ColumnType::UInt16 | ColumnType::UInt64 | ColumnType::Float64)
+        }
+        Extract::Float | Extract::Duration(..) => column.kind == ColumnType::Float64,
+        Extract::Time(_) => column.kind == ColumnType::Time,
+        Extract::TimeOffset(_) => column.kind == ColumnType::Int16,
+        Extract::StructuredData => column.kind == ColumnType::Map,
+    };
+    if fits {
+        return Ok(());
+    }
+    let kind = match column.kind {
+        ColumnType::Text => "text",
+        ColumnType::UInt16 | ColumnType::UInt64 => "integer",
+        ColumnType::Int16 | ColumnType::Float64 => "float",
+        ColumnType::Time => "time",
+        ColumnType::Map => "structured_data",
+    };
+    Err(origin.error(
+        span,
+        format!("column `{}` of `{}` does not hold this type", column.name, table.name),
+        Some(format!("give its capture `type = \"{kind}\"`, or name another column")),
+    ))
+}
+
+fn nearest_column(table: &TableDef, name: &str) -> Option<String> {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
+    nearest(name, &names).map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The known name that is nearest to a mistyped one.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let distance = |other: &str| -> usize {
+        let mut row: Vec<usize> = (0..=other.len()).collect();
+        for (i, a) in name.bytes().enumerate() {
+            let mut diagonal = row[0];
+            row[0] = i + 1;
+            for (j, b) in other.bytes().enumerate() {
+                let cost = diagonal + usize::from(!a.eq_ignore_ascii_case(&b));
+                diagonal = row[j + 1];
+                row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
+            }
+        }
+        row[other.len()]
+    };
+    known.iter().map(|other| (distance(other), *other)).min().filter(|(d, _)| *d <= 1 + name.len() / 4).map(|(_, other)| other)
+}
+
+fn read_sample(origin: &Origin<'_>, sample: &Spanned<SampleDef>) -> Result<Sample, DefinitionError> {
+    let span = sample.span();
+    let def = sample.get_ref();
+    let mut expect = vec![];
+    for (column, value) in &def.expect {
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            toml::Value::Datetime(time) => time.to_string(),
+            other => return Err(origin.error(&span, format!("expected value of `{column}` is {}", other.type_str()), None)),
+        };
+        expect.push((column.clone(), Some(text)));
+    }
+    expect.extend(def.null.iter().map(|column| (column.clone(), None)));
+    let reference = match &def.reference {
+        None => Timestamp::UNIX_EPOCH,
+        Some(text) => text.parse().map_err(|error| origin.error(&span, format!("bad reference time `{text}`: {error}"), None))?,
+    };
+    let zone = match &def.zone {
+        None => TimeZone::UTC,
+        Some(name) => TimeZone::get(name).map_err(|error| origin.error(&span, format!("bad zone `{name}`: {error}"), None))?,
+    };
+    let at_line = origin.error(&span, "", None).line;
+    Ok(Sample {
+        line: def.line.clone(),
+        pattern: def.pattern.clone(),
+        expect,
+        reference_us: reference.as_microsecond(),
+        zone,
+        at_line,
+    })
+}
+
+/// A sample that is not worth what it should be.
+#[derive(Clone, Debug)]
+pub struct SampleFailure {
+    /// Line of the definition file.
+    pub at_line: usize,
+    /// The record.
+    pub sample: String,
+    /// What differs: column or `pattern`, expected, got.
+    pub differences: Vec<(String, String, String)>,
+}
+
+impl fmt::Display for SampleFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sample `{}` fails", self.sample.escape_debug())?;
+        for (what, expected, got) in &self.differences {
+            write!(f, "; {what}: expected {expected}, got {got}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs the samples of one family through the same decoder that scans files.
+pub(super) fn samples(catalog: &Catalog, format: &Format) -> Vec<SampleFailure> {
+    format.samples.iter().filter_map(|sample| run_sample(catalog, format, sample)).collect()
+}
+
+fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> Option<SampleFailure> {
+    let mut differences = vec![];
+    let wanted = sample.pattern.as_ref().and_then(|name| format.patterns.iter().find(|pattern| pattern.name == *name));
+    match (&sample.pattern, wanted) {
+        (Some(name), None) => differences.push(("pattern".to_owned(), name.clone(), "no such pattern".to_owned())),
+        (None, _) => {
+            if let Some(name) = taken_by(format, sample.line.as_bytes()) {
+                differences.push(("pattern".to_owned(), "none".to_owned(), name));
+            }
+        }
+        (Some(name), Some(pattern)) => match decode_sample(catalog, format, pattern, sample) {
+            Err(error) => differences.push(("pattern".to_owned(), name.clone(), error)),
+            Ok(None) => differences.push(("pattern".to_owned(), name.clone(), "no row".to_owned())),
+            Ok(Some(batch)) => compare(&batch, pattern, sample, &mut differences),
+        },
+    }
+    (!differences.is_empty()).then(|| SampleFailure { at_line: sample.at_line, sample: sample.line.clone(), differences })
+}
+
+fn taken_by(format: &Format, line: &[u8]) -> Option<String> {
+    let mut scratch = crate::scan::Scratch::default();
+    format.patterns.iter().filter(|pattern| pattern.within.is_none()).find_map(|pattern| {
+        let mut slots = vec![crate::scan::Span::NONE; pattern.matcher.captures().len()];
+        pattern.matcher.find(line, &mut slots, &mut scratch).ok().map(|()| pattern.name.clone())
+    })
+}
+
+fn decode_sample(catalog: &Catalog, format: &Format, pattern: &Pattern, sample: &Sample) -> Result<Option<RecordBatch>, String> {
+    let columns: Vec<usize> = (0..pattern.table.columns.len()).collect();
+    let plan = ScanPlan::try_new(&ScanPlanArgs {
+        catalog,
+        format: pattern.within.as_deref().unwrap_or(&format.name),
+        table: pattern.table.name,
+        columns: &columns,
+        filter_columns: &[],
+        file: "sample",
+        zone: sample.zone.clone(),
+        reference_us: sample.reference_us,
+    })
+    .map_err(|error| error.to_string())?;
+    let bytes = sample.line.as_bytes();
+    let mut decoder = LogDecoder::new(Arc::new(plan), Piece::whole(bytes.len() as u64), DecodeOptions::default());
+    decoder.decode(bytes, true).map_err(|error| error.to_string())?;
+    decoder.flush().map_err(|error| error.to_string())
+}
+
+fn compare(batch: &RecordBatch, pattern: &Pattern, sample: &Sample, differences: &mut Vec<(String, String, String)>) {
+    if batch.num_rows() != 1 {
+        differences.push(("rows".to_owned(), "1".to_owned(), batch.num_rows().to_string()));
+        return;
+    }
+    let got = |column: &str| cell(batch, column);
+    let taken = got("_format").flatten().unwrap_or_default();
+    if taken != pattern.name {
+        differences.push(("pattern".to_owned(), pattern.name.clone(), taken));
+    }
+    for (column, expected) in &sample.expect {
+        match got(column) {
+            None => differences.push((
+                column.clone(),
+                "a column".to_owned(),
+                format!("`{}` has none of this name", pattern.table.name),
+            )),
+            Some(value) if !same(&value, expected) => {
+                let show = |value: &Option<String>| value.as_ref().map_or_else(|| "NULL".to_owned(), |text| format!("`{text}`"));
+                differences.push((column.clone(), show(expected), show(&value)));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Times and numbers may be written in several ways.
+fn same(got: &Option<String>, expected: &Option<String>) -> bool {
+    match (got, expected) {
+        (None, None) => true,
+        (Some(got), Some(expected)) => {
+            let times = || Some(got.parse::<Timestamp>().ok()? == expected.parse::<Timestamp>().ok()?);
+            let numbers = || Some((got.parse::<f64>().ok()? - expected.parse::<f64>().ok()?).abs() < 1e-9);
+            got == expected || times() == Some(true) || (got.parse::<u64>().is_err() && numbers() == Some(true))
+        }
+        _ => false,
+    }
+}
+
+/// The value of the only row as text: `None` if there is no such column, `Some(None)` if it is NULL. `fields.x` looks into a map.
+fn cell(batch: &RecordBatch, column: &str) -> Option<Option<String>> {
+    let (name, key) = column.split_once('.').map_or((column, None), |(name, key)| (name, Some(key)));
+    let array = batch.column_by_name(name)?;
+    if let Some(key) = key {
+        let map = array.as_map_opt()?;
+        if map.is_null(0) {
+            return Some(None);
+        }
+        let entries = map.value(0);
+        let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
+        return Some((0..entries.len()).find(|&i| keys.value(i) == key).map(|i| values.value(i).to_owned()));
+    }
+    if array.is_null(0) {
+        return Some(None);
+    }
+    Some(Some(if let Some(text) = array.as_string_view_opt() {
+        text.value(0).to_owned()
+    } else if let Some(number) = array.as_primitive_opt::<UInt16Type>() {
+        number.value(0).to_string()
+    } else if let Some(number) = array.as_primitive_opt::<UInt64Type>() {
+        number.value(0).to_string()
+    } else if let Some(number) = array.as_primitive_opt::<Int16Type>() {
+        number.value(0).to_string()
+    } else if let Some(number) = array.as_primitive_opt::<Float64Type>() {
+        number.value(0).to_string()
+    } else if let Some(time) = array.as_primitive_opt::<TimestampMicrosecondType>() {
+        Timestamp::from_microsecond(time.value(0)).map_or_else(|_| "out of range".to_owned(), |time| time.to_string())
+    } else {
+        let map = array.as_map_opt()?;
+        let pairs: BTreeMap<String, String> = {
+            let entries = map.value(0);
+            let (keys, values) = (entries.column(0).as_string::<i32>(), entries.column(1).as_string::<i32>());
+            (0..entries.len()).map(|i| (keys.value(i).to_owned(), values.value(i).to_owned())).collect()
+        };
+        format!("{pairs:?}")
+    }))
+}

@@ -1,0 +1,150 @@
+//! What a definition file says, word for word. Nothing is checked here but the TOML itself: [`super::check`] does the rest.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// A definition file: one format family.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FormatDef {
+    /// Name of the family, as in `--input-format`.
+    pub(super) name: Spanned<String>,
+    /// The table that its patterns feed unless they name another.
+    pub(super) table: Spanned<String>,
+    /// What it is, in one line.
+    pub(super) title: String,
+    /// The daemon's own documentation of the layout.
+    pub(super) url: String,
+    /// How lines make records.
+    #[serde(default)]
+    pub(super) records: RecordsDef,
+    /// Which capture of this family holds a whole record of another one, and which one tells the program.
+    pub(super) carries: Option<CarriesDef>,
+    /// Fragments that patterns name as `{name}`.
+    #[serde(default)]
+    pub(super) define: BTreeMap<String, Spanned<String>>,
+    /// What captures mean, for all patterns.
+    #[serde(default)]
+    pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
+    /// The patterns; the first that takes a record wins, so the most specific stands first.
+    pub(super) pattern: Vec<PatternDef>,
+    /// Lines, and what they are worth.
+    #[serde(default)]
+    pub(super) sample: Vec<Spanned<SampleDef>>,
+}
+
+/// How lines make records.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordsDef {
+    /// What the first line of a record looks like, from its first byte; other lines belong to the record before them.
+    /// Without it every line is a record.
+    pub(super) start: Option<Spanned<String>>,
+}
+
+/// An envelope around records of other families.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CarriesDef {
+    /// The capture with the inner record.
+    pub(super) capture: Spanned<String>,
+}
+
+/// One layout of a record.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatternDef {
+    /// Its name; what `_format` says.
+    pub(super) name: Spanned<String>,
+    /// The layout, with `{fragments}` and named captures. It has to take the whole record.
+    pub(super) regex: Spanned<String>,
+    /// The table that it feeds, where that is not the family's.
+    pub(super) table: Option<Spanned<String>>,
+    /// The family whose inner record it reads; it then never reads whole lines.
+    pub(super) within: Option<Spanned<String>>,
+    /// Values that the envelope's captures must have.
+    #[serde(default)]
+    pub(super) requires: BTreeMap<String, Spanned<OneOrMany>>,
+    /// What captures mean, where that is not what the family says.
+    #[serde(default)]
+    pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
+    /// Columns with a fixed value.
+    #[serde(default)]
+    pub(super) constant: BTreeMap<String, Spanned<String>>,
+    /// A pattern that takes nearly anything; it never decides what a file is.
+    #[serde(default)]
+    pub(super) catch_all: bool,
+}
+
+/// A value or a list of them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    /// One value.
+    One(String),
+    /// Any of these.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// The values.
+    pub(super) fn values(&self) -> &[String] {
+        match self {
+            Self::One(value) => std::slice::from_ref(value),
+            Self::Many(values) => values,
+        }
+    }
+}
+
+/// What a capture means.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaptureDef {
+    /// Its type; text where nothing is said.
+    #[serde(rename = "type")]
+    pub(super) kind: Option<String>,
+    /// The column, where it is not named like the capture; the prefix of the columns where a type fills several.
+    pub(super) column: Option<String>,
+    /// The layout of a time.
+    pub(super) layout: Option<String>,
+    /// The unit of a duration.
+    pub(super) unit: Option<String>,
+    /// How text was escaped.
+    pub(super) unescape: Option<String>,
+    /// Which item of a list counts.
+    pub(super) take: Option<String>,
+    /// Texts that mean another one.
+    #[serde(default)]
+    pub(super) map: BTreeMap<String, String>,
+    /// Texts that mean nothing, beside `-` and the empty one.
+    #[serde(default)]
+    pub(super) null: Vec<String>,
+    /// Texts are lower-cased.
+    #[serde(default)]
+    pub(super) lower: bool,
+}
+
+/// A record, and what it is worth.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SampleDef {
+    /// The record; several lines where the family joins lines.
+    pub(super) line: String,
+    /// The pattern that has to take it. Without it, no pattern of the family may.
+    pub(super) pattern: Option<String>,
+    /// The values of some of its columns.
+    #[serde(default)]
+    pub(super) expect: toml::Table,
+    /// Columns that have to be NULL.
+    #[serde(default)]
+    pub(super) null: Vec<String>,
+    /// The time of the file, for stamps without a year; RFC 3339.
+    pub(super) reference: Option<String>,
+    /// The zone of stamps without one; UTC where nothing is said.
+    pub(super) zone: Option<String>,
+    /// Where the line comes from: for people.
+    #[serde(rename = "source")]
+    pub(super) _source: Option<String>,
+}

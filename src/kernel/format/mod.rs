@@ -1,0 +1,367 @@
+//! What log lines look like: definitions, checked and compiled.
+//!
+//! ```text
+//!   TOML ──► FormatDef ──check──► Format { patterns: [Pattern { Matcher, feeds of each column }] }
+//!   (definition.rs: as typed)      (check.rs: names, types, samples)        │
+//!                                                                   Catalog ┴─► detect.rs: which family is this?
+//! ```
+//!
+//! A family is what a file is detected as. Its patterns are tried in order on each record; each feeds one table. A family
+//! can be an envelope (`carries`): its records hold records of other families, whose patterns say `within`.
+
+mod check;
+mod definition;
+mod detect;
+mod feed;
+
+use std::fmt;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+pub use check::{SampleFailure, nearest};
+pub use detect::{Candidate, Detection, Miss, detect};
+pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
+
+use crate::scan::Matcher;
+use crate::table::TableDef;
+
+/// The built-in definitions: file name and text.
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("access.toml", include_str!("builtin/access.toml")),
+    ("nginx_error.toml", include_str!("builtin/nginx_error.toml")),
+    ("apache_error.toml", include_str!("builtin/apache_error.toml")),
+    ("bind.toml", include_str!("builtin/bind.toml")),
+    ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
+    ("unbound.toml", include_str!("builtin/unbound.toml")),
+    ("syslog.toml", include_str!("builtin/syslog.toml")),
+];
+
+/// A definition that is refused.
+#[derive(Debug, Error)]
+#[error("{origin}:{line}:{column}: {message}")]
+pub struct DefinitionError {
+    /// The file it comes from.
+    pub origin: String,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// One layout of a record.
+#[derive(Debug)]
+pub struct Pattern {
+    /// Its name; what `_format` says.
+    pub name: String,
+    /// The table that it feeds.
+    pub table: &'static TableDef,
+    /// Finds its fields.
+    pub matcher: Matcher,
+    /// The family whose inner record it reads, if it does not read whole lines.
+    pub within: Option<String>,
+    /// Captures of that envelope, and the values they may have.
+    pub(crate) requires: Vec<(String, Vec<Vec<u8>>)>,
+    /// It takes nearly anything.
+    pub catch_all: bool,
+    /// For each column of the table, where its value comes from, best first.
+    pub(crate) columns: Vec<Vec<Feed>>,
+    /// Captures that the table has no column for.
+    pub(crate) fields: Vec<(String, Feed)>,
+    /// How much fixed text and how many fields a record needs: the more, the more it says.
+    pub specificity: usize,
+}
+
+/// A checked family of layouts.
+#[derive(Debug)]
+pub struct Format {
+    /// Name of the family.
+    pub name: String,
+    /// The table that its patterns feed unless they name another.
+    pub table: &'static TableDef,
+    /// What it is, in one line.
+    pub title: String,
+    /// The daemon's own documentation.
+    pub url: String,
+    /// Where the definition comes from.
+    pub origin: String,
+    /// Its definition, as typed.
+    pub text: String,
+    /// Its patterns, most specific first.
+    pub patterns: Vec<Arc<Pattern>>,
+    /// What the first line of a record looks like, where records span lines.
+    pub(crate) start: Option<Arc<Matcher>>,
+    /// The capture that holds a record of another family.
+    pub(crate) carries: Option<String>,
+    /// Lines, and what they are worth.
+    pub samples: Vec<Sample>,
+}
+
+/// A record, and what it is worth.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The record.
+    pub line: String,
+    /// The pattern that has to take it; `None` if none of the family may.
+    pub pattern: Option<String>,
+    /// Expected values by column, as text.
+    pub expect: Vec<(String, Option<String>)>,
+    /// The time of the file in microseconds, for stamps without a year.
+    pub reference_us: i64,
+    /// The zone of stamps without one.
+    pub zone: jiff::tz::TimeZone,
+    /// Line of the definition file where the sample stands.
+    pub at_line: usize,
+}
+
+/// All formats that are known.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    formats: Vec<Arc<Format>>,
+}
+
+impl Catalog {
+    /// The built-in formats. Their samples are checked by the tests, not at each start.
+    pub fn builtin() -> Result<Self, DefinitionError> {
+        let mut catalog = Self::default();
+        for (name, text) in BUILTIN {
+            let format = check::compile(&format!("builtin/{name}"), text)?;
+            catalog.formats.push(Arc::new(format));
+        }
+        catalog.check_envelopes()?;
+        Ok(catalog)
+    }
+
+    /// Adds a definition; it comes before those that are there, and replaces one of the same name. Its samples have to pass.
+    pub fn add(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
+        let format = Arc::new(check::compile(origin, text)?);
+        let mut grown = self.clone();
+        grown.formats.retain(|other| other.name != format.name);
+        grown.formats.insert(0, Arc::clone(&format));
+        grown.check_envelopes()?;
+        if format.samples.is_empty() {
+            return Err(DefinitionError {
+                origin: origin.to_owned(),
+                line: 1,
+                column: 1,
+                message: format!("format `{}` has no sample", format.name),
+                hint: Some("add a [[sample]] with a line and the values expected of it".to_owned()),
+            });
+        }
+        if let Some(failure) = grown.check_samples(&format).into_iter().next() {
+            return Err(DefinitionError {
+                origin: origin.to_owned(),
+                line: failure.at_line,
+                column: 1,
+                message: failure.to_string(),
+                hint: Some(format!("see all with `logsql format test {origin}`")),
+            });
+        }
+        *self = grown;
+        Ok(())
+    }
+
+    /// Compiles a definition and checks all of its samples beside the formats that are there, without adding it.
+    pub fn test(&self, origin: &str, text: &str) -> Result<(Arc<Format>, Vec<SampleFailure>), DefinitionError> {
+        let format = Arc::new(check::compile(origin, text)?);
+        let mut grown = self.clone();
+        grown.formats.retain(|other| other.name != format.name);
+        grown.formats.insert(0, Arc::clone(&format));
+        let failures = grown.check_samples(&format);
+        Ok((format, failures))
+    }
+
+    /// All formats; those of the user come first.
+    pub fn formats(&self) -> &[Arc<Format>] {
+        &self.formats
+    }
+
+    /// The family of this name.
+    pub fn format(&self, name: &str) -> Option<&Arc<Format>> {
+        self.formats.iter().find(|format| format.name == name)
+    }
+
+    /// The family of this name, or of a pattern of this name.
+    pub fn family_of(&self, name: &str) -> Option<&Arc<Format>> {
+        self.format(name).or_else(|| self.formats.iter().find(|format| format.patterns.iter().any(|p| p.name == name)))
+    }
+
+    /// Can records of the family be rows of the table?
+    pub fn feeds(&self, format: &str, table: &str) -> bool {
+        table == crate::table::UNPARSED
+            || self.lines_of(format).iter().any(|pattern| pattern.table.name == table)
+            || self.inner_of(format).iter().any(|pattern| pattern.table.name == table)
+    }
+
+    /// The patterns that are tried on the lines of a file of this family: its own, then those of the families that
+    /// feed the same table, so that a file which changes its layout in the middle is followed.
+    pub(crate) fn lines_of(&self, format: &str) -> Vec<Arc<Pattern>> {
+        let Some(family) = self.format(format) else { return vec![] };
+        let own = family.patterns.iter().filter(|pattern| pattern.within.is_none());
+        let others = self
+            .formats
+            .iter()
+            .filter(|other| other.name != family.name && other.table.name == family.table.name)
+            .filter(|other| other.start.is_some() == family.start.is_some())
+            .flat_map(|other| &other.patterns)
+            .filter(|pattern| pattern.within.is_none() && !pattern.catch_all && pattern.table.name == family.table.name);
+        own.chain(others).map(Arc::clone).collect()
+    }
+
+    /// The patterns that read what records of this family carry.
+    pub(crate) fn inner_of(&self, format: &str) -> Vec<Arc<Pattern>> {
+        let all = self.formats.iter().flat_map(|other| &other.patterns);
+        all.filter(|pattern| pattern.within.as_deref() == Some(format)).map(Arc::clone).collect()
+    }
+
+    /// What the first line of a record can look like in a file of this family; empty if each line is a record.
+    pub(crate) fn starts_of(&self, format: &str) -> Vec<Arc<Matcher>> {
+        let Some(family) = self.format(format) else { return vec![] };
+        let Some(own) = &family.start else { return vec![] };
+        let others = self.formats.iter().filter(|other| other.name != family.name && other.table.name == family.table.name);
+        std::iter::once(Arc::clone(own)).chain(others.filter_map(|other| other.start.clone())).collect()
+    }
+
+    /// Runs the samples of a family.
+    pub fn check_samples(&self, format: &Format) -> Vec<SampleFailure> {
+        check::samples(self, format)
+    }
+
+    fn check_envelopes(&self) -> Result<(), DefinitionError> {
+        for format in &self.formats {
+            for pattern in &format.patterns {
+                let Some(within) = &pattern.within else { continue };
+                let envelope = self.format(within).filter(|envelope| envelope.carries.is_some());
+                if envelope.is_none() {
+                    return Err(DefinitionError {
+                        origin: format.origin.clone(),
+                        line: 1,
+                        column: 1,
+                        message: format!("pattern `{}` is within `{within}`, which carries nothing", pattern.name),
+                        hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_sample_is_worth_what_it_should_be() {
+        let catalog = Catalog::builtin().unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+        let mut failures = String::new();
+        for format in catalog.formats() {
+            for failure in catalog.check_samples(format) {
+                failures += &format!("{}:{}: {failure}\n", format.origin, failure.at_line);
+            }
+        }
+        assert!(failures.is_empty(), "{failures}");
+    }
+
+    #[test]
+    fn every_builtin_pattern_has_a_sample_and_a_link() {
+        let catalog = Catalog::builtin().expect("built-in formats compile");
+        for format in catalog.formats() {
+            assert!(format.url.starts_with("https://"), "{}: {}", format.name, format.url);
+            for pattern in &format.patterns {
+                let has = format.samples.iter().any(|sample| sample.pattern.as_deref() == Some(&pattern.name));
+                assert!(has, "pattern `{}` has no sample", pattern.name);
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_unique_over_all_families() {
+        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| &f.patterns).map(|p| p.name.as_str()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    }
+
+    const GOOD: &str = r#"
+name = "mine"
+table = "error_log"
+title = "a test"
+url = "https://example.org"
+[define]
+word = '[a-z]+'
+[capture]
+n = { type = "integer", column = "pid" }
+[[pattern]]
+name = "mine"
+regex = '(?<level>{word}) (?<n>\d+) (?<extra>{word}): (?<message>.*)'
+[[sample]]
+line = "warn 17 blue: hello"
+pattern = "mine"
+expect = { level = "warn", pid = 17, message = "hello", "fields.extra" = "blue" }
+null = ["module"]
+[[sample]]
+line = "warn: hello"
+"#;
+
+    fn refused(text: &str) -> String {
+        let mut catalog = Catalog::default();
+        let error = catalog.add("mine.toml", text).expect_err("the definition is bad");
+        assert!(catalog.formats().is_empty(), "a refused definition is not added");
+        format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_good_definition_is_taken() {
+        let mut catalog = Catalog::default();
+        catalog.add("mine.toml", GOOD).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(catalog.formats().len(), 1);
+    }
+
+    #[test]
+    fn bad_definitions_are_refused_with_the_place_and_the_mend() {
+        let cases = [
+            (
+                GOOD.replace("type = \"integer\"", "type = \"integr\""),
+                "mine.toml:9:5: unknown field type `integr` | did you mean `integer`?",
+            ),
+            (
+                GOOD.replace("pid = 17", "pid = 18"),
+                "mine.toml:13:1: sample `warn 17 blue: hello` fails; pid: expected `18`, got `17` | see all with `logsql format test mine.toml`",
+            ),
+            (
+                GOOD.replace("{word})", "{wort})"),
+                "mine.toml:12:9: there is no fragment `{wort}` | add it to [define]: wort = '…'",
+            ),
+            (
+                GOOD.replace("error_log", "errorlog"),
+                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, unparsed",
+            ),
+            (
+                GOOD.replace("column = \"pid\"", "column = \"message\""),
+                "mine.toml:9:5: column `message` of `error_log` does not hold this type | give its capture `type = \"text\"`, or name another column",
+            ),
+            (GOOD.replace("title", "titel"), "mine.toml:4:1: unknown field `titel`"),
+            (GOOD.replace("(?<message>.*)", "(?<message>.*"), "mine.toml:12:9: bad pattern: unclosed group"),
+            (
+                GOOD.split("[[sample]]").next().unwrap_or_default().to_owned(),
+                "mine.toml:1:1: format `mine` has no sample | add a [[sample]] with a line and the values expected of it",
+            ),
+            (GOOD.replace("n = {", "m = {"), "mine.toml:9:5: no pattern captures `m`"),
+        ];
+        for (text, expected) in cases {
+            let got = refused(&text);
+            assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
+        }
+    }
+}

@@ -1,0 +1,406 @@
+//! The taxonomy: which tables there are, and which columns each one has.
+//!
+//! One table holds one kind of event, and many formats feed it. The same thing has the same name in every table. A table
+//! is plain data; a definition may only fill columns that are listed here, and what a format captures beyond them goes
+//! to the `fields` map.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+
+/// What a column holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Text, as logged.
+    Text,
+    /// A small unsigned number: a status, a port.
+    UInt16,
+    /// An unsigned number: bytes, ids.
+    UInt64,
+    /// A signed small number: minutes of an offset.
+    Int16,
+    /// A fraction: milliseconds.
+    Float64,
+    /// A point in time, in microseconds since the epoch, UTC.
+    Time,
+    /// Text to text.
+    Map,
+}
+
+impl ColumnType {
+    /// The Arrow type.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Text => DataType::Utf8View,
+            Self::UInt16 => DataType::UInt16,
+            Self::UInt64 => DataType::UInt64,
+            Self::Int16 => DataType::Int16,
+            Self::Float64 => DataType::Float64,
+            Self::Time => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Map => DataType::Map(Arc::new(Field::new("entries", DataType::Struct(map_fields()), false)), false),
+        }
+    }
+}
+
+/// The key and value fields of a map column.
+pub(crate) fn map_fields() -> Fields {
+    Fields::from(vec![Field::new("key", DataType::Utf8, false), Field::new("value", DataType::Utf8, true)])
+}
+
+/// One column of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct ColumnDef {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// Its type.
+    pub kind: ColumnType,
+    /// What it holds, with the unit where there is one.
+    pub about: &'static str,
+}
+
+/// One table.
+#[derive(Debug)]
+pub struct TableDef {
+    /// Its name in SQL.
+    pub name: &'static str,
+    /// What one row is.
+    pub about: &'static str,
+    /// Its columns; the last ones are the meta columns.
+    pub columns: Vec<ColumnDef>,
+    /// How many columns are not meta columns.
+    pub plain: usize,
+    schema: SchemaRef,
+}
+
+impl TableDef {
+    fn new(name: &'static str, about: &'static str, columns: &[ColumnDef], meta: &[ColumnDef]) -> Self {
+        let plain = columns.len();
+        let columns: Vec<ColumnDef> = columns.iter().chain(meta).copied().collect();
+        let fields: Vec<Field> = columns.iter().map(|c| Field::new(c.name, c.kind.data_type(), true)).collect();
+        Self { name, about, columns, plain, schema: Arc::new(Schema::new(fields)) }
+    }
+
+    /// The Arrow schema: all columns, the meta columns last.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The index of a column.
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+
+    /// The column that another tool calls `name`, where this table has it.
+    pub fn alias(&self, name: &str) -> Option<&'static str> {
+        let name = name.to_ascii_lowercase();
+        ALIASES.iter().filter(|(alias, _)| *alias == name).map(|(_, column)| *column).find(|column| self.column(column).is_some())
+    }
+}
+
+/// The table of lines that no format takes.
+pub const UNPARSED: &str = "unparsed";
+
+/// Columns that say where a record comes from. They are not part of `SELECT *`.
+pub const META: [ColumnDef; 5] = [
+    column("_file", ColumnType::Text, "path of the file"),
+    column("_line", ColumnType::UInt64, "number of the record's first line in the file, from 1"),
+    column("_offset", ColumnType::UInt64, "offset of the record's first byte in the file, after decompression"),
+    column("_format", ColumnType::Text, "pattern that took the record"),
+    column("_raw", ColumnType::Text, "the record as it stands in the file"),
+];
+
+const fn column(name: &'static str, kind: ColumnType, about: &'static str) -> ColumnDef {
+    ColumnDef { name, kind, about }
+}
+
+/// All tables, in the order in which they are listed.
+pub fn tables() -> &'static [TableDef] {
+    &TABLES
+}
+
+/// The table of this name.
+pub fn table(name: &str) -> Option<&'static TableDef> {
+    TABLES.iter().find(|table| table.name == name)
+}
+
+static TABLES: LazyLock<Vec<TableDef>> = LazyLock::new(|| {
+    use ColumnType::{Float64, Int16, Map, Text, Time, UInt16, UInt64};
+    let time = column("time", Time, "when it happened, UTC");
+    let time_offset = column("time_offset", Int16, "offset from UTC that was logged, in minutes");
+    let client_ip = column("client_ip", Text, "address of the client");
+    let client_port = column("client_port", UInt16, "port of the client");
+    let client_host = column("client_host", Text, "name of the client, where names are logged");
+    let host = column("host", Text, "machine that logged");
+    let program = column("program", Text, "program that logged");
+    let pid = column("pid", UInt64, "its process");
+    let level = column("level", Text, "severity, as logged");
+    let message = column("message", Text, "text of the message");
+    let fields = column("fields", Map, "what the format has beyond these columns");
+    vec![
+        TableDef::new(
+            "access_log",
+            "requests to web servers and proxies in front of them",
+            &[
+                time,
+                client_ip,
+                client_host,
+                client_port,
+                column("ident", Text, "identity of the client by RFC 1413"),
+                column("user_name", Text, "authenticated user"),
+                column("request", Text, "first line of the request"),
+                column("method", Text, "method of the request"),
+                column("url", Text, "target of the request"),
+                column("path", Text, "the target up to its `?`"),
+                column("query", Text, "the target behind its `?`"),
+                column("protocol", Text, "protocol and version"),
+                column("status", UInt16, "status of the response"),
+                column("bytes", UInt64, "bytes sent to the client"),
+                column("referer", Text, "page that the client came from"),
+                column("user_agent", Text, "program of the client"),
+                column("vhost", Text, "virtual host that was asked"),
+                column("server_ip", Text, "address of the server"),
+                column("server_port", UInt16, "port of the server"),
+                column("duration_ms", Float64, "time the request took, in milliseconds"),
+                column("request_bytes", UInt64, "bytes received from the client"),
+                column("upstream_ip", Text, "address of the upstream that answered last"),
+                column("upstream_port", UInt16, "its port"),
+                column("upstream_status", UInt16, "its status"),
+                column("upstream_ms", Float64, "time it took, in milliseconds"),
+                column("forwarded_for", Text, "X-Forwarded-For of the request"),
+                column("request_id", Text, "id of the request"),
+                column("tls_version", Text, "version of TLS"),
+                column("cache_status", Text, "what the cache did"),
+                host,
+                program,
+                pid,
+                time_offset,
+                fields,
+            ],
+            &META,
+        ),
+        TableDef::new(
+            "error_log",
+            "errors of web servers and applications",
+            &[
+                time,
+                level,
+                column("module", Text, "module that logged"),
+                pid,
+                column("tid", UInt64, "its thread"),
+                column("connection", UInt64, "number of the connection"),
+                client_ip,
+                client_port,
+                client_host,
+                column("code", Text, "number of the message, such as AH01630"),
+                column("os_error", Text, "error of the operating system, with its number"),
+                message,
+                column("server", Text, "server that served it"),
+                column("request", Text, "first line of the request"),
+                column("upstream", Text, "upstream that was asked"),
+                column("vhost", Text, "host that the client asked for"),
+                column("referer", Text, "page that the client came from"),
+                column("stack", Text, "stack trace"),
+                host,
+                program,
+                time_offset,
+                fields,
+            ],
+            &META,
+        ),
+        TableDef::new(
+            "dns_log",
+            "DNS queries and answers",
+            &[
+                time,
+                column("action", Text, "query, reply, cached, forwarded, blocked, denied, error, transfer"),
+                client_ip,
+                client_port,
+                client_host,
+                column("query_name", Text, "name that was asked for"),
+                column("query_type", Text, "type that was asked for"),
+                column("query_class", Text, "class that was asked for"),
+                column("rcode", Text, "code of the answer"),
+                column("answer", Text, "the answer"),
+                column("flags", Text, "flags of the query, as logged"),
+                column("transport", Text, "udp, tcp, tls"),
+                column("server_ip", Text, "address that was asked or that answered"),
+                column("view", Text, "view of the server"),
+                column("zone", Text, "zone"),
+                column("bytes", UInt64, "size of the answer"),
+                column("duration_ms", Float64, "time it took, in milliseconds"),
+                level,
+                message,
+                host,
+                program,
+                pid,
+                time_offset,
+                fields,
+            ],
+            &META,
+        ),
+        TableDef::new(
+            "syslog",
+            "syslog messages, whatever is inside",
+            &[
+                time,
+                host,
+                program,
+                pid,
+                message,
+                column("priority", UInt16, "facility × 8 + severity"),
+                column("facility", Text, "part of the system, by its keyword"),
+                column("severity", Text, "severity, by its keyword"),
+                column("msg_id", Text, "type of the message"),
+                column("structured_data", Map, "structured data, as `id.name`"),
+                time_offset,
+                fields,
+            ],
+            &META,
+        ),
+        TableDef::new(
+            UNPARSED,
+            "lines that no format takes",
+            &[
+                column("_file", Text, "path of the file"),
+                column("_line", UInt64, "number of the line in the file, from 1"),
+                column("_offset", UInt64, "offset of its first byte, after decompression"),
+                column("reason", Text, "why it was not taken"),
+                column("nearest_format", Text, "pattern that came nearest"),
+                column("failed_column", UInt64, "byte of the line, from 1, where that pattern failed"),
+                column("failed_field", Text, "field that was being read there"),
+                column("raw", Text, "the line"),
+            ],
+            &[],
+        ),
+    ]
+});
+
+/// What other tools call the columns: the answer to `no such column`.
+const ALIASES: &[(&str, &str)] = &[
+    ("ip", "client_ip"),
+    ("clientip", "client_ip"),
+    ("client", "client_ip"),
+    ("remote_addr", "client_ip"),
+    ("remote_host", "client_ip"),
+    ("remotehost", "client_ip"),
+    ("c_ip", "client_ip"),
+    ("src_ip", "client_ip"),
+    ("source_ip", "client_ip"),
+    ("addr", "client_ip"),
+    ("remote_port", "client_port"),
+    ("user", "user_name"),
+    ("remote_user", "user_name"),
+    ("auth", "user_name"),
+    ("cs_username", "user_name"),
+    ("username", "user_name"),
+    ("verb", "method"),
+    ("cs_method", "method"),
+    ("request_method", "method"),
+    ("uri", "url"),
+    ("request_uri", "url"),
+    ("cs_uri_stem", "path"),
+    ("cs_uri_query", "query"),
+    ("args", "query"),
+    ("query_string", "query"),
+    ("http_version", "protocol"),
+    ("httpversion", "protocol"),
+    ("sc_status", "status"),
+    ("response", "status"),
+    ("code", "status"),
+    ("status_code", "status"),
+    ("http_status", "status"),
+    ("size", "bytes"),
+    ("sc_bytes", "bytes"),
+    ("body_bytes_sent", "bytes"),
+    ("bytes_sent", "bytes"),
+    ("response_size", "bytes"),
+    ("referrer", "referer"),
+    ("http_referer", "referer"),
+    ("cs_referer", "referer"),
+    ("agent", "user_agent"),
+    ("useragent", "user_agent"),
+    ("http_user_agent", "user_agent"),
+    ("cs_user_agent", "user_agent"),
+    ("domain", "vhost"),
+    ("server_name", "vhost"),
+    ("host_name", "host"),
+    ("hostname", "host"),
+    ("http_host", "vhost"),
+    ("request_time", "duration_ms"),
+    ("duration", "duration_ms"),
+    ("time_taken", "duration_ms"),
+    ("latency", "duration_ms"),
+    ("request_length", "request_bytes"),
+    ("upstream_addr", "upstream_ip"),
+    ("upstream_response_time", "upstream_ms"),
+    ("http_x_forwarded_for", "forwarded_for"),
+    ("x_forwarded_for", "forwarded_for"),
+    ("timestamp", "time"),
+    ("ts", "time"),
+    ("date", "time"),
+    ("datetime", "time"),
+    ("log_time", "time"),
+    ("time_local", "time"),
+    ("@timestamp", "time"),
+    ("severity", "level"),
+    ("loglevel", "level"),
+    ("level", "severity"),
+    ("msg", "message"),
+    ("log_body", "message"),
+    ("body", "message"),
+    ("text", "message"),
+    ("appname", "program"),
+    ("app_name", "program"),
+    ("ident", "program"),
+    ("tag", "program"),
+    ("process", "program"),
+    ("log_procname", "program"),
+    ("procid", "pid"),
+    ("proc_id", "pid"),
+    ("log_pid", "pid"),
+    ("msgid", "msg_id"),
+    ("pri", "priority"),
+    ("qname", "query_name"),
+    ("name", "query_name"),
+    ("query", "query_name"),
+    ("qtype", "query_type"),
+    ("type", "query_type"),
+    ("qclass", "query_class"),
+    ("class", "query_class"),
+    ("thread", "tid"),
+    ("errorcode", "code"),
+    ("_path", "_file"),
+    ("filename", "_file"),
+    ("file", "_file"),
+    ("line", "_line"),
+    ("line_number", "_line"),
+    ("raw", "_raw"),
+    ("log_text", "_raw"),
+    ("format", "_format"),
+    ("log_format", "_format"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_has_one_type_in_all_tables() {
+        let mut seen: Vec<ColumnDef> = vec![];
+        for table in tables() {
+            for column in &table.columns {
+                match seen.iter().find(|other| other.name == column.name) {
+                    Some(other) => assert_eq!(other.kind, column.kind, "{}.{}", table.name, column.name),
+                    None => seen.push(*column),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_alias_leads_to_a_column() {
+        for (alias, name) in ALIASES {
+            assert!(tables().iter().any(|table| table.column(name).is_some()), "{alias} → {name}");
+        }
+    }
+}
