@@ -393,7 +393,7 @@ make_malformed() {
     head -c 8192 /dev/zero >"$to/only-nul.log"
     : >"$to/empty.log"
     printf '\n' >"$to/one-line-feed.log"
-    sed 'a\\' "$tmp/20" >"$to/empty-line-after-each.log"
+    sed G "$tmp/20" >"$to/empty-line-after-each.log"
     { head -n 10 "$tmp/20"; head -n 10 "$from/apache/error.log"; head -n 10 "$from/syslog/auth.log"; tail -n 10 "$tmp/20"; } >"$to/three-formats-mixed.log"
     { head -n 10 "$tmp/20"; head -n 10 "$from/nginx/timings.log"; } >"$to/format-changed-midway.log"
     { cat "$tmp/20"; gzip -n <"$tmp/next20"; } >"$to/gzip-bytes-appended-to-text.log"

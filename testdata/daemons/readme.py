@@ -27,7 +27,7 @@ FOLDERS = {
         ("vhost.log", "`$host:$server_port` + combined", "the same requests"),
         ("host_first.log", "`$host` + combined", "the same requests; hosts that are addresses, and a client's own invention"),
         ("ingress.log", "the documented default of the Kubernetes ingress controller", "the same requests; `$upstream_addr` and its fellows are lists with `, ` and ` : ` without quotes; empty `[]`"),
-        ("json.log", "`log_format json escape=json`", "the same requests, one JSON object a line; bytes that are not UTF-8 are written as they are"),
+        ("json.log", "`log_format json escape=json`", "the same requests, one JSON object a line, but not always: bytes that are not UTF-8 are written as they are, and the status `009` is no JSON number"),
         ("combined_kolkata.log", "`combined`, `TZ=Asia/Kolkata`", "offset `+0530`"),
         ("error.log", "`error_log PATH warn;`", "records of several lines (FastCGI stderr of PHP and of a CGI script; a line feed in a file name), raw control bytes, refused upstreams, limits, rules"),
         ("error_info.log", "`error_log PATH info;`, by a reload", "the same at level info: invalid requests, clients that went or timed out, TLS failures, notices of the stop"),
