@@ -143,6 +143,15 @@ impl Catalog {
         grown.formats.retain(|other| other.name != format.name);
         grown.formats.insert(0, Arc::clone(&format));
         grown.check_envelopes()?;
+        for pattern in &format.patterns {
+            pattern.matcher.check_regex().map_err(|error| DefinitionError {
+                origin: origin.to_owned(),
+                line: 1,
+                column: 1,
+                message: format!("pattern `{}`: {error}", pattern.name),
+                hint: Some("write it shorter, without large counts such as {1000}".to_owned()),
+            })?;
+        }
         if format.samples.is_empty() {
             return Err(DefinitionError {
                 origin: origin.to_owned(),

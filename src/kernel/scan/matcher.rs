@@ -1,9 +1,11 @@
 //! A pattern that is ready to be matched: lowered where that is possible, the regex crate where it is not.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use super::Span;
@@ -31,11 +33,13 @@ pub enum PatternError {
 
 /// A compiled pattern. It matches a whole record or nothing.
 pub struct Matcher {
+    regex: Box<str>,
     captures: Vec<Box<str>>,
-    engine: Result<Program, NotLowered>,
-    oracle: Regex,
     /// The regex group of each capture.
     groups: Vec<usize>,
+    engine: Result<Program, NotLowered>,
+    /// The regex crate's machine: built when it is first needed, because that costs more than lowering does.
+    oracle: OnceLock<Option<Regex>>,
 }
 
 /// What a thread keeps between records: stacks of the machine, locations of the regex.
@@ -47,7 +51,7 @@ pub struct Scratch {
 
 impl fmt::Debug for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Matcher").field(&self.oracle.as_str()).finish()
+        f.debug_tuple("Matcher").field(&self.regex).finish()
     }
 }
 
@@ -61,19 +65,27 @@ impl Matcher {
             .build()
             .parse(pattern)
             .map_err(|error| syntax_error(&error))?;
-        // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
-        let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
-        let oracle = RegexBuilder::new(&format!(r"\A(?:{pattern}{end})\z"))
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|error| PatternError::TooLarge(error.to_string()))?;
-        let (groups, captures): (Vec<usize>, Vec<Box<str>>) =
-            oracle.capture_names().enumerate().filter_map(|(group, name)| Some((group, Box::from(name?)))).unzip();
+        let mut named = vec![];
+        named_captures(&hir, &mut named);
+        named.sort_unstable();
+        let (groups, captures): (Vec<usize>, Vec<Box<str>>) = named.into_iter().unzip();
         let slot = |name: &str| captures.iter().position(|capture| &**capture == name).and_then(|slot| u16::try_from(slot).ok());
         let engine = lower(&hir, captures.len(), slot);
-        Ok(Self { captures, engine, oracle, groups })
+        // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
+        let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
+        let regex = format!(r"\A(?:{pattern}{end})\z").into();
+        let matcher = Self { regex, captures, groups, engine, oracle: OnceLock::new() };
+        if matcher.engine.is_err() {
+            matcher.check_regex()?;
+        }
+        Ok(matcher)
+    }
+
+    /// Can the regex crate build the pattern? A lowered one is built only when it is needed.
+    pub fn check_regex(&self) -> Result<(), PatternError> {
+        build(&self.regex).map(|regex| {
+            self.oracle.get_or_init(|| Some(regex));
+        })
     }
 
     /// The names of the captures, in the order of their spans.
@@ -88,7 +100,7 @@ impl Matcher {
 
     /// The regular expression, anchored.
     pub fn regex(&self) -> &str {
-        self.oracle.as_str()
+        &self.regex
     }
 
     /// Matches the whole record; on success `slots[i]` is the span of `captures()[i]`.
@@ -106,19 +118,40 @@ impl Matcher {
 
     /// The slow twin of [`find`](Self::find): the regex crate does all of the work.
     pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
-        // Locations belong to one regex; they are kept for as long as the same one asks.
-        let fits = scratch.locations.as_ref().is_some_and(|l| l.len() == self.oracle.captures_len());
-        if !fits {
-            scratch.locations = Some(self.oracle.capture_locations());
-        }
-        let Some(locations) = &mut scratch.locations else { return Err(Failure::default()) };
-        if self.oracle.captures_read(locations, record).is_none() {
+        let Some(oracle) = self.oracle.get_or_init(|| build(&self.regex).ok()) else { return Err(Failure::default()) };
+        // Locations belong to one regex; they are kept for as long as one of the same shape asks.
+        let locations = match &mut scratch.locations {
+            Some(locations) if locations.len() == oracle.captures_len() => locations,
+            stale => stale.insert(oracle.capture_locations()),
+        };
+        if oracle.captures_read(locations, record).is_none() {
             return Err(Failure::default());
         }
         for (slot, &group) in slots.iter_mut().zip(&self.groups) {
             *slot = locations.get(group).map_or(Span::NONE, |(start, end)| Span { start: start as u32, end: end as u32 });
         }
         Ok(())
+    }
+}
+
+fn build(regex: &str) -> Result<Regex, PatternError> {
+    let mut builder = RegexBuilder::new(regex);
+    builder.unicode(false).dot_matches_new_line(true).size_limit(SIZE_LIMIT);
+    builder.build().map_err(|error| PatternError::TooLarge(error.to_string()))
+}
+
+/// The named groups of a pattern, with their numbers.
+fn named_captures(hir: &Hir, named: &mut Vec<(usize, Box<str>)>) {
+    match hir.kind() {
+        HirKind::Capture(capture) => {
+            if let Some(name) = &capture.name {
+                named.push((capture.index as usize, name.clone()));
+            }
+            named_captures(&capture.sub, named);
+        }
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().for_each(|part| named_captures(part, named)),
+        HirKind::Repetition(repetition) => named_captures(&repetition.sub, named),
+        _ => {}
     }
 }
 
