@@ -40,10 +40,7 @@ pub struct ResolveOptions {
 
 impl Default for ResolveOptions {
     fn default() -> Self {
-        Self {
-            recursive: false,
-            follow_symlinks: true,
-        }
+        Self { recursive: false, follow_symlinks: true }
     }
 }
 
@@ -100,11 +97,7 @@ pub enum Problem {
 
 impl FileIssue {
     fn new(path: &Path, severity: Severity, problem: Problem) -> Self {
-        Self {
-            path: path.to_owned(),
-            severity,
-            problem,
-        }
+        Self { path: path.to_owned(), severity, problem }
     }
 
     /// What the user can do about it.
@@ -112,9 +105,7 @@ impl FileIssue {
         match &self.problem {
             Problem::Error(error) => error.hint(),
             Problem::Directory => Some("use `-r` to read the files in it".to_owned()),
-            Problem::NotRegular | Problem::NotText { .. } => {
-                Some("name it itself to read it all the same".to_owned())
-            }
+            Problem::NotRegular | Problem::NotText { .. } => Some("name it itself to read it all the same".to_owned()),
             _ => None,
         }
     }
@@ -133,11 +124,7 @@ impl fmt::Display for FileIssue {
                 write!(f, "{path}: {count} hidden files and folders skipped")
             }
             Problem::Symlink => write!(f, "{path}: symbolic link not followed"),
-            Problem::SameFile { as_path } => write!(
-                f,
-                "{path}: the same file as {}, read once",
-                as_path.display()
-            ),
+            Problem::SameFile { as_path } => write!(f, "{path}: the same file as {}, read once", as_path.display()),
             Problem::NotText { reason } => write!(f, "{path}: {reason}, skipped"),
         }
     }
@@ -179,14 +166,9 @@ pub fn discover(root: &Path, options: &ResolveOptions) -> Vec<Found> {
         collector.place(&place);
         let mut inputs = std::mem::take(&mut collector.inputs);
         // `messages*` of one place and `messages` of another: nobody typed them, so nobody wonders.
-        inputs
-            .issues
-            .retain(|issue| !matches!(issue.problem, Problem::SameFile { .. }));
+        inputs.issues.retain(|issue| !matches!(issue.problem, Problem::SameFile { .. }));
         if !inputs.files.is_empty() || !inputs.issues.is_empty() {
-            found.push(Found {
-                label: place.label,
-                inputs,
-            });
+            found.push(Found { label: place.label, inputs });
         }
     }
     found
@@ -205,42 +187,16 @@ pub struct Place {
 pub fn well_known(root: &Path) -> Vec<Place> {
     const PLACES: &[(&str, &[&str])] = &[
         ("nginx", &["var/log/nginx/*"]),
-        (
-            "apache",
-            &["var/log/apache2/*", "var/log/httpd/*", "var/log/apache/*"],
-        ),
+        ("apache", &["var/log/apache2/*", "var/log/httpd/*", "var/log/apache/*"]),
         ("caddy", &["var/log/caddy/*"]),
         ("lighttpd", &["var/log/lighttpd/*"]),
         ("haproxy", &["var/log/haproxy*"]),
         ("squid", &["var/log/squid/*"]),
-        (
-            "bind",
-            &[
-                "var/log/named*",
-                "var/log/named/*",
-                "var/log/bind/*",
-                "var/log/bind9/*",
-                "var/named/data/*",
-            ],
-        ),
-        (
-            "dnsmasq",
-            &["var/log/dnsmasq*", "var/log/pihole*", "var/log/pihole/*"],
-        ),
+        ("bind", &["var/log/named*", "var/log/named/*", "var/log/bind/*", "var/log/bind9/*", "var/named/data/*"]),
+        ("dnsmasq", &["var/log/dnsmasq*", "var/log/pihole*", "var/log/pihole/*"]),
         ("unbound", &["var/log/unbound*", "var/log/unbound/*"]),
-        (
-            "auth",
-            &["var/log/auth.log*", "var/log/secure*", "var/log/authlog*"],
-        ),
-        (
-            "mail",
-            &[
-                "var/log/mail.*",
-                "var/log/maillog*",
-                "var/log/exim4/*",
-                "var/log/dovecot*",
-            ],
-        ),
+        ("auth", &["var/log/auth.log*", "var/log/secure*", "var/log/authlog*"]),
+        ("mail", &["var/log/mail.*", "var/log/maillog*", "var/log/exim4/*", "var/log/dovecot*"]),
         ("cron", &["var/log/cron", "var/log/cron[.-]*"]),
         (
             "syslog",
@@ -255,14 +211,7 @@ pub fn well_known(root: &Path) -> Vec<Place> {
             ],
         ),
         ("dhcp", &["var/log/dhcpd*", "var/log/kea/*"]),
-        (
-            "firewall",
-            &[
-                "var/log/ufw.log*",
-                "var/log/firewalld*",
-                "var/log/fail2ban.log*",
-            ],
-        ),
+        ("firewall", &["var/log/ufw.log*", "var/log/firewalld*", "var/log/fail2ban.log*"]),
         ("audit", &["var/log/audit/*"]),
         (
             "database",
@@ -276,23 +225,8 @@ pub fn well_known(root: &Path) -> Vec<Place> {
                 "var/log/redis/*",
             ],
         ),
-        (
-            "transfer",
-            &[
-                "var/log/xferlog*",
-                "var/log/vsftpd.log*",
-                "var/log/proftpd/*",
-            ],
-        ),
-        (
-            "packages",
-            &[
-                "var/log/dpkg.log*",
-                "var/log/apt/*",
-                "var/log/dnf*",
-                "var/log/yum.log*",
-            ],
-        ),
+        ("transfer", &["var/log/xferlog*", "var/log/vsftpd.log*", "var/log/proftpd/*"]),
+        ("packages", &["var/log/dpkg.log*", "var/log/apt/*", "var/log/dnf*", "var/log/yum.log*"]),
     ];
     let root = glob::escape(root);
     let place = |(label, patterns): &(&'static str, &[&str])| Place {
@@ -324,11 +258,7 @@ struct Collector {
 
 impl Collector {
     fn new(options: ResolveOptions) -> Self {
-        Self {
-            options,
-            inputs: Inputs::default(),
-            seen: HashMap::new(),
-        }
+        Self { options, inputs: Inputs::default(), seen: HashMap::new() }
     }
 
     fn argument(&mut self, path: &Path) {
@@ -370,9 +300,7 @@ impl Collector {
                 self.issue(path, Severity::Note, Problem::Directory);
             }
             // It was there when the folder was listed: rotated away, or deleted. Nothing was asked for by that name.
-            Err(error @ SourceError::NotFound { .. }) if origin != Origin::Named => {
-                self.error(error, Severity::Note)
-            }
+            Err(error @ SourceError::NotFound { .. }) if origin != Origin::Named => self.error(error, Severity::Note),
             Err(error) => self.error(error, Severity::Loss),
         }
     }
@@ -404,9 +332,7 @@ impl Collector {
         }
         let key = (snapshot.dev, snapshot.ino);
         if let Some(as_path) = self.seen.get(&key) {
-            let problem = Problem::SameFile {
-                as_path: as_path.clone(),
-            };
+            let problem = Problem::SameFile { as_path: as_path.clone() };
             return self.issue(&snapshot.path, Severity::Note, problem);
         }
         self.seen.insert(key, snapshot.path.clone());
@@ -414,11 +340,7 @@ impl Collector {
     }
 
     fn folder(&mut self, folder: &Path) {
-        let mut walk = Walk {
-            above: Vec::new(),
-            visited: HashSet::new(),
-            files: Vec::new(),
-        };
+        let mut walk = Walk { above: Vec::new(), visited: HashSet::new(), files: Vec::new() };
         self.walk(folder, &mut walk);
         for path in in_rotation_order(walk.files) {
             self.add(&path, Origin::Folder);
@@ -426,21 +348,14 @@ impl Collector {
     }
 
     fn walk(&mut self, folder: &Path, walk: &mut Walk) {
-        let listed = folder
-            .metadata()
-            .and_then(|meta| Ok((meta, std::fs::read_dir(folder)?)));
+        let listed = folder.metadata().and_then(|meta| Ok((meta, std::fs::read_dir(folder)?)));
         let (meta, entries) = match listed {
             Ok(listed) => listed,
             Err(error) => return self.error(SourceError::from_open(folder, error), Severity::Loss),
         };
         let id = (meta.dev(), meta.ino());
         if walk.above.contains(&id) {
-            return self.error(
-                SourceError::SymlinkLoop {
-                    path: folder.to_owned(),
-                },
-                Severity::Note,
-            );
+            return self.error(SourceError::SymlinkLoop { path: folder.to_owned() }, Severity::Note);
         }
         // Two links to one folder: its files are read once anyway.
         if !walk.visited.insert(id) {
@@ -452,9 +367,7 @@ impl Collector {
             let path = entry.path();
             if entry.file_name().as_bytes().starts_with(b".") {
                 hidden += 1;
-            } else if entry.file_type().is_ok_and(|kind| kind.is_symlink())
-                && !self.options.follow_symlinks
-            {
+            } else if entry.file_type().is_ok_and(|kind| kind.is_symlink()) && !self.options.follow_symlinks {
                 self.issue(&path, Severity::Note, Problem::Symlink);
             } else if path.metadata().as_ref().is_ok_and(Metadata::is_dir) {
                 self.walk(&path, walk);
@@ -474,9 +387,7 @@ impl Collector {
     }
 
     fn issue(&mut self, path: &Path, severity: Severity, problem: Problem) {
-        self.inputs
-            .issues
-            .push(FileIssue::new(path, severity, problem));
+        self.inputs.issues.push(FileIssue::new(path, severity, problem));
     }
 }
 
@@ -516,18 +427,9 @@ fn not_text(snapshot: &Snapshot) -> Option<&'static str> {
     if n > 0 && head.is_empty() {
         // Zero bytes at the start are what a log that was truncated under its writer has; then text follows.
         let mut tail = [0; HEAD_BYTES];
-        let n = snapshot::read_full_at(
-            &file,
-            &mut tail,
-            snapshot.size.saturating_sub(HEAD_BYTES as u64),
-        )
-        .ok()?;
+        let n = snapshot::read_full_at(&file, &mut tail, snapshot.size.saturating_sub(HEAD_BYTES as u64)).ok()?;
         let tail = without_zeros(&tail[..n]);
-        return if tail.is_empty() {
-            Some("holds only zero bytes")
-        } else {
-            not_text_content(tail)
-        };
+        return if tail.is_empty() { Some("holds only zero bytes") } else { not_text_content(tail) };
     }
     not_text_content(head)
 }
@@ -554,10 +456,7 @@ enum Age {
 /// Splits a name into that of the live file and the rest: `access.log.2.gz` is number 2 of `access.log`.
 fn rotation(name: &[u8]) -> (&[u8], Age) {
     const PACKED: [&[u8]; 7] = [b".gz", b".bz2", b".xz", b".zst", b".lz4", b".Z", b".zip"];
-    let name = PACKED
-        .iter()
-        .find_map(|ending| name.strip_suffix(*ending))
-        .unwrap_or(name);
+    let name = PACKED.iter().find_map(|ending| name.strip_suffix(*ending)).unwrap_or(name);
     let is_part = |b: &&u8| b.is_ascii_digit() || matches!(b, b'-' | b'.' | b'_');
     let ending = name.iter().rev().take_while(is_part).count();
     let (stem, ending) = name.split_at(name.len() - ending);
@@ -568,9 +467,7 @@ fn rotation(name: &[u8]) -> (&[u8], Age) {
     if digits.len() >= 8 {
         return (stem, Age::Date(digits));
     }
-    let number = std::str::from_utf8(&ending[1..])
-        .ok()
-        .and_then(|number| number.parse().ok());
+    let number = std::str::from_utf8(&ending[1..]).ok().and_then(|number| number.parse().ok());
     match (ending[0], number) {
         (b'.', Some(number)) => (stem, Age::Number(Reverse(number))),
         _ => (name, Age::Live),
@@ -579,15 +476,10 @@ fn rotation(name: &[u8]) -> (&[u8], Age) {
 
 fn in_rotation_order(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths.sort_by(|a, b| {
-        let folder = |path: &Path| {
-            path.parent()
-                .map(|folder| folder.as_os_str().to_owned())
-                .unwrap_or_default()
-        };
+        let folder = |path: &Path| path.parent().map(|folder| folder.as_os_str().to_owned()).unwrap_or_default();
         let name = |path: &Path| path.file_name().map(OsStr::to_owned).unwrap_or_default();
         let (a_name, b_name) = (name(a), name(b));
-        let ((a_stem, a_age), (b_stem, b_age)) =
-            (rotation(a_name.as_bytes()), rotation(b_name.as_bytes()));
+        let ((a_stem, a_age), (b_stem, b_age)) = (rotation(a_name.as_bytes()), rotation(b_name.as_bytes()));
         natural(folder(a).as_bytes(), folder(b).as_bytes())
             .then_with(|| natural(a_stem, b_stem))
             .then(a_age.cmp(&b_age))
@@ -618,8 +510,5 @@ fn natural(mut a: &[u8], mut b: &[u8]) -> Ordering {
 /// The digits at the start, without leading zeros, and the rest.
 fn number(bytes: &[u8]) -> (&[u8], &[u8]) {
     let (digits, rest) = bytes.split_at(bytes.iter().take_while(|b| b.is_ascii_digit()).count());
-    (
-        &digits[digits.iter().take_while(|b| **b == b'0').count()..],
-        rest,
-    )
+    (&digits[digits.iter().take_while(|b| **b == b'0').count()..], rest)
 }

@@ -32,16 +32,8 @@ pub(super) struct Utf16Reader {
 }
 
 impl Utf16Reader {
-    pub(super) fn new(
-        inner: Box<dyn ByteReader>,
-        encoding: Encoding,
-        options: &ReadOptions,
-    ) -> Self {
-        let from = if encoding == Encoding::Utf16Be {
-            UTF_16BE
-        } else {
-            UTF_16LE
-        };
+    pub(super) fn new(inner: Box<dyn ByteReader>, encoding: Encoding, options: &ReadOptions) -> Self {
+        let from = if encoding == Encoding::Utf16Be { UTF_16BE } else { UTF_16LE };
         Self {
             inner,
             decoder: from.new_decoder_without_bom_handling(),
@@ -78,13 +70,10 @@ impl Utf16Reader {
         if self.out.len() - self.to < self.block_bytes {
             self.out.resize(self.out.len() * 2 + self.block_bytes, 0);
         }
-        let (result, used, made, replaced) =
-            self.decoder
-                .decode_to_utf8(bytes, &mut self.out[self.to..], end);
+        let (result, used, made, replaced) = self.decoder.decode_to_utf8(bytes, &mut self.out[self.to..], end);
         if replaced && !self.is_malformed {
             self.is_malformed = true;
-            self.issues
-                .push(Issue::MalformedUtf16 { at: self.produced });
+            self.issues.push(Issue::MalformedUtf16 { at: self.produced });
         }
         self.to += made;
         self.produced += made as u64;
@@ -102,10 +91,7 @@ impl ByteReader for Utf16Reader {
             }
         }
         take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
-        Ok(Fill {
-            bytes: &self.out[self.from..self.to],
-            end: self.done,
-        })
+        Ok(Fill { bytes: &self.out[self.from..self.to], end: self.done })
     }
 
     fn consume(&mut self, n: usize) {
@@ -154,26 +140,12 @@ pub(super) struct Sniffed {
 impl Sniffed {
     /// Over a stream that may be compressed.
     pub(super) fn stream(inner: Box<dyn ByteReader>, path: PathBuf, options: &ReadOptions) -> Self {
-        Self {
-            inner,
-            stage: Stage::Compression,
-            path,
-            options: options.clone(),
-        }
+        Self { inner, stage: Stage::Compression, path, options: options.clone() }
     }
 
     /// Over what came out of a decompressor.
-    pub(super) fn decompressed(
-        inner: Box<dyn ByteReader>,
-        path: PathBuf,
-        options: &ReadOptions,
-    ) -> Self {
-        Self {
-            inner,
-            stage: Stage::Text,
-            path,
-            options: options.clone(),
-        }
+    pub(super) fn decompressed(inner: Box<dyn ByteReader>, path: PathBuf, options: &ReadOptions) -> Self {
+        Self { inner, stage: Stage::Text, path, options: options.clone() }
     }
 
     /// `false` if the bytes that tell have not arrived.
@@ -192,10 +164,7 @@ impl Sniffed {
             }
             let bytes = self.inner.fill(1)?.bytes;
             if let Some(what) = unsupported(bytes) {
-                return Err(SourceError::Unsupported {
-                    path: self.path.clone(),
-                    what,
-                });
+                return Err(SourceError::Unsupported { path: self.path.clone(), what });
             }
             if self.stage == Stage::Compression && gzip::is_gzip(bytes) {
                 let options = self.options.clone();
@@ -238,14 +207,7 @@ fn needed(bytes: &[u8]) -> usize {
 
 impl ByteReader for Sniffed {
     fn fill(&mut self, min: usize) -> Result<Fill<'_>, SourceError> {
-        if self.decide()? {
-            self.inner.fill(min)
-        } else {
-            Ok(Fill {
-                bytes: &[],
-                end: false,
-            })
-        }
+        if self.decide()? { self.inner.fill(min) } else { Ok(Fill { bytes: &[], end: false }) }
     }
 
     fn consume(&mut self, n: usize) {

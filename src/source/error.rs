@@ -144,33 +144,22 @@ impl SourceError {
         let path = self.path().display();
         match self {
             Self::NotFound { .. } | Self::SymlinkLoop { .. } => None,
-            Self::PermissionDenied { .. } => Some(
-                "run as a user who may read it (on many systems a member of the group `adm`)"
-                    .to_owned(),
-            ),
-            Self::IsDirectory { .. } => {
-                Some(format!("use `{path}/*.log`, or `-r` for all files in it"))
+            Self::PermissionDenied { .. } => {
+                Some("run as a user who may read it (on many systems a member of the group `adm`)".to_owned())
             }
+            Self::IsDirectory { .. } => Some(format!("use `{path}/*.log`, or `-r` for all files in it")),
             Self::Unsupported { what, .. } => match what {
                 Unsupported::Socket | Unsupported::BlockDevice => None,
-                Unsupported::Packed(_, command) => Some(format!(
-                    "unpack it on the way: `{command} {path} | logsql … -`"
-                )),
-                Unsupported::Text(name) => Some(format!(
-                    "convert it: `iconv -f {name} -t UTF-8 {path} | logsql … -`"
-                )),
+                Unsupported::Packed(_, command) => Some(format!("unpack it on the way: `{command} {path} | logsql … -`")),
+                Unsupported::Text(name) => Some(format!("convert it: `iconv -f {name} -t UTF-8 {path} | logsql … -`")),
             },
             Self::Open { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
                 Some("raise the limit of open files with `ulimit -n`".to_owned())
             }
             Self::Open { .. } | Self::Read { .. } => None,
-            Self::Changed { .. } => {
-                Some("run the query again: the file was rotated or rewritten".to_owned())
-            }
+            Self::Changed { .. } => Some("run the query again: the file was rotated or rewritten".to_owned()),
             Self::Spool { .. } => Some("set `TMPDIR` to a folder with room".to_owned()),
-            Self::SpoolFull { .. } | Self::StreamGone { .. } => {
-                Some("write the stream to a file and query the file".to_owned())
-            }
+            Self::SpoolFull { .. } | Self::StreamGone { .. } => Some("write the stream to a file and query the file".to_owned()),
         }
     }
 
@@ -213,10 +202,7 @@ impl fmt::Display for Change {
         let at = self.at;
         match self.kind {
             ChangeKind::Truncated => write!(f, "was truncated to {at} bytes while it was read"),
-            ChangeKind::Replaced => write!(
-                f,
-                "was replaced or rewritten while it was read (noticed at byte {at})"
-            ),
+            ChangeKind::Replaced => write!(f, "was replaced or rewritten while it was read (noticed at byte {at})"),
             ChangeKind::Unreadable => write!(f, "became unreadable at byte {at}"),
         }
     }
@@ -317,47 +303,22 @@ impl Issue {
 impl fmt::Display for Issue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Grown { from, to } => write!(
-                f,
-                "grew from {from} to {to} bytes while it was read; the new bytes wait"
-            ),
+            Self::Grown { from, to } => write!(f, "grew from {from} to {to} bytes while it was read; the new bytes wait"),
             Self::Moved { to } => write!(f, "was renamed to {} and read there", to.display()),
-            Self::ZeroPadding { at, bytes } => write!(
-                f,
-                "{bytes} zero bytes after the gzip data at byte {at}, skipped"
-            ),
-            Self::TrailingGarbage { at } => write!(
-                f,
-                "trailing bytes that are no gzip data at byte {at}, skipped"
-            ),
+            Self::ZeroPadding { at, bytes } => write!(f, "{bytes} zero bytes after the gzip data at byte {at}, skipped"),
+            Self::TrailingGarbage { at } => write!(f, "trailing bytes that are no gzip data at byte {at}, skipped"),
             Self::TruncatedGzip { at, out } => {
-                write!(
-                    f,
-                    "gzip data ends in the middle of a member at byte {at}; {out} bytes of text could be read"
-                )
+                write!(f, "gzip data ends in the middle of a member at byte {at}; {out} bytes of text could be read")
             }
             Self::CorruptGzip { at, out } => {
-                write!(
-                    f,
-                    "gzip data is damaged at byte {at}; {out} bytes of text could be read"
-                )
+                write!(f, "gzip data is damaged at byte {at}; {out} bytes of text could be read")
             }
-            Self::GzipChecksum { at } => write!(
-                f,
-                "checksum of the gzip member that ends at byte {at} is wrong"
-            ),
-            Self::DecompressLimit { at, out } => write!(
-                f,
-                "stopped after {out} bytes of text from {at} compressed bytes: this looks like a decompression bomb"
-            ),
-            Self::DeviceLimit { bytes } => write!(
-                f,
-                "stopped after {bytes} bytes: this looks like a device without an end"
-            ),
-            Self::MalformedUtf16 { at } => write!(
-                f,
-                "malformed UTF-16 from about byte {at} of the text on, shown as U+FFFD"
-            ),
+            Self::GzipChecksum { at } => write!(f, "checksum of the gzip member that ends at byte {at} is wrong"),
+            Self::DecompressLimit { at, out } => {
+                write!(f, "stopped after {out} bytes of text from {at} compressed bytes: this looks like a decompression bomb")
+            }
+            Self::DeviceLimit { bytes } => write!(f, "stopped after {bytes} bytes: this looks like a device without an end"),
+            Self::MalformedUtf16 { at } => write!(f, "malformed UTF-16 from about byte {at} of the text on, shown as U+FFFD"),
         }
     }
 }

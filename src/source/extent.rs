@@ -29,41 +29,27 @@ pub(super) struct Around {
 
 /// From `start` to the first hole after the data there.
 pub(super) fn around(watch: &Watch, start: u64) -> Around {
-    let Snapshot {
-        size,
-        bom_len,
-        sparse,
-        ..
-    } = *watch.snapshot();
+    let Snapshot { size, bom_len, sparse, .. } = *watch.snapshot();
     let start = start.max(u64::from(bom_len)).min(size);
     let mut stop = size;
     let mut after_hole = false;
     if sparse && start < size {
         // Of a start inside a hole, the hole comes along: no piece starts there.
         let data = seek_data(watch.file(), start).unwrap_or(size);
-        stop = seek_hole(watch.file(), data)
-            .unwrap_or(size)
-            .min(size)
-            .max(start);
-        after_hole =
-            start > 0 && data == start && seek_data(watch.file(), start - 1) == Some(start);
+        stop = seek_hole(watch.file(), data).unwrap_or(size).min(size).max(start);
+        after_hole = start > 0 && data == start && seek_data(watch.file(), start - 1) == Some(start);
     }
     let mut before = [0];
     let begins = if start <= u64::from(bom_len)
         || after_hole
         || start == size
-        || snapshot::read_full_at(watch.file(), &mut before, start - 1)
-            .is_ok_and(|n| n == 1 && before[0] == b'\n')
+        || snapshot::read_full_at(watch.file(), &mut before, start - 1).is_ok_and(|n| n == 1 && before[0] == b'\n')
     {
         Begins::Line
     } else {
         Begins::Middle
     };
-    Around {
-        start,
-        stop,
-        begins,
-    }
+    Around { start, stop, begins }
 }
 
 /// The parts of the file that hold data, in order. Of a stream or an empty file: none.
@@ -78,9 +64,7 @@ pub fn data_extents(snapshot: &Snapshot) -> Result<Vec<Range<u64>>, SourceError>
     let mut extents: Vec<Range<u64>> = Vec::new();
     let mut at = 0;
     while let Some(start) = seek_data(watch.file(), at).filter(|start| *start < snapshot.size) {
-        let stop = seek_hole(watch.file(), start)
-            .unwrap_or(snapshot.size)
-            .min(snapshot.size);
+        let stop = seek_hole(watch.file(), start).unwrap_or(snapshot.size).min(snapshot.size);
         if stop <= start {
             break;
         }
@@ -104,8 +88,7 @@ pub fn pieces(snapshot: &Snapshot, piece_bytes: u64) -> Result<Vec<Range<u64>>, 
         let len = extent.end - extent.start;
         // Equal pieces: a short rest would cost as much to open as a whole piece.
         let count = len.div_ceil(piece_bytes.max(1)).max(1);
-        let cut =
-            |i: u64| extent.start + (u128::from(len) * u128::from(i) / u128::from(count)) as u64;
+        let cut = |i: u64| extent.start + (u128::from(len) * u128::from(i) / u128::from(count)) as u64;
         pieces.extend((0..count).map(|i| cut(i)..cut(i + 1)));
     }
     if pieces.is_empty() {
@@ -136,8 +119,7 @@ fn seek_hole(file: &File, at: u64) -> Option<u64> {
 
 /// Moves the descriptor's own offset, which nothing here uses: all reading of files is by `pread`.
 fn seek(file: &File, at: u64, whence: libc::c_int) -> io::Result<u64> {
-    let at =
-        libc::off64_t::try_from(at).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+    let at = libc::off64_t::try_from(at).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
     // SAFETY: the descriptor is open as long as `file` lives.
     let found = unsafe { libc::lseek64(file.as_raw_fd(), at, whence) };
     u64::try_from(found).map_err(|_| io::Error::last_os_error())

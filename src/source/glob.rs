@@ -19,9 +19,7 @@ pub(super) struct Expansion {
 
 /// Is it a pattern at all?
 pub(super) fn is_pattern(path: &OsStr) -> bool {
-    path.as_bytes()
-        .iter()
-        .any(|b| matches!(b, b'*' | b'?' | b'['))
+    path.as_bytes().iter().any(|b| matches!(b, b'*' | b'?' | b'['))
 }
 
 /// The pattern that means just this path.
@@ -40,15 +38,8 @@ pub(super) fn escape(path: &Path) -> PathBuf {
 pub(super) fn expand(pattern: &Path) -> Expansion {
     let mut found = Expansion::default();
     let bytes = pattern.as_os_str().as_bytes();
-    let base = if bytes.starts_with(b"/") {
-        Path::new("/")
-    } else {
-        Path::new("")
-    };
-    let names: Vec<&[u8]> = bytes
-        .split(|b| *b == b'/')
-        .filter(|name| !name.is_empty())
-        .collect();
+    let base = if bytes.starts_with(b"/") { Path::new("/") } else { Path::new("") };
+    let names: Vec<&[u8]> = bytes.split(|b| *b == b'/').filter(|name| !name.is_empty()).collect();
     found.descend(base, &names);
     found.paths.sort();
     found.paths.dedup();
@@ -94,16 +85,10 @@ impl Expansion {
     }
 
     fn list(&mut self, folder: &Path) -> Vec<std::fs::DirEntry> {
-        let place = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
+        let place = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         match std::fs::read_dir(place) {
             Ok(entries) => entries.flatten().collect(),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => {
-                Vec::new()
-            }
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Vec::new(),
             Err(error) => {
                 self.errors.push((folder.to_owned(), error));
                 Vec::new()
@@ -116,11 +101,7 @@ fn unescaped(name: &[u8]) -> Vec<u8> {
     let mut bytes = name.iter();
     let mut plain = Vec::new();
     while let Some(b) = bytes.next() {
-        plain.push(if *b == b'\\' {
-            *bytes.next().unwrap_or(b)
-        } else {
-            *b
-        });
+        plain.push(if *b == b'\\' { *bytes.next().unwrap_or(b) } else { *b });
     }
     plain
 }
@@ -157,9 +138,7 @@ fn match_one(pattern: &[u8], name: &[u8]) -> Option<(usize, usize)> {
     match pattern {
         [] => None,
         [b'?', ..] => Some((1, character_len(name))),
-        [b'[', ..] if let Some((set, len)) = set_of(pattern) => {
-            is_in(set, name[0]).then_some((len, 1))
-        }
+        [b'[', ..] if let Some((set, len)) = set_of(pattern) => is_in(set, name[0]).then_some((len, 1)),
         [b'\\', b, ..] => (*b == name[0]).then_some((2, 1)),
         [b, ..] => (*b == name[0]).then_some((1, 1)),
     }
@@ -203,14 +182,7 @@ fn character_len(name: &[u8]) -> usize {
         0xF0..=0xF4 => 4,
         _ => 1,
     };
-    if name
-        .get(..len)
-        .is_some_and(|c| std::str::from_utf8(c).is_ok())
-    {
-        len
-    } else {
-        1
-    }
+    if name.get(..len).is_some_and(|c| std::str::from_utf8(c).is_ok()) { len } else { 1 }
 }
 
 #[cfg(test)]
@@ -249,11 +221,7 @@ mod tests {
             ("", b"x", false),
         ];
         for (pattern, name, expected) in cases {
-            assert_eq!(
-                matches(pattern.as_bytes(), name),
-                *expected,
-                "{pattern} on {name:?}"
-            );
+            assert_eq!(matches(pattern.as_bytes(), name), *expected, "{pattern} on {name:?}");
         }
     }
 

@@ -90,11 +90,7 @@ impl Header {
         if flags & HAS_CRC != 0 {
             len += 2;
         }
-        if bytes.len() < len {
-            Self::Cut
-        } else {
-            Self::Complete { len }
-        }
+        if bytes.len() < len { Self::Cut } else { Self::Complete { len } }
     }
 }
 
@@ -197,13 +193,8 @@ impl GzipReader {
 
     fn skip_zeros(&mut self, zeros: usize) -> Step {
         match self.issues.last_mut() {
-            Some(Issue::ZeroPadding { at, bytes }) if *at + *bytes == self.at => {
-                *bytes += zeros as u64
-            }
-            _ => self.issues.push(Issue::ZeroPadding {
-                at: self.at,
-                bytes: zeros as u64,
-            }),
+            Some(Issue::ZeroPadding { at, bytes }) if *at + *bytes == self.at => *bytes += zeros as u64,
+            _ => self.issues.push(Issue::ZeroPadding { at: self.at, bytes: zeros as u64 }),
         }
         self.use_up(zeros);
         Step::Progress
@@ -220,9 +211,7 @@ impl GzipReader {
             return Ok(Step::Blocked);
         }
         let (in_before, out_before) = (self.inflate.total_in(), self.inflate.total_out());
-        let result =
-            self.inflate
-                .decompress(bytes, &mut self.out[self.to..], FlushDecompress::None);
+        let result = self.inflate.decompress(bytes, &mut self.out[self.to..], FlushDecompress::None);
         let used = (self.inflate.total_in() - in_before) as usize;
         let made = (self.inflate.total_out() - out_before) as usize;
         self.crc.update(&self.out[self.to..self.to + made]);
@@ -233,19 +222,13 @@ impl GzipReader {
             Ok(Status::StreamEnd) => self.state = State::Trailer,
             Ok(_) if used > 0 || made > 0 => {}
             // No progress with input and room: as good as an error, and it must not go round for ever.
-            Ok(_) | Err(_) => self.stop(Issue::CorruptGzip {
-                at: self.at,
-                out: self.produced,
-            }),
+            Ok(_) | Err(_) => self.stop(Issue::CorruptGzip { at: self.at, out: self.produced }),
         }
         if let DecompressLimit::Ratio { ratio, after_bytes } = self.limit
             && self.produced > after_bytes
             && self.produced / ratio.max(1) > self.at
         {
-            self.stop(Issue::DecompressLimit {
-                at: self.at,
-                out: self.produced,
-            });
+            self.stop(Issue::DecompressLimit { at: self.at, out: self.produced });
         }
         Ok(Step::Progress)
     }
@@ -285,10 +268,7 @@ impl GzipReader {
     fn stop_cut(&mut self) {
         let left = self.inner.fill(1).map_or(0, |fill| fill.bytes.len());
         self.use_up(left);
-        self.stop(Issue::TruncatedGzip {
-            at: self.at,
-            out: self.produced,
-        });
+        self.stop(Issue::TruncatedGzip { at: self.at, out: self.produced });
     }
 
     fn make_room(&mut self) {
@@ -311,10 +291,7 @@ impl ByteReader for GzipReader {
                 return Err(error);
             }
         }
-        while self.error.is_none()
-            && self.to - self.from < min.max(1)
-            && !matches!(self.state, State::Done)
-        {
+        while self.error.is_none() && self.to - self.from < min.max(1) && !matches!(self.state, State::Done) {
             match self.step() {
                 Ok(Step::Progress) => {}
                 Ok(Step::Blocked) => break,
@@ -324,10 +301,7 @@ impl ByteReader for GzipReader {
         }
         take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
         let end = matches!(self.state, State::Done) && self.error.is_none();
-        Ok(Fill {
-            bytes: &self.out[self.from..self.to],
-            end,
-        })
+        Ok(Fill { bytes: &self.out[self.from..self.to], end })
     }
 
     fn consume(&mut self, n: usize) {

@@ -47,11 +47,7 @@ pub(super) struct MapReader {
 
 impl MapReader {
     /// Maps the file from `start` on, or gives it back to be read.
-    pub(super) fn open(
-        watch: Box<Watch>,
-        start: u64,
-        options: &ReadOptions,
-    ) -> Result<Self, Box<Watch>> {
+    pub(super) fn open(watch: Box<Watch>, start: u64, options: &ReadOptions) -> Result<Self, Box<Watch>> {
         if !is_wanted(&watch, options) {
             return Err(watch);
         }
@@ -70,15 +66,7 @@ impl MapReader {
                 None => return Err(watch),
             },
         };
-        Ok(Self {
-            watch,
-            map,
-            base,
-            cursor,
-            start: cursor,
-            printed: cursor,
-            begins,
-        })
+        Ok(Self { watch, map, base, cursor, start: cursor, printed: cursor, begins })
     }
 
     fn bytes(&self) -> &[u8] {
@@ -89,30 +77,20 @@ impl MapReader {
 impl ByteReader for MapReader {
     fn fill(&mut self, _min: usize) -> Result<Fill<'_>, SourceError> {
         if self.watch.change().is_some() {
-            return Ok(Fill {
-                bytes: &[],
-                end: true,
-            });
+            return Ok(Fill { bytes: &[], end: true });
         }
         if self.printed < self.cursor
             && let Some(map) = &self.map
         {
-            let last =
-                &map.bytes()[self.cursor.saturating_sub(TAIL_BYTES).max(self.start)..self.cursor];
+            let last = &map.bytes()[self.cursor.saturating_sub(TAIL_BYTES).max(self.start)..self.cursor];
             self.watch.remember(last, self.base + self.cursor as u64);
             self.printed = self.cursor;
         }
-        Ok(Fill {
-            bytes: self.bytes().get(self.cursor..).unwrap_or(&[]),
-            end: true,
-        })
+        Ok(Fill { bytes: self.bytes().get(self.cursor..).unwrap_or(&[]), end: true })
     }
 
     fn consume(&mut self, n: usize) {
-        debug_assert!(
-            n <= self.bytes().len() - self.cursor,
-            "more consumed than was filled"
-        );
+        debug_assert!(n <= self.bytes().len() - self.cursor, "more consumed than was filled");
         self.cursor = self.bytes().len().min(self.cursor + n);
     }
 
@@ -122,10 +100,7 @@ impl ByteReader for MapReader {
             let at = self.base + broken as u64;
             let change = match self.watch.check_content() {
                 Err(change) => change,
-                Ok(()) => Change {
-                    kind: ChangeKind::Unreadable,
-                    at,
-                },
+                Ok(()) => Change { kind: ChangeKind::Unreadable, at },
             };
             self.watch.fail(change);
         }
@@ -222,9 +197,7 @@ impl GuardedMap {
 
     /// Index of the first byte that the guard had to replace.
     fn broken_at(&self) -> Option<usize> {
-        self.region
-            .broken_at()
-            .map(|address| address - self.map.as_ptr() as usize)
+        self.region.broken_at().map(|address| address - self.map.as_ptr() as usize)
     }
 }
 
@@ -257,14 +230,12 @@ static TABLE: [Slot; SLOTS] = [const {
 impl Slot {
     fn set(&self, start: usize, end: usize) {
         let version = self.version.load(Ordering::Relaxed);
-        self.version
-            .store(version.wrapping_add(1), Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
         fence(Ordering::Release);
         self.start.store(start, Ordering::Relaxed);
         self.end.store(end, Ordering::Relaxed);
         self.broken.store(INTACT, Ordering::Relaxed);
-        self.version
-            .store(version.wrapping_add(2), Ordering::Release);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     /// The region, if `address` is in it and it is not changing.
@@ -283,9 +254,7 @@ struct Region(&'static Slot);
 
 impl Region {
     fn claim(start: usize, len: usize) -> Option<Self> {
-        let slot = TABLE
-            .iter()
-            .find(|slot| !slot.claimed.swap(true, Ordering::Acquire))?;
+        let slot = TABLE.iter().find(|slot| !slot.claimed.swap(true, Ordering::Acquire))?;
         slot.set(start, start + len.next_multiple_of(page_size()));
         Some(Self(slot))
     }
@@ -330,8 +299,7 @@ fn install_handler() -> bool {
     static INSTALLED: AtomicBool = AtomicBool::new(false);
     INSTALL.call_once(|| {
         page_size();
-        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) =
-            on_sigbus;
+        let handler: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_sigbus;
         // SAFETY: all-zero is a valid `sigaction`; its mask is emptied below by the system's own function. The old
         // action is written to `PREVIOUS` before the new one can run, and `Once` keeps a second writer out.
         let done = unsafe {
@@ -350,11 +318,7 @@ fn install_handler() -> bool {
 }
 
 /// Runs inside a fault: only atomics and system calls here.
-extern "C" fn on_sigbus(
-    signal: libc::c_int,
-    info: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn on_sigbus(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the system passes a valid `siginfo_t`, and each thread has an `errno`.
     unsafe {
         let errno = libc::__errno_location();
@@ -370,10 +334,7 @@ extern "C" fn on_sigbus(
 
 /// Maps zero pages from the page of `address` to the end of its region. `false` if it is in no region of ours.
 fn cover(address: usize) -> bool {
-    let Some((slot, (_, end))) = TABLE
-        .iter()
-        .find_map(|slot| Some((slot, slot.region_of(address)?)))
-    else {
+    let Some((slot, (_, end))) = TABLE.iter().find_map(|slot| Some((slot, slot.region_of(address)?))) else {
         return false;
     };
     let page = address & !(page_size() - 1);

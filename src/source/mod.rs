@@ -42,10 +42,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use discover::{
-    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place,
-    well_known,
-};
+pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place, well_known};
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
@@ -79,10 +76,7 @@ pub enum DecompressLimit {
 
 impl Default for DecompressLimit {
     fn default() -> Self {
-        Self::Ratio {
-            ratio: 1000,
-            after_bytes: 256 << 20,
-        }
+        Self::Ratio { ratio: 1000, after_bytes: 256 << 20 }
     }
 }
 
@@ -183,49 +177,31 @@ pub trait ByteReader: Send {
 ///
 /// Fails with [`SourceError::Changed`] if the path leads to other content than at the time of the snapshot. A file
 /// that was only renamed within its folder since (rotation) is found again and read.
-pub fn open(
-    snapshot: &Snapshot,
-    start: u64,
-    options: &ReadOptions,
-) -> Result<Box<dyn ByteReader>, SourceError> {
+pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     if start > 0 && !snapshot.is_splittable() {
         return Ok(Box::new(read::Empty::at(start)));
     }
     match snapshot.kind {
         FileKind::Stream | FileKind::Stdin => {
             let raw = stream::open(snapshot, options)?;
-            Ok(Box::new(encoding::Sniffed::stream(
-                raw,
-                snapshot.path.clone(),
-                options,
-            )))
+            Ok(Box::new(encoding::Sniffed::stream(raw, snapshot.path.clone(), options)))
         }
         FileKind::Regular => open_regular(snapshot, start, options),
     }
 }
 
-fn open_regular(
-    snapshot: &Snapshot,
-    start: u64,
-    options: &ReadOptions,
-) -> Result<Box<dyn ByteReader>, SourceError> {
+fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let watch = watch::Watch::open(snapshot)?;
     match (snapshot.compression, snapshot.encoding) {
         (Compression::Gzip, _) => {
             let raw = Box::new(read::PlainReader::new(watch, 0, options));
             let text = Box::new(gzip::GzipReader::new(raw, options));
-            Ok(Box::new(encoding::Sniffed::decompressed(
-                text,
-                snapshot.path.clone(),
-                options,
-            )))
+            Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)))
         }
-        (Compression::None, Encoding::Utf8) => {
-            match mmap::MapReader::open(Box::new(watch), start, options) {
-                Ok(mapped) => Ok(Box::new(mapped)),
-                Err(watch) => Ok(Box::new(read::PlainReader::new(*watch, start, options))),
-            }
-        }
+        (Compression::None, Encoding::Utf8) => match mmap::MapReader::open(Box::new(watch), start, options) {
+            Ok(mapped) => Ok(Box::new(mapped)),
+            Err(watch) => Ok(Box::new(read::PlainReader::new(*watch, start, options))),
+        },
         (Compression::None, encoding) => {
             let raw = Box::new(read::PlainReader::new(watch, 0, options));
             Ok(Box::new(encoding::Utf16Reader::new(raw, encoding, options)))
@@ -234,4 +210,5 @@ fn open_regular(
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

@@ -60,18 +60,13 @@ impl ByteReader for PlainReader {
             self.make_room(min);
             let left = usize::try_from(self.stop - self.at).unwrap_or(usize::MAX);
             let until = self.buffer.len().min(self.to.saturating_add(left));
-            let n = self
-                .watch
-                .read_at(&mut self.buffer[self.to..until], self.at)?;
+            let n = self.watch.read_at(&mut self.buffer[self.to..until], self.at)?;
             self.to += n;
             self.at += n as u64;
             self.bytes_read += n as u64;
         }
         let end = self.at >= self.stop || self.watch.change().is_some();
-        Ok(Fill {
-            bytes: &self.buffer[self.from..self.to],
-            end,
-        })
+        Ok(Fill { bytes: &self.buffer[self.from..self.to], end })
     }
 
     fn consume(&mut self, n: usize) {
@@ -113,10 +108,7 @@ impl Empty {
 
 impl ByteReader for Empty {
     fn fill(&mut self, _min: usize) -> Result<Fill<'_>, SourceError> {
-        Ok(Fill {
-            bytes: &[],
-            end: true,
-        })
+        Ok(Fill { bytes: &[], end: true })
     }
 
     fn consume(&mut self, n: usize) {

@@ -100,8 +100,7 @@ impl Snapshot {
         if path.as_os_str() == OsStr::new("-") {
             return Self::take_stdin();
         }
-        let meta =
-            std::fs::metadata(path).map_err(|source| SourceError::from_open(path, source))?;
+        let meta = std::fs::metadata(path).map_err(|source| SourceError::from_open(path, source))?;
         if let Some(error) = unreadable_kind(path, &meta) {
             return Err(error);
         }
@@ -110,10 +109,7 @@ impl Snapshot {
         }
         let file = open_file(path)?;
         // A live file may be truncated between the look at its size and the look into it: look again.
-        let mut last = Change {
-            kind: ChangeKind::Replaced,
-            at: 0,
-        };
+        let mut last = Change { kind: ChangeKind::Replaced, at: 0 };
         for _ in 0..8 {
             match Self::of_file(path, &file) {
                 Ok(Ok(snapshot)) => return Ok(snapshot),
@@ -121,17 +117,12 @@ impl Snapshot {
                 Err(error) => return Err(error),
             }
         }
-        Err(SourceError::Changed {
-            path: path.to_owned(),
-            change: last,
-        })
+        Err(SourceError::Changed { path: path.to_owned(), change: last })
     }
 
     /// Can it be entered in the middle? True of plain UTF-8 files on a disk.
     pub fn is_splittable(&self) -> bool {
-        self.kind == FileKind::Regular
-            && self.compression == Compression::None
-            && self.encoding == Encoding::Utf8
+        self.kind == FileKind::Regular && self.compression == Compression::None && self.encoding == Encoding::Utf8
     }
 
     /// About when the last line was written, for lines without a year: the time in the gzip header if there is one
@@ -146,9 +137,7 @@ impl Snapshot {
     fn take_stdin() -> Result<Self, SourceError> {
         let path = Path::new("-");
         let stdin = stdin_file().map_err(|source| SourceError::from_open(path, source))?;
-        let meta = stdin
-            .metadata()
-            .map_err(|source| SourceError::from_open(path, source))?;
+        let meta = stdin.metadata().map_err(|source| SourceError::from_open(path, source))?;
         if let Some(error) = unreadable_kind(path, &meta) {
             return Err(error);
         }
@@ -186,11 +175,7 @@ impl Snapshot {
     }
 
     fn of_file(path: &Path, file: &File) -> Result<Result<Self, Change>, SourceError> {
-        let failed = |source| SourceError::Read {
-            path: path.to_owned(),
-            at: 0,
-            source,
-        };
+        let failed = |source| SourceError::Read { path: path.to_owned(), at: 0, source };
         let meta = file.metadata().map_err(failed)?;
         if let Some(error) = unreadable_kind(path, &meta) {
             return Err(error);
@@ -207,27 +192,18 @@ impl Snapshot {
             if again.size == 0 {
                 return Ok(Ok(Self::of_stream(path, FileKind::Stream, &meta)));
             }
-            return Ok(Err(Change {
-                kind: ChangeKind::Replaced,
-                at: 0,
-            }));
+            return Ok(Err(Change { kind: ChangeKind::Replaced, at: 0 }));
         }
         let head = &head[..head_len.min(usize::try_from(stat.size).unwrap_or(usize::MAX))];
         let mut tail = [0; TAIL_BYTES];
         let tail = &mut tail[..tail_len(stat.size)];
         let tail_read = read_full_at(file, tail, stat.size - tail.len() as u64).map_err(failed)?;
         if head.len() < head_bytes(stat.size) || tail_read < tail.len() {
-            return Ok(Err(Change {
-                kind: ChangeKind::Truncated,
-                at: head_len as u64,
-            }));
+            return Ok(Err(Change { kind: ChangeKind::Truncated, at: head_len as u64 }));
         }
         let nature = Nature::of(head);
         if let Some(what) = nature.unsupported {
-            return Err(SourceError::Unsupported {
-                path: path.to_owned(),
-                what,
-            });
+            return Err(SourceError::Unsupported { path: path.to_owned(), what });
         }
         Ok(Ok(Self {
             path: path.to_owned(),
@@ -242,8 +218,7 @@ impl Snapshot {
             compression: nature.compression,
             encoding: nature.encoding,
             bom_len: nature.bom_len,
-            sparse: meta.blocks().saturating_mul(512) < stat.size
-                && extent::has_hole(file, stat.size),
+            sparse: meta.blocks().saturating_mul(512) < stat.size && extent::has_hole(file, stat.size),
             gzip_mtime_s: nature.gzip_mtime_s,
         }))
     }
@@ -260,11 +235,7 @@ pub(super) struct Stat {
 impl Stat {
     pub(super) fn of(meta: &Metadata) -> Self {
         let ns = |seconds: i64, ns: i64| seconds.saturating_mul(1_000_000_000).saturating_add(ns);
-        Self {
-            size: meta.size(),
-            mtime_ns: ns(meta.mtime(), meta.mtime_nsec()),
-            ctime_ns: ns(meta.ctime(), meta.ctime_nsec()),
-        }
+        Self { size: meta.size(), mtime_ns: ns(meta.mtime(), meta.mtime_nsec()), ctime_ns: ns(meta.ctime(), meta.ctime_nsec()) }
     }
 }
 
@@ -286,14 +257,8 @@ impl Nature {
         }
         let mut inside = [0; HEAD_BYTES];
         let inside = gzip::peek(head, &mut inside);
-        let gzip_mtime_s = head
-            .get(4..8)
-            .map_or(0, |t| u32::from_le_bytes([t[0], t[1], t[2], t[3]]));
-        Self {
-            compression: Compression::Gzip,
-            gzip_mtime_s,
-            ..Self::of_text(inside)
-        }
+        let gzip_mtime_s = head.get(4..8).map_or(0, |t| u32::from_le_bytes([t[0], t[1], t[2], t[3]]));
+        Self { compression: Compression::Gzip, gzip_mtime_s, ..Self::of_text(inside) }
     }
 
     fn of_text(head: &[u8]) -> Self {
@@ -303,13 +268,7 @@ impl Nature {
             [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 0),
             _ => (Encoding::Utf8, 0),
         };
-        Self {
-            compression: Compression::None,
-            encoding,
-            bom_len,
-            gzip_mtime_s: 0,
-            unsupported: unsupported(head),
-        }
+        Self { compression: Compression::None, encoding, bom_len, gzip_mtime_s: 0, unsupported: unsupported(head) }
     }
 }
 
@@ -336,15 +295,9 @@ fn unreadable_kind(path: &Path, meta: &Metadata) -> Option<SourceError> {
     if kind.is_dir() {
         Some(SourceError::IsDirectory { path })
     } else if kind.is_socket() {
-        Some(SourceError::Unsupported {
-            path,
-            what: Unsupported::Socket,
-        })
+        Some(SourceError::Unsupported { path, what: Unsupported::Socket })
     } else if kind.is_block_device() {
-        Some(SourceError::Unsupported {
-            path,
-            what: Unsupported::BlockDevice,
-        })
+        Some(SourceError::Unsupported { path, what: Unsupported::BlockDevice })
     } else {
         None
     }
@@ -352,31 +305,19 @@ fn unreadable_kind(path: &Path, meta: &Metadata) -> Option<SourceError> {
 
 /// Opens for reading, so that neither a FIFO without a writer nor a terminal can take hold of us.
 pub(super) fn open_file(path: &Path) -> Result<File, SourceError> {
-    let open = || {
-        OpenOptions::new()
-            .read(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
-            .open(path)
-    };
+    let open = || OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
     match open() {
         // 1024 is a usual soft limit, and the hard one is usually far above it.
-        Err(error) if error.raw_os_error() == Some(libc::EMFILE) && raise_open_file_limit() => {
-            open()
-        }
+        Err(error) if error.raw_os_error() == Some(libc::EMFILE) && raise_open_file_limit() => open(),
         opened => opened,
     }
     .map_err(|source| SourceError::from_open(path, source))
 }
 
 fn raise_open_file_limit() -> bool {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: `limit` is a valid place for the result.
-    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0
-        || limit.rlim_cur >= limit.rlim_max
-    {
+    if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 || limit.rlim_cur >= limit.rlim_max {
         return false;
     }
     limit.rlim_cur = limit.rlim_max;
@@ -420,9 +361,7 @@ pub(super) fn tail_len(end: u64) -> usize {
 
 /// FNV-1a, 64 bits: the same in every version of this program, because snapshots may be stored.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3)
-    })
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The magic number of the file system that holds `file`.
@@ -448,8 +387,5 @@ fn is_virtual(file: &File) -> bool {
     const DEBUGFS: u32 = 0x6462_6720;
     const TRACEFS: u32 = 0x7472_6163;
     const SECURITYFS: u32 = 0x7363_6673;
-    matches!(
-        file_system(file),
-        Some(PROC | SYSFS | CGROUP | CGROUP2 | DEBUGFS | TRACEFS | SECURITYFS)
-    )
+    matches!(file_system(file), Some(PROC | SYSFS | CGROUP | CGROUP2 | DEBUGFS | TRACEFS | SECURITYFS))
 }

@@ -33,10 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const CHUNK: usize = 256 << 10;
 
 /// Opens a stream for reading from its beginning.
-pub(super) fn open(
-    snapshot: &Snapshot,
-    options: &ReadOptions,
-) -> Result<Box<dyn ByteReader>, SourceError> {
+pub(super) fn open(snapshot: &Snapshot, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let path = &snapshot.path;
     let key = (snapshot.dev, snapshot.ino);
     let mut spools = lock(registry());
@@ -44,39 +41,19 @@ pub(super) fn open(
         return Ok(Box::new(SpoolReader::new(Arc::clone(spool))?));
     }
     let file = match snapshot.kind {
-        FileKind::Stdin => {
-            snapshot::stdin_file().map_err(|source| SourceError::from_open(path, source))?
-        }
+        FileKind::Stdin => snapshot::stdin_file().map_err(|source| SourceError::from_open(path, source))?,
         FileKind::Regular | FileKind::Stream => snapshot::open_file(path)?,
     };
-    let meta = file
-        .metadata()
-        .map_err(|source| SourceError::from_open(path, source))?;
+    let meta = file.metadata().map_err(|source| SourceError::from_open(path, source))?;
     if (meta.dev(), meta.ino()) != key {
-        let change = Change {
-            kind: ChangeKind::Replaced,
-            at: 0,
-        };
-        return Err(SourceError::Changed {
-            path: path.clone(),
-            change,
-        });
+        let change = Change { kind: ChangeKind::Replaced, at: 0 };
+        return Err(SourceError::Changed { path: path.clone(), change });
     }
     let is_virtual = meta.is_file() && snapshot.kind != FileKind::Stdin;
     // A pipe ends with its writer, and nobody types a gigabyte into a terminal.
     let is_endless = is_virtual || (meta.file_type().is_char_device() && !is_terminal(&file));
-    let limit = if is_endless {
-        options.device_limit
-    } else {
-        u64::MAX
-    };
-    let pump = Pump {
-        file,
-        path: path.clone(),
-        buffer: vec![0; CHUNK],
-        done: 0,
-        limit,
-    };
+    let limit = if is_endless { options.device_limit } else { u64::MAX };
+    let pump = Pump { file, path: path.clone(), buffer: vec![0; CHUNK], done: 0, limit };
     if is_virtual {
         return Ok(Box::new(DirectReader::new(pump)));
     }
@@ -137,11 +114,7 @@ impl Pump {
         if self.done >= self.limit {
             return Ok(Brought::End(End::Limit));
         }
-        let failed = |source| SourceError::Read {
-            path: self.path.clone(),
-            at: self.done,
-            source,
-        };
+        let failed = |source| SourceError::Read { path: self.path.clone(), at: self.done, source };
         if !wait_readable(&self.file, PATIENCE).map_err(failed)? {
             return Ok(Brought::NothingYet);
         }
@@ -153,18 +126,11 @@ impl Pump {
                 self.done += n as u64;
                 Ok(Brought::Bytes(&self.buffer[..n]))
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) =>
-            {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 Ok(Brought::NothingYet)
             }
             // What a terminal whose other side is gone says at its end.
-            Err(error) if error.raw_os_error() == Some(libc::EIO) && is_terminal(&self.file) => {
-                Ok(Brought::End(End::Reached))
-            }
+            Err(error) if error.raw_os_error() == Some(libc::EIO) && is_terminal(&self.file) => Ok(Brought::End(End::Reached)),
             Err(error) => Err(failed(error)),
         }
     }
@@ -173,11 +139,7 @@ impl Pump {
 /// Waits until a read would not block. At the end of a stream that is so too; before the first writer of a FIFO it is
 /// not, which a read alone could not tell from the end.
 fn wait_readable(file: &File, patience: Duration) -> io::Result<bool> {
-    let mut poll = libc::pollfd {
-        fd: file.as_raw_fd(),
-        events: libc::POLLIN,
-        revents: 0,
-    };
+    let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     let timeout = libc::c_int::try_from(patience.as_millis()).unwrap_or(libc::c_int::MAX);
     // SAFETY: `poll` is one valid entry, and its descriptor is open as long as `file` lives.
     match unsafe { libc::poll(&raw mut poll, 1, timeout) } {
@@ -233,11 +195,7 @@ impl Spool {
             Err(TryLockError::WouldBlock) => {
                 let store = lock(&self.store);
                 if store.len <= have && store.end.is_none() {
-                    drop(
-                        self.arrived
-                            .wait_timeout(store, PATIENCE)
-                            .unwrap_or_else(PoisonError::into_inner),
-                    );
+                    drop(self.arrived.wait_timeout(store, PATIENCE).unwrap_or_else(PoisonError::into_inner));
                 }
                 return Ok(());
             }
@@ -273,25 +231,18 @@ impl Spool {
         let needed_from = store.readers.values().copied().min().unwrap_or(store.len);
         let until = needed_from / CHUNK as u64 * CHUNK as u64;
         if until <= store.forgotten || !punch(disk, store.forgotten, until) {
-            return Err(SourceError::SpoolFull {
-                path: self.path.clone(),
-                kept: *limit,
-            });
+            return Err(SourceError::SpoolFull { path: self.path.clone(), kept: *limit });
         }
         store.forgotten = until;
         Ok(())
     }
 
     fn append(&self, store: &mut Store, bytes: &[u8]) -> Result<(), SourceError> {
-        let failed = |source| SourceError::Spool {
-            path: self.path.clone(),
-            source,
-        };
+        let failed = |source| SourceError::Spool { path: self.path.clone(), source };
         if store.disk.is_none() && store.len + bytes.len() as u64 > self.memory_bytes as u64 {
             let (disk, free) = temporary_file().map_err(failed)?;
             for (i, chunk) in store.memory.iter().enumerate() {
-                disk.write_all_at(chunk, (i * CHUNK) as u64)
-                    .map_err(failed)?;
+                disk.write_all_at(chunk, (i * CHUNK) as u64).map_err(failed)?;
             }
             store.memory = Vec::new();
             store.disk = Some((disk, self.disk_bytes.min(free / 2).max(CHUNK as u64)));
@@ -302,9 +253,7 @@ impl Spool {
             let mut rest = bytes;
             while !rest.is_empty() {
                 if store.memory.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-                    store
-                        .memory
-                        .push(Vec::with_capacity(CHUNK.min(self.memory_bytes)));
+                    store.memory.push(Vec::with_capacity(CHUNK.min(self.memory_bytes)));
                 }
                 if let Some(chunk) = store.memory.last_mut() {
                     let (now, later) = rest.split_at(rest.len().min(CHUNK - chunk.len()));
@@ -319,18 +268,13 @@ impl Spool {
 
     /// Copies up to a chunk from `at` on to the end of `out`.
     fn copy(&self, store: &Store, at: u64, out: &mut Vec<u8>) -> Result<(), SourceError> {
-        let n = usize::try_from(store.len - at)
-            .unwrap_or(usize::MAX)
-            .min(CHUNK);
+        let n = usize::try_from(store.len - at).unwrap_or(usize::MAX).min(CHUNK);
         if let Some((disk, _)) = &store.disk {
             let from = out.len();
             out.resize(from + n, 0);
             disk.read_exact_at(&mut out[from..], at).map_err(|source| {
                 out.truncate(from);
-                SourceError::Spool {
-                    path: self.path.clone(),
-                    source,
-                }
+                SourceError::Spool { path: self.path.clone(), source }
             })?;
         } else {
             let at = at as usize;
@@ -358,22 +302,13 @@ impl SpoolReader {
     fn new(spool: Arc<Spool>) -> Result<Self, SourceError> {
         let mut store = lock(&spool.store);
         if store.forgotten > 0 {
-            return Err(SourceError::StreamGone {
-                path: spool.path.clone(),
-            });
+            return Err(SourceError::StreamGone { path: spool.path.clone() });
         }
         let id = store.next_reader;
         store.next_reader += 1;
         store.readers.insert(id, 0);
         drop(store);
-        Ok(Self {
-            spool,
-            id,
-            buffer: Vec::new(),
-            from: 0,
-            at: 0,
-            issues: Vec::new(),
-        })
+        Ok(Self { spool, id, buffer: Vec::new(), from: 0, at: 0, issues: Vec::new() })
     }
 
     /// Takes over what has arrived. `Some` at the end of the stream.
@@ -404,17 +339,11 @@ impl ByteReader for SpoolReader {
         if end == Some(End::Limit) && self.issues.is_empty() {
             self.issues.push(Issue::DeviceLimit { bytes: self.at });
         }
-        Ok(Fill {
-            bytes: &self.buffer[self.from..],
-            end: end.is_some(),
-        })
+        Ok(Fill { bytes: &self.buffer[self.from..], end: end.is_some() })
     }
 
     fn consume(&mut self, n: usize) {
-        debug_assert!(
-            n <= self.buffer.len() - self.from,
-            "more consumed than was filled"
-        );
+        debug_assert!(n <= self.buffer.len() - self.from, "more consumed than was filled");
         self.from = self.buffer.len().min(self.from + n);
     }
 
@@ -452,13 +381,7 @@ struct DirectReader {
 
 impl DirectReader {
     fn new(pump: Pump) -> Self {
-        Self {
-            pump,
-            buffer: Vec::new(),
-            from: 0,
-            end: None,
-            issues: Vec::new(),
-        }
+        Self { pump, buffer: Vec::new(), from: 0, end: None, issues: Vec::new() }
     }
 }
 
@@ -473,24 +396,16 @@ impl ByteReader for DirectReader {
                 Brought::End(end) => {
                     self.end = Some(end);
                     if end == End::Limit {
-                        self.issues.push(Issue::DeviceLimit {
-                            bytes: self.pump.done,
-                        });
+                        self.issues.push(Issue::DeviceLimit { bytes: self.pump.done });
                     }
                 }
             }
         }
-        Ok(Fill {
-            bytes: &self.buffer[self.from..],
-            end: self.end.is_some(),
-        })
+        Ok(Fill { bytes: &self.buffer[self.from..], end: self.end.is_some() })
     }
 
     fn consume(&mut self, n: usize) {
-        debug_assert!(
-            n <= self.buffer.len() - self.from,
-            "more consumed than was filled"
-        );
+        debug_assert!(n <= self.buffer.len() - self.from, "more consumed than was filled");
         self.from = self.buffer.len().min(self.from + n);
     }
 
@@ -520,12 +435,7 @@ fn temporary_file() -> io::Result<(File, u64)> {
         _ => std::env::temp_dir(),
     };
     let free = free_bytes(&folder)?;
-    let unnamed = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .mode(0o600)
-        .custom_flags(libc::O_TMPFILE)
-        .open(&folder);
+    let unnamed = OpenOptions::new().read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE).open(&folder);
     if let Ok(file) = unnamed {
         return Ok((file, free));
     }
@@ -533,13 +443,7 @@ fn temporary_file() -> io::Result<(File, u64)> {
     let mut last = io::Error::from_raw_os_error(libc::EEXIST);
     for n in 0..100 {
         let path = folder.join(format!(".logsql-spool-{}-{n}", std::process::id()));
-        match OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-        {
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
             Ok(file) => {
                 std::fs::remove_file(&path)?;
                 return Ok((file, free));
@@ -565,10 +469,7 @@ fn free_bytes(folder: &Path) -> io::Result<u64> {
 
 /// Gives the disk space of `from..to` back. The offsets of the rest stay what they are.
 fn punch(file: &File, from: u64, to: u64) -> bool {
-    let (Ok(at), Ok(len)) = (
-        libc::off64_t::try_from(from),
-        libc::off64_t::try_from(to - from),
-    ) else {
+    let (Ok(at), Ok(len)) = (libc::off64_t::try_from(from), libc::off64_t::try_from(to - from)) else {
         return false;
     };
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;

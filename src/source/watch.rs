@@ -62,14 +62,8 @@ impl Watch {
                 }
                 None => {
                     opened?;
-                    let change = Change {
-                        kind: ChangeKind::Replaced,
-                        at: 0,
-                    };
-                    return Err(SourceError::Changed {
-                        path: snapshot.path.clone(),
-                        change,
-                    });
+                    let change = Change { kind: ChangeKind::Replaced, at: 0 };
+                    return Err(SourceError::Changed { path: snapshot.path.clone(), change });
                 }
             },
             Err(error) => return Err(error),
@@ -84,10 +78,7 @@ impl Watch {
             change: None,
             issues,
         };
-        watch.verify().map_err(|change| SourceError::Changed {
-            path: snapshot.path.clone(),
-            change,
-        })?;
+        watch.verify().map_err(|change| SourceError::Changed { path: snapshot.path.clone(), change })?;
         Ok(watch)
     }
 
@@ -113,18 +104,13 @@ impl Watch {
     pub(super) fn read_at(&mut self, buffer: &mut [u8], at: u64) -> Result<usize, SourceError> {
         let left = usize::try_from(self.snapshot.size.saturating_sub(at)).unwrap_or(usize::MAX);
         let want = buffer.len().min(left);
-        let n = snapshot::read_full_at(&self.file, &mut buffer[..want], at).map_err(|source| {
-            SourceError::Read {
-                path: self.snapshot.path.clone(),
-                at,
-                source,
-            }
+        let n = snapshot::read_full_at(&self.file, &mut buffer[..want], at).map_err(|source| SourceError::Read {
+            path: self.snapshot.path.clone(),
+            at,
+            source,
         })?;
         if n < want {
-            self.change = Some(Change {
-                kind: ChangeKind::Truncated,
-                at: at + n as u64,
-            });
+            self.change = Some(Change { kind: ChangeKind::Truncated, at: at + n as u64 });
         }
         self.remember(&buffer[..n], at + n as u64);
         Ok(n)
@@ -134,11 +120,7 @@ impl Watch {
     pub(super) fn remember(&mut self, bytes: &[u8], end: u64) {
         let last = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
         if !last.is_empty() && self.recent.len() < MAX_PRINTS {
-            let print = Print {
-                at: end - last.len() as u64,
-                len: last.len(),
-                hash: snapshot::hash(last),
-            };
+            let print = Print { at: end - last.len() as u64, len: last.len(), hash: snapshot::hash(last) };
             self.recent.push(print);
         }
     }
@@ -156,10 +138,7 @@ impl Watch {
         let checked = match self.stat() {
             Ok(now) if self.settled == Some(now) => Ok(()),
             Ok(now) => self.check(now),
-            Err(_) => Err(Change {
-                kind: ChangeKind::Unreadable,
-                at: self.last_print(),
-            }),
+            Err(_) => Err(Change { kind: ChangeKind::Unreadable, at: self.last_print() }),
         };
         match checked {
             Ok(()) => {
@@ -175,54 +154,24 @@ impl Watch {
     pub(super) fn check_content(&mut self) -> Result<(), Change> {
         match self.stat() {
             Ok(now) => self.check(now),
-            Err(_) => Err(Change {
-                kind: ChangeKind::Unreadable,
-                at: self.last_print(),
-            }),
+            Err(_) => Err(Change { kind: ChangeKind::Unreadable, at: self.last_print() }),
         }
     }
 
     fn check(&mut self, now: Stat) -> Result<(), Change> {
-        let Snapshot {
-            size,
-            head_hash,
-            tail_hash,
-            ..
-        } = self.snapshot;
+        let Snapshot { size, head_hash, tail_hash, .. } = self.snapshot;
         if now.size < size {
-            return Err(Change {
-                kind: ChangeKind::Truncated,
-                at: now.size,
-            });
+            return Err(Change { kind: ChangeKind::Truncated, at: now.size });
         }
-        let head = Print {
-            at: 0,
-            len: snapshot::head_bytes(size),
-            hash: head_hash,
-        };
+        let head = Print { at: 0, len: snapshot::head_bytes(size), hash: head_hash };
         let tail_len = snapshot::tail_len(size);
-        let tail = Print {
-            at: size - tail_len as u64,
-            len: tail_len,
-            hash: tail_hash,
-        };
-        let prints = [head, tail]
-            .into_iter()
-            .chain(self.anchor)
-            .chain(self.recent.iter().copied());
+        let tail = Print { at: size - tail_len as u64, len: tail_len, hash: tail_hash };
+        let prints = [head, tail].into_iter().chain(self.anchor).chain(self.recent.iter().copied());
         for print in prints {
             self.check_print(print)?;
         }
-        if now.size > size
-            && !self
-                .issues
-                .iter()
-                .any(|issue| matches!(issue, Issue::Grown { .. }))
-        {
-            self.issues.push(Issue::Grown {
-                from: size,
-                to: now.size,
-            });
+        if now.size > size && !self.issues.iter().any(|issue| matches!(issue, Issue::Grown { .. })) {
+            self.issues.push(Issue::Grown { from: size, to: now.size });
         }
         // The times were read before the content, so a change in between is seen the next time.
         self.settled = (!is_fresh(now)).then_some(now);
@@ -233,19 +182,10 @@ impl Watch {
         let mut buffer = [0; HEAD_BYTES];
         let buffer = &mut buffer[..print.len];
         match snapshot::read_full_at(&self.file, buffer, print.at) {
-            Ok(n) if n < print.len => Err(Change {
-                kind: ChangeKind::Truncated,
-                at: print.at + n as u64,
-            }),
+            Ok(n) if n < print.len => Err(Change { kind: ChangeKind::Truncated, at: print.at + n as u64 }),
             Ok(_) if snapshot::hash(buffer) == print.hash => Ok(()),
-            Ok(_) => Err(Change {
-                kind: ChangeKind::Replaced,
-                at: print.at,
-            }),
-            Err(_) => Err(Change {
-                kind: ChangeKind::Unreadable,
-                at: print.at,
-            }),
+            Ok(_) => Err(Change { kind: ChangeKind::Replaced, at: print.at }),
+            Err(_) => Err(Change { kind: ChangeKind::Unreadable, at: print.at }),
         }
     }
 
@@ -254,16 +194,12 @@ impl Watch {
     }
 
     fn last_print(&self) -> u64 {
-        self.recent
-            .last()
-            .or(self.anchor.as_ref())
-            .map_or(0, |print| print.at)
+        self.recent.last().or(self.anchor.as_ref()).map_or(0, |print| print.at)
     }
 }
 
 fn is_same_inode(file: &File, snapshot: &Snapshot) -> bool {
-    file.metadata()
-        .is_ok_and(|meta| (meta.dev(), meta.ino()) == (snapshot.dev, snapshot.ino))
+    file.metadata().is_ok_and(|meta| (meta.dev(), meta.ino()) == (snapshot.dev, snapshot.ino))
 }
 
 /// Log rotation renames within a folder: what was `access.log` a moment ago may be `access.log.1` now.
@@ -274,12 +210,10 @@ fn find_renamed(snapshot: &Snapshot) -> Option<(File, std::path::PathBuf)> {
         folder => folder,
     };
     let entries = std::fs::read_dir(folder).ok()?.flatten();
-    entries
-        .filter(|entry| entry.ino() == snapshot.ino)
-        .find_map(|entry| {
-            let file = snapshot::open_file(&entry.path()).ok()?;
-            is_same_inode(&file, snapshot).then(|| (file, entry.path()))
-        })
+    entries.filter(|entry| entry.ino() == snapshot.ino).find_map(|entry| {
+        let file = snapshot::open_file(&entry.path()).ok()?;
+        is_same_inode(&file, snapshot).then(|| (file, entry.path()))
+    })
 }
 
 fn is_fresh(stat: Stat) -> bool {
