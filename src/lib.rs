@@ -15,3 +15,4 @@ pub use logsql_kernel as kernel;
 
 pub mod output;
 pub mod source;
+pub mod table;

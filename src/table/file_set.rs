@@ -1,0 +1,347 @@
+//! The files behind a table: which they are, what each one was when the query began, and which format it has.
+//!
+//! ```text
+//!   arguments or well-known places ──resolve──► Snapshot of each file ──detect, in parallel──► Listing
+//!                                                                                                │ LogFile
+//!     FileSet keeps the listing of the latest query; a file that is still the same one           │  snapshot
+//!     (device, inode, first bytes; not shorter) keeps its detected format                        │  format
+//!                                                                                                ▼  pieces, line counts
+//!                                                                             LogTable::scan, opener.rs
+//! ```
+//!
+//! One `FileSet` may serve many tables: each takes the files whose format feeds it. A query sees one listing, however
+//! many tables it names; the next query looks again.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rayon::prelude::*;
+
+use super::error::TableError;
+use super::file_index::FileIndex;
+use super::opener::CancelOnDrop;
+use super::options::ScanContext;
+use super::report::{Remark, ScanReport, remark_of};
+use crate::kernel::format::{Catalog, detect};
+use crate::kernel::table::{TableDef, UNPARSED, tables};
+use crate::source::{self, FileKind, Fill, Snapshot, SourceError};
+
+/// Where the files of a set come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InputSpec {
+    /// Paths, globs, folders, `-`, `NAME=GLOB`.
+    Args(Vec<OsString>),
+    /// The places where daemons log on this machine, under this root.
+    WellKnown(PathBuf),
+}
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// This family, by content.
+    Detected(String),
+    /// This family, because the user said so.
+    Forced(String),
+    /// Lines that no format takes.
+    Unknown,
+    /// Nothing.
+    Empty,
+    /// It could not be looked at; the text says why.
+    Unreadable(Remark),
+}
+
+impl FileFormat {
+    /// The family, where there is one.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Detected(name) | Self::Forced(name) => Some(name),
+            Self::Unknown | Self::Empty | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+/// One file of a listing.
+#[derive(Debug)]
+pub struct LogFile {
+    /// What it was when the query began.
+    pub snapshot: Snapshot,
+    /// What it holds.
+    pub format: FileFormat,
+    /// Its path as `_file` shows it.
+    pub name: String,
+    pieces: OnceLock<Vec<Range<u64>>>,
+    pub(super) index: FileIndex,
+}
+
+impl LogFile {
+    fn new(snapshot: Snapshot, format: FileFormat) -> Self {
+        let name = match snapshot.kind {
+            FileKind::Stdin => "-".to_owned(),
+            FileKind::Regular | FileKind::Stream => snapshot.path.to_string_lossy().into_owned(),
+        };
+        Self { snapshot, format, name, pieces: OnceLock::new(), index: FileIndex::default() }
+    }
+
+    /// The pieces that it is read in. They are cut once: pieces of different sizes do not fit together.
+    pub(super) fn pieces(&self, piece_bytes: u64) -> Result<&[Range<u64>], SourceError> {
+        if let Some(pieces) = self.pieces.get() {
+            return Ok(pieces);
+        }
+        let pieces = source::pieces(&self.snapshot, piece_bytes)?;
+        Ok(self.pieces.get_or_init(|| pieces))
+    }
+
+    /// Do its lines belong to rows of `table`?
+    pub fn feeds(&self, formats: &Catalog, table: &str) -> bool {
+        match &self.format {
+            FileFormat::Detected(name) | FileFormat::Forced(name) => formats.feeds(name, table),
+            FileFormat::Unknown => table == UNPARSED,
+            FileFormat::Empty | FileFormat::Unreadable(_) => false,
+        }
+    }
+}
+
+/// A file of the spec, and its format where the user named one.
+#[derive(Debug)]
+struct Input {
+    snapshot: Snapshot,
+    format: Option<String>,
+}
+
+/// Is it still the same log, perhaps a longer one?
+fn continues(new: &Snapshot, older: &LogFile) -> bool {
+    let old = &older.snapshot;
+    // The hash of a head that was shorter than 1 KiB changes when the file grows: then it is looked at again.
+    (new.dev, new.ino, new.head_hash, new.kind) == (old.dev, old.ino, old.head_hash, old.kind)
+        && new.compression == old.compression
+        && new.size >= old.size
+        && matches!(older.format, FileFormat::Detected(_) | FileFormat::Unknown)
+}
+
+/// The files as they were when the query began.
+#[derive(Debug)]
+pub struct Listing {
+    /// All of them, also those that feed no table.
+    pub files: Vec<Arc<LogFile>>,
+    /// What was named and is not among them.
+    pub problems: Vec<(PathBuf, Remark)>,
+    generation: u64,
+}
+
+impl Listing {
+    /// The tables that files of the listing feed, with the number of files; the one with most files first. A file
+    /// counts for the table of its format, not for those that its inner records feed.
+    pub fn tables(&self, formats: &Catalog) -> Vec<(&'static TableDef, usize)> {
+        let mut found: Vec<(&'static TableDef, usize)> = Vec::new();
+        for file in &self.files {
+            let Some(format) = file.format.name().and_then(|name| formats.format(name)) else { continue };
+            match found.iter_mut().find(|(table, _)| table.name == format.table.name) {
+                Some((_, count)) => *count += 1,
+                None => found.push((format.table, 1)),
+            }
+        }
+        // Of two tables with as many files, the first of the taxonomy.
+        let rank = |name: &str| tables().iter().position(|table| table.name == name);
+        found.sort_by_key(|(table, count)| (std::cmp::Reverse(*count), rank(table.name)));
+        found
+    }
+}
+
+/// The files behind one or more tables.
+#[derive(Debug)]
+pub struct FileSet {
+    context: Arc<ScanContext>,
+    spec: InputSpec,
+    forced: Option<String>,
+    latest: Mutex<Option<Arc<Listing>>>,
+}
+
+impl FileSet {
+    /// The files of `spec`; all of format `format`, if one is given. Nothing is looked at yet.
+    pub fn try_new(context: Arc<ScanContext>, spec: InputSpec, format: Option<&str>) -> Result<Self, TableError> {
+        let named = format.or(context.options.input_format.as_deref());
+        let forced = named.map(|name| {
+            let family = context.formats.family_of(name);
+            family.map(|family| family.name.clone()).ok_or_else(|| TableError::unknown_format(name, &context.formats))
+        });
+        let forced = forced.transpose()?;
+        Ok(Self { context, spec, forced, latest: Mutex::new(None) })
+    }
+
+    /// Where the files come from.
+    pub fn spec(&self) -> &InputSpec {
+        &self.spec
+    }
+
+    pub(super) fn report(&self) -> &Arc<ScanReport> {
+        &self.context.report
+    }
+
+    /// The files as the running query sees them. Looks at them now if no other table of the query has: this reads
+    /// from disks, so call it where blocking is allowed, or use [`Self::listing`].
+    pub fn listing_blocking(&self) -> Arc<Listing> {
+        self.list(&AtomicBool::new(false))
+    }
+
+    /// The files as the running query sees them. Dropping the future ends the look at a stream that has no data yet.
+    pub async fn listing(self: &Arc<Self>) -> Result<Arc<Listing>, TableError> {
+        if let Some(listing) = self.fresh() {
+            return Ok(listing);
+        }
+        let cancelled = CancelOnDrop(Arc::new(AtomicBool::new(false)));
+        let (set, flag) = (Arc::clone(self), Arc::clone(&cancelled.0));
+        tokio::task::spawn_blocking(move || set.list(&flag)).await.map_err(TableError::listing_panicked)
+    }
+
+    fn fresh(&self) -> Option<Arc<Listing>> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.as_ref().filter(|listing| listing.generation == self.context.report.generation()).map(Arc::clone)
+    }
+
+    fn list(&self, cancelled: &AtomicBool) -> Arc<Listing> {
+        // The lock is held while files are looked at: the other tables of the query wait for the same listing.
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let generation = self.context.report.generation();
+        if let Some(listing) = latest.as_ref().filter(|listing| listing.generation == generation) {
+            return Arc::clone(listing);
+        }
+        let (snapshots, problems) = self.resolve();
+        let older: HashMap<&Path, &Arc<LogFile>> =
+            latest.iter().flat_map(|listing| &listing.files).map(|file| (file.snapshot.path.as_path(), file)).collect();
+        let look = |input: &Input| self.look(input, &older, cancelled);
+        // A stream may keep us waiting: not in the pool that others need.
+        let (streams, plain): (Vec<_>, Vec<_>) =
+            snapshots.iter().enumerate().partition(|(_, input)| input.snapshot.kind != FileKind::Regular);
+        let mut files: Vec<(usize, Arc<LogFile>)> = plain.par_iter().map(|(at, file)| (*at, look(file))).collect();
+        files.extend(streams.iter().map(|(at, file)| (*at, look(file))));
+        files.sort_by_key(|(at, _)| *at);
+        let listing = Arc::new(Listing {
+            files: files.into_iter().map(|(_, file)| file).collect(),
+            problems,
+            generation,
+        });
+        if !cancelled.load(Ordering::Relaxed) {
+            *latest = Some(Arc::clone(&listing));
+        }
+        listing
+    }
+
+    /// The files of the spec, each once, and what was wrong with the rest.
+    fn resolve(&self) -> (Vec<Input>, Vec<(PathBuf, Remark)>) {
+        let options = &self.context.options.resolve;
+        let mut files: Vec<Input> = Vec::new();
+        let mut issues = Vec::new();
+        let mut add = |inputs: source::Inputs, format: Option<&String>| {
+            issues.extend(inputs.issues.iter().map(problem));
+            for snapshot in inputs.files {
+                let same = |other: &&mut Input| (other.snapshot.dev, other.snapshot.ino) == (snapshot.dev, snapshot.ino);
+                // A file that is named with a format and without one has that format.
+                match files.iter_mut().find(same) {
+                    Some(known) => known.format = known.format.take().or(format.cloned()),
+                    None => files.push(Input { snapshot, format: format.cloned() }),
+                }
+            }
+        };
+        match &self.spec {
+            InputSpec::WellKnown(root) => {
+                for found in source::discover(root, options) {
+                    add(found.inputs, self.forced.as_ref());
+                }
+            }
+            InputSpec::Args(args) => {
+                let split: Vec<_> = args.iter().map(|arg| self.split_format(arg)).collect();
+                let plain: Vec<&OsStr> = split.iter().filter(|(f, _)| f.is_none()).map(|(_, arg)| *arg).collect();
+                add(source::resolve(&plain, options), self.forced.as_ref());
+                for (format, arg) in split.iter().filter(|(format, _)| format.is_some()) {
+                    add(source::resolve(&[arg], options), format.as_ref());
+                }
+            }
+        }
+        (files, issues)
+    }
+
+    /// `NAME=GLOB`, where NAME is a format and there is no file of that name.
+    fn split_format<'a>(&self, arg: &'a OsStr) -> (Option<String>, &'a OsStr) {
+        let bytes = arg.as_bytes();
+        let split = bytes.iter().position(|byte| *byte == b'=').filter(|_| !Path::new(arg).exists());
+        let format = split.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
+        match (split, format.and_then(|name| self.context.formats.family_of(name))) {
+            (Some(at), Some(family)) => (Some(family.name.clone()), OsStr::from_bytes(&bytes[at + 1..])),
+            _ => (None, arg),
+        }
+    }
+
+    fn look(&self, input: &Input, older: &HashMap<&Path, &Arc<LogFile>>, cancelled: &AtomicBool) -> Arc<LogFile> {
+        let Input { snapshot, format } = input;
+        let older = older.get(snapshot.path.as_path());
+        let forced = format.clone().map(FileFormat::Forced);
+        let format = match (forced, older) {
+            (Some(forced), _) => forced,
+            (None, Some(older)) if continues(snapshot, older) => older.format.clone(),
+            (None, _) => self.detect(snapshot, cancelled),
+        };
+        match older {
+            // Nothing has happened to it: what is known about its pieces is still true.
+            Some(older) if older.snapshot == *snapshot && older.format == format => Arc::clone(older),
+            _ => Arc::new(LogFile::new(snapshot.clone(), format)),
+        }
+    }
+
+    fn detect(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> FileFormat {
+        let chunks = match self.sample(snapshot, cancelled) {
+            Ok(chunks) => chunks,
+            Err(error) => return FileFormat::Unreadable(remark_of(&error)),
+        };
+        if chunks.iter().all(Vec::is_empty) {
+            return FileFormat::Empty;
+        }
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        match detect(&self.context.formats, &chunks).best {
+            Some(best) => FileFormat::Detected(best.format),
+            None => FileFormat::Unknown,
+        }
+    }
+
+    /// Bytes of the head, and of the middle and the tail where the file can be entered there.
+    fn sample(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> Result<Vec<Vec<u8>>, SourceError> {
+        let options = &self.context.options;
+        let len = options.sample_bytes as u64;
+        let mut chunks = vec![self.sample_at(snapshot, 0, cancelled)?];
+        if snapshot.is_splittable() && snapshot.size > 3 * len && !snapshot.sparse {
+            // The rest is a help only; the head can be read, and the scan will say what is wrong further on.
+            let rest = [snapshot.size / 2 - len / 2, snapshot.size - len];
+            chunks.extend(rest.iter().filter_map(|at| self.sample_at(snapshot, *at, cancelled).ok()));
+        }
+        Ok(chunks)
+    }
+
+    fn sample_at(&self, snapshot: &Snapshot, at: u64, cancelled: &AtomicBool) -> Result<Vec<u8>, SourceError> {
+        let options = &self.context.options;
+        let mut reader = source::open(snapshot, at, &options.read)?;
+        loop {
+            let Fill { bytes, end } = reader.fill(options.sample_bytes)?;
+            let enough = end || bytes.len() >= options.sample_bytes || bytes.contains(&b'\n');
+            if enough || cancelled.load(Ordering::Relaxed) {
+                return Ok(bytes[..bytes.len().min(options.sample_bytes)].to_vec());
+            }
+        }
+    }
+}
+
+fn problem(issue: &source::FileIssue) -> (PathBuf, Remark) {
+    let remark = match &issue.problem {
+        source::Problem::Error(error) => remark_of(error),
+        _ => {
+            let text = issue.to_string();
+            let prefix = format!("{}: ", issue.path.display());
+            let text = text.strip_prefix(&prefix).unwrap_or(&text).to_owned();
+            Remark { severity: issue.severity, text, hint: issue.hint() }
+        }
+    };
+    (issue.path.clone(), Remark { severity: issue.severity, ..remark })
+}

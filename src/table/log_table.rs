@@ -1,0 +1,269 @@
+//! A table over log files.
+//!
+//! ```text
+//!   LogTable { table of the taxonomy, FileSet }
+//!      │ scan: the files whose format feeds the table, as they are now
+//!      │       each cut into pieces, the pieces dealt to as many groups as there are partitions
+//!      ▼
+//!   DataSourceExec ── FileScanConfig ── LogSource          (source.rs)
+//! ```
+//!
+//! The groups are a beginning only: partitions take pieces from one queue, so that none of them waits for another.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{ScanArgs, ScanResult, Session, TableProvider};
+use datafusion::common::Result as DfResult;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::object_store::path::Path as Location;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+
+use super::file_set::{FileFormat, FileSet, Listing, LogFile};
+use super::options::ScanContext;
+use super::pushdown::FilePruner;
+use super::report::{FileStatus, FileTally, Remark};
+use super::source::{LogSource, ScanFile, ScanFiles};
+use crate::kernel::table::{TableDef, UNPARSED};
+use crate::source::{Severity, Snapshot};
+
+/// A table of the taxonomy over a set of files.
+#[derive(Debug)]
+pub struct LogTable {
+    context: Arc<ScanContext>,
+    def: &'static TableDef,
+    files: Arc<FileSet>,
+}
+
+impl LogTable {
+    /// The rows of table `def` in these files.
+    pub fn new(context: Arc<ScanContext>, def: &'static TableDef, files: Arc<FileSet>) -> Self {
+        Self { context, def, files }
+    }
+
+    /// Which table of the taxonomy it is.
+    pub fn def(&self) -> &'static TableDef {
+        self.def
+    }
+
+    /// Its files, and those beside them.
+    pub fn files(&self) -> &Arc<FileSet> {
+        &self.files
+    }
+
+    /// The pieces of the files that feed the table, and the source that reads them.
+    fn plan_files(&self, listing: &Listing, pruner: Option<&FilePruner>) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
+        let report = self.files.report();
+        let mut files = ScanFiles::default();
+        let mut pieces = Vec::new();
+        for (path, remark) in &listing.problems {
+            report.remark(path, self.def.name, remark.clone());
+        }
+        for file in &listing.files {
+            let format = file.format.name().map(str::to_owned);
+            let tally = FileTally::new(file.snapshot.path.clone(), self.def.name, format, file.snapshot.size);
+            if let FileFormat::Unreadable(remark) = &file.format {
+                report.remark(&file.snapshot.path, self.def.name, remark.clone());
+                continue;
+            }
+            let tally = report.register(tally);
+            if !file.feeds(&self.context.formats, self.def.name) {
+                self.explain_absence(file, &tally);
+                continue;
+            }
+            if !pruner.map_or(Ok(true), |pruner| pruner.keeps(&file.name))? {
+                continue;
+            }
+            match file.pieces(self.context.options.piece_bytes) {
+                Ok(ranges) => {
+                    tally.expect_pieces(ranges.len());
+                    let location = location(&file.snapshot.path);
+                    pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
+                    files.push(location, ScanFile { file: Arc::clone(file), tally });
+                }
+                Err(error) => tally.fail(&error),
+            }
+        }
+        Ok((files, pieces))
+    }
+
+    fn explain_absence(&self, file: &LogFile, tally: &FileTally) {
+        match &file.format {
+            FileFormat::Unknown => {
+                tally.settle_as(FileStatus::NoFormat);
+                let path = file.snapshot.path.display();
+                tally.remark(Remark {
+                    severity: Severity::Warning,
+                    text: "no format takes it".to_owned(),
+                    hint: Some(format!("see why with `logsql format why {path}`")),
+                });
+            }
+            FileFormat::Empty => tally.settle_as(FileStatus::Empty),
+            FileFormat::Detected(_) | FileFormat::Forced(_) | FileFormat::Unreadable(_) => {
+                tally.settle_as(FileStatus::OtherTable);
+            }
+        }
+    }
+}
+
+/// Marks what is no text of a path; a path that holds it has it doubled.
+const ESCAPE: char = '\u{FFFD}';
+
+/// A file's path as a location that is the same for no other path, whatever bytes it has.
+pub(super) fn location(path: &Path) -> Location {
+    if path.as_os_str() == "-" {
+        return Location::from(format!("{ESCAPE}stdin"));
+    }
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut text = String::new();
+    for chunk in absolute.as_os_str().as_bytes().utf8_chunks() {
+        for c in chunk.valid().chars() {
+            text.extend(std::iter::repeat_n(c, if c == ESCAPE { 2 } else { 1 }));
+        }
+        text.extend(chunk.invalid().iter().map(|byte| format!("{ESCAPE}{byte:02X}")));
+    }
+    Location::from(text)
+}
+
+fn partitioned_file(snapshot: &Snapshot, location: &Location, range: &std::ops::Range<u64>) -> PartitionedFile {
+    let mut file = PartitionedFile::new(String::new(), snapshot.size);
+    file.object_meta.location = location.clone();
+    if let Some(time) = arrow::temporal_conversions::timestamp_ns_to_datetime(snapshot_mtime(snapshot)) {
+        file.object_meta.last_modified = time.and_utc();
+    }
+    match (i64::try_from(range.start), i64::try_from(range.end)) {
+        (Ok(start), Ok(end)) if range.end - range.start < snapshot.size => file.with_range(start, end),
+        _ => file,
+    }
+}
+
+/// The time of a snapshot as far as a `PartitionedFile` can hold it.
+pub(super) fn snapshot_mtime(snapshot: &Snapshot) -> i64 {
+    snapshot.mtime_ns
+}
+
+/// The time that [`partitioned_file`] wrote down.
+pub(super) fn partitioned_file_mtime(file: &PartitionedFile) -> i64 {
+    file.object_meta.last_modified.timestamp_nanos_opt().unwrap_or(i64::MIN)
+}
+
+/// Deals the pieces to at most `groups` groups, in order, so that each has about as many bytes.
+fn deal(pieces: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
+    let total: u64 = pieces.iter().map(|piece| piece.effective_size().max(1)).sum();
+    let share = total.div_ceil(groups.max(1) as u64).max(1);
+    let mut dealt: Vec<Vec<PartitionedFile>> = Vec::new();
+    let mut done = 0;
+    for piece in pieces {
+        let group = usize::try_from(done / share).unwrap_or(0);
+        done += piece.effective_size().max(1);
+        if dealt.len() <= group && dealt.len() < groups.max(1) {
+            dealt.push(Vec::new());
+        }
+        if let Some(last) = dealt.last_mut() {
+            last.push(piece);
+        }
+    }
+    dealt.into_iter().map(FileGroup::new).collect()
+}
+
+#[async_trait]
+impl TableProvider for LogTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.def.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let projection = projection.map(Vec::as_slice);
+        let args = ScanArgs::default().with_projection(projection).with_filters(Some(filters)).with_limit(limit);
+        Ok(self.scan_with_args(state, args).await?.into_inner())
+    }
+
+    async fn scan_with_args<'a>(&self, state: &dyn Session, args: ScanArgs<'a>) -> DfResult<ScanResult> {
+        let listing = self.files.listing().await?;
+        let pruner = match self.def.name {
+            UNPARSED => None,
+            _ => FilePruner::try_new(state, args.filters().unwrap_or_default())?,
+        };
+        let (files, pieces) = self.plan_files(&listing, pruner.as_ref())?;
+        if pieces.is_empty() {
+            let schema = match args.projection() {
+                Some(columns) => Arc::new(self.def.schema().project(columns)?),
+                None => self.schema(),
+            };
+            return Ok(ScanResult::new(Arc::new(EmptyExec::new(schema))));
+        }
+        let groups = deal(pieces, state.config().target_partitions());
+        let source = Arc::new(LogSource::new(Arc::clone(&self.context), self.def, files));
+        // The URL names a store that is always there; this source never asks it.
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(groups)
+            .with_limit(args.limit())
+            .with_projection_indices(args.projection().map(<[usize]>::to_vec))?
+            .build();
+        let plan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        Ok(ScanResult::new(plan))
+    }
+
+    /// The logical filters choose files; the physical ones, which come later, are applied to every record.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> DfResult<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::*;
+
+    #[test]
+    fn no_two_paths_have_one_location() {
+        let odd = Path::new(OsStr::from_bytes(b"/var/log/a\xff.log"));
+        let paths = [
+            odd,
+            Path::new("/var/log/a\u{FFFD}FF.log"),
+            Path::new("/var/log/a%FF.log"),
+            Path::new("/var/log/a b?*.log"),
+            Path::new("/var/log/../log/x"),
+            Path::new("/-"),
+            Path::new("-"),
+        ];
+        for (i, a) in paths.iter().enumerate() {
+            for b in &paths[..i] {
+                assert_ne!(location(a), location(b), "{} {}", a.display(), b.display());
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_are_dealt_evenly_and_in_order() {
+        let piece = |size| PartitionedFile::new("x", size);
+        for (sizes, groups) in [(vec![1; 10], 3), (vec![100, 1, 1, 1], 2), (vec![1], 7), (vec![0, 0, 5], 2)] {
+            let count = sizes.len();
+            let dealt = deal(sizes.iter().map(|size| piece(*size)).collect(), groups);
+            assert!(dealt.len() <= groups);
+            assert!(dealt.iter().all(|group| !group.is_empty()));
+            let seen: Vec<u64> = dealt.iter().flat_map(FileGroup::iter).map(|f| f.object_meta.size).collect();
+            assert_eq!(seen.len(), count);
+            assert_eq!(seen, sizes);
+        }
+    }
+}

@@ -1,0 +1,458 @@
+//! Opens one piece of one file and turns it into a stream of batches.
+//!
+//! ```text
+//!   PartitionedFile ──► is it the file of the plan?  ──► first line, stamps  ──► PieceStream
+//!   (location, size,    (size, time; then the source     (only if asked for)        │ poll: one step of ≤ 1 MiB
+//!    time, range)        checks the content)                                        ▼
+//!                                        fill ──► decode ──► consume ──► verify ──► batch
+//! ```
+//!
+//! A batch leaves only after the file was found to be still the same one. A step that yields no batch gives the other
+//! tasks their turn, so that a query can be cancelled at any time. However the stream ends, its counts reach the report.
+
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+
+use arrow::array::RecordBatch;
+use datafusion::common::{Result as DfResult, exec_datafusion_err};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use futures::{Stream, StreamExt as _};
+
+use super::error::TableError;
+use super::file_index::{FileIndex, ReadAhead};
+use super::file_set::LogFile;
+use super::gap::AfterGap;
+use super::log_table::{partitioned_file_mtime, snapshot_mtime};
+use super::options::OnChange;
+use super::report::{FileTally, PieceEnd};
+use super::source::LogSource;
+use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail};
+use crate::source::{
+    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError,
+};
+
+/// What one partition counts.
+#[derive(Clone, Debug)]
+pub(super) struct OpenerMetrics {
+    bytes: Count,
+    lines: Count,
+    unparsed: Count,
+    ruled_out: Count,
+}
+
+impl OpenerMetrics {
+    pub(super) fn new(set: &ExecutionPlanMetricsSet, partition: usize) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(set).counter(name, partition);
+        Self {
+            bytes: counter("bytes_scanned"),
+            lines: counter("lines"),
+            unparsed: counter("unparsed_lines"),
+            ruled_out: counter("lines_ruled_out"),
+        }
+    }
+}
+
+/// Opens pieces for one partition of a scan.
+#[derive(Debug)]
+pub struct LogOpener {
+    source: Arc<LogSource>,
+    limit: Option<usize>,
+    metrics: OpenerMetrics,
+}
+
+impl LogOpener {
+    pub(super) fn new(source: Arc<LogSource>, limit: Option<usize>, metrics: OpenerMetrics) -> Self {
+        Self { source, limit, metrics }
+    }
+}
+
+impl FileOpener for LogOpener {
+    fn open(&self, file: PartitionedFile) -> DfResult<FileOpenFuture> {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let opening = Opening {
+            source: Arc::clone(&self.source),
+            limit: self.limit,
+            metrics: self.metrics.clone(),
+            cancelled: Arc::clone(&cancelled),
+        };
+        let waiting = CancelOnDrop(cancelled);
+        Ok(Box::pin(async move {
+            let _waiting = waiting;
+            // Opening looks at the file, and may count the lines of all pieces before this one.
+            let opened = tokio::task::spawn_blocking(move || opening.open(&file)).await;
+            let opened = opened.map_err(|error| match error.try_into_panic() {
+                Ok(payload) => TableError::panicked("opening a file", &payload).into(),
+                Err(_) => exec_datafusion_err!("the query was cancelled"),
+            })??;
+            Ok(match opened {
+                Some(stream) => stream.boxed(),
+                None => futures::stream::empty().boxed(),
+            })
+        }))
+    }
+}
+
+/// What it takes to open one piece.
+struct Opening {
+    source: Arc<LogSource>,
+    limit: Option<usize>,
+    metrics: OpenerMetrics,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Opening {
+    /// `None` if there is nothing to read, or no way to.
+    fn open(&self, target: &PartitionedFile) -> DfResult<Option<PieceStream>> {
+        let source = Arc::clone(&self.source);
+        let (at, scan) = source.files().find(&target.object_meta.location)?;
+        let (file, tally) = (&scan.file, &scan.tally);
+        let snapshot = &file.snapshot;
+        let options = &source.context().options;
+        let on_change = options.on_change;
+        let counted = Counted::start(tally, self.metrics.clone());
+        // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
+        if target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot) {
+            let change = Change { kind: ChangeKind::Replaced, at: 0 };
+            return counted.changed(file, change, on_change).map(|()| None);
+        }
+        let range = match &target.range {
+            Some(range) => Some(range_of(range.start, range.end)?),
+            None => None,
+        };
+        // What cannot be entered in the middle is read as a whole by whoever has its beginning.
+        let whole = !snapshot.is_splittable();
+        let range = match range {
+            Some(range) if whole && range.start > 0 => {
+                counted.end(PieceEnd::Whole);
+                return Ok(None);
+            }
+            Some(range) if !whole => range,
+            _ => 0..if whole { u64::MAX } else { snapshot.size },
+        };
+        let plan = source.plan(at, file)?;
+        let opened = self.piece(file, &plan, range);
+        let (piece, reader) = match opened.and_then(|piece| open_piece(snapshot, piece, &options.read)) {
+            Ok(opened) => opened,
+            Err(error) => return counted.failed(file, error, on_change).map(|()| None),
+        };
+        let options = DecodeOptions {
+            batch_rows: source.batch_rows(),
+            limit: self.limit,
+            max_record_bytes: options.max_record_bytes,
+        };
+        let mut decoder = LogDecoder::new(Arc::clone(&plan), piece, options);
+        if let Some(filter) = source.pushed().row_filter(source.table().schema())? {
+            decoder = decoder.with_filter(Box::new(filter));
+        }
+        let step_bytes = source.context().options.step_bytes;
+        Ok(Some(PieceStream {
+            file: Arc::clone(file),
+            work: Some(Work { reader, decoder, counted, tail_known: false }),
+            want: 1,
+            step_bytes,
+            on_change,
+        }))
+    }
+
+    /// A piece with all that a decoder has to know of what is before it. This may read the whole file.
+    fn piece(&self, file: &LogFile, plan: &ScanPlan, range: Range<u64>) -> Result<Piece, SourceError> {
+        let mut piece = Piece { start: range.start, end: range.end, first_line: 1, stamps: StampContext::default() };
+        let lines = plan.needs_line_numbers() && range.start > 0;
+        // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
+        let stamps = plan.needs_stamp_context() && file.snapshot.kind == FileKind::Regular;
+        if !lines && !stamps {
+            return Ok(piece);
+        }
+        let options = &self.source.context().options;
+        let known = file.pieces(options.piece_bytes)?;
+        let foreign = [0..range.start, range.clone()];
+        let scratch = FileIndex::default();
+        // A range of someone else's cut: all before it is one piece.
+        let (pieces, index, place) = match known.iter().position(|known| known.start == range.start) {
+            Some(place) => (known, &file.index, place),
+            None => (&foreign[..], &scratch, 1),
+        };
+        let ahead = ReadAhead {
+            snapshot: &file.snapshot,
+            pieces,
+            read: &options.read,
+            zone: &options.zone,
+            max_record_bytes: options.max_record_bytes,
+            cancelled: &self.cancelled,
+        };
+        if lines {
+            piece.first_line = index.first_line(&ahead, place)?;
+        }
+        if stamps && let Some(plan) = self.source.time_plan(file) {
+            piece.stamps = index.stamps(&ahead, place, &plan)?;
+        }
+        Ok(piece)
+    }
+}
+
+fn range_of(start: i64, end: i64) -> DfResult<Range<u64>> {
+    match (u64::try_from(start), u64::try_from(end)) {
+        (Ok(start), Ok(end)) => Ok(start..end),
+        _ => Err(exec_datafusion_err!("the range {start}..{end} is no range of a file")),
+    }
+}
+
+/// Says when nobody waits any more for what was begun elsewhere.
+pub(super) struct CancelOnDrop(pub(super) Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A reader for `piece`, at the offset where its decoder begins.
+///
+/// The decoder looks at the byte before its piece to see whether a line begins there. Behind a hole and behind a byte
+/// order mark one does, though that byte is no line feed: one is put there.
+pub(super) fn open_piece(
+    snapshot: &Snapshot,
+    mut piece: Piece,
+    read: &ReadOptions,
+) -> Result<(Piece, Box<dyn ByteReader>), SourceError> {
+    let mark = u64::from(snapshot.bom_len);
+    if piece.start <= mark && mark > 0 && snapshot.is_splittable() {
+        piece.start = mark;
+        return Ok((piece, Box::new(AfterGap::new(source::open(snapshot, mark, read)?))));
+    }
+    if piece.start > 0 && snapshot.sparse {
+        let reader = source::open(snapshot, piece.start, read)?;
+        if reader.begins() == Begins::Line {
+            return Ok((piece, Box::new(AfterGap::new(reader))));
+        }
+    }
+    let reader = source::open(snapshot, piece.start.saturating_sub(1), read)?;
+    Ok((piece, reader))
+}
+
+/// Counts a piece in the report exactly once, however it ends.
+struct Counted {
+    tally: Arc<FileTally>,
+    metrics: OpenerMetrics,
+    ended: bool,
+}
+
+impl Counted {
+    fn start(tally: &Arc<FileTally>, metrics: OpenerMetrics) -> Self {
+        tally.start_piece();
+        Self { tally: Arc::clone(tally), metrics, ended: false }
+    }
+
+    fn end(mut self, end: PieceEnd) {
+        self.ended = true;
+        self.tally.end_piece(end, 0, None, &[]);
+    }
+
+    fn changed(self, file: &LogFile, change: Change, on_change: OnChange) -> DfResult<()> {
+        self.tally.change(&change);
+        match on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(TableError::Changed { path: file.snapshot.path.clone(), change }.into()),
+        }
+    }
+
+    fn failed(self, file: &LogFile, error: SourceError, on_change: OnChange) -> DfResult<()> {
+        if let SourceError::Changed { change, .. } = error {
+            return self.changed(file, change, on_change);
+        }
+        self.tally.fail(&error);
+        match on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(DataFusionError::External(Box::new(error))),
+        }
+    }
+
+    fn finish(mut self, end: PieceEnd, reader: &dyn ByteReader, decoder: &LogDecoder) {
+        self.ended = true;
+        let counts = decoder.counts();
+        self.metrics.bytes.add(usize::try_from(reader.bytes_read()).unwrap_or(usize::MAX));
+        self.metrics.lines.add(usize::try_from(counts.lines).unwrap_or(usize::MAX));
+        self.metrics.unparsed.add(usize::try_from(counts.unparsed).unwrap_or(usize::MAX));
+        self.metrics.ruled_out.add(usize::try_from(counts.ruled_out).unwrap_or(usize::MAX));
+        self.tally.end_piece(end, reader.bytes_read(), Some(counts), reader.issues());
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.tally.end_piece(PieceEnd::Early, 0, None, &[]);
+        }
+    }
+}
+
+/// What is at work while a piece is read.
+struct Work {
+    reader: Box<dyn ByteReader>,
+    decoder: LogDecoder,
+    counted: Counted,
+    /// It was decided what becomes of a last line without a line feed.
+    tail_known: bool,
+}
+
+/// The batches of one piece.
+struct PieceStream {
+    file: Arc<LogFile>,
+    /// `None` once the piece is over.
+    work: Option<Work>,
+    /// How many bytes the next step needs at least.
+    want: usize,
+    step_bytes: usize,
+    on_change: OnChange,
+}
+
+/// What a step came to.
+enum Step {
+    Batch(RecordBatch),
+    /// Nothing yet.
+    Yield,
+    /// The last batch, if there is one.
+    Done(Option<RecordBatch>),
+}
+
+/// What stops a piece.
+enum Stop {
+    Changed(Change),
+    Failed(SourceError),
+    Decode(DecodeError),
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        match error {
+            SourceError::Changed { change, .. } => Self::Changed(change),
+            error => Self::Failed(error),
+        }
+    }
+}
+
+impl Work {
+    fn step(&mut self, want: &mut usize, step_bytes: usize) -> Result<Step, Stop> {
+        let Fill { bytes, end } = self.reader.fill(*want)?;
+        if end && bytes.last().is_some_and(|byte| *byte != b'\n') && !self.tail_known {
+            self.look_at_tail()?;
+            return Ok(Step::Yield);
+        }
+        // More than a step only if the decoder cannot go on with less.
+        let take = bytes.len().min(step_bytes.max(*want));
+        let last = end && take == bytes.len();
+        let decoded = self.decoder.decode(&bytes[..take], last).map_err(Stop::Decode)?;
+        self.reader.consume(decoded.used);
+        match decoded.status {
+            Status::NeedMore if last && decoded.used == 0 => self.finish(),
+            Status::NeedMore => {
+                *want = if decoded.used == 0 { self.decoder.wants(take) } else { 1 };
+                Ok(Step::Yield)
+            }
+            Status::BatchReady => {
+                *want = 1;
+                self.reader.verify().map_err(Stop::Changed)?;
+                let batch = self.decoder.flush().map_err(Stop::Decode)?;
+                Ok(batch.map_or(Step::Yield, Step::Batch))
+            }
+            Status::Done => self.finish(),
+        }
+    }
+
+    /// The file ends within a line. If it has grown since, that line is still being written, and left to the next query.
+    fn look_at_tail(&mut self) -> Result<(), Stop> {
+        self.tail_known = true;
+        self.reader.verify().map_err(Stop::Changed)?;
+        if self.reader.issues().iter().any(|issue| matches!(issue, Issue::Grown { .. })) {
+            self.decoder.set_tail(Tail::Hold);
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Step, Stop> {
+        self.reader.verify().map_err(Stop::Changed)?;
+        Ok(Step::Done(self.decoder.flush().map_err(Stop::Decode)?))
+    }
+}
+
+impl PieceStream {
+    fn step(&mut self) -> Poll<Option<DfResult<RecordBatch>>> {
+        let Some(mut work) = self.work.take() else { return Poll::Ready(None) };
+        let step = catch_unwind(AssertUnwindSafe(|| work.step(&mut self.want, self.step_bytes)));
+        let stop = match step {
+            Ok(Ok(Step::Batch(batch))) => {
+                self.work = Some(work);
+                return Poll::Ready(Some(Ok(batch)));
+            }
+            Ok(Ok(Step::Yield)) => {
+                self.work = Some(work);
+                return Poll::Pending;
+            }
+            Ok(Ok(Step::Done(batch))) => {
+                let Work { reader, decoder, counted, .. } = work;
+                counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
+                return Poll::Ready(batch.map(Ok));
+            }
+            Ok(Err(stop)) => stop,
+            Err(payload) => {
+                // The decoder's state is not to be trusted: its counts are left out.
+                let doing = format!("decoding {}", self.file.name);
+                return Poll::Ready(Some(Err(TableError::panicked(&doing, &payload).into())));
+            }
+        };
+        let tally = Arc::clone(&work.counted.tally);
+        let Work { reader, decoder, counted, .. } = work;
+        counted.finish(PieceEnd::Early, reader.as_ref(), &decoder);
+        let path = || self.file.snapshot.path.clone();
+        let error = match stop {
+            Stop::Changed(change) => {
+                tally.change(&change);
+                Some(TableError::Changed { path: path(), change }.into()).filter(|_| self.on_change == OnChange::Fail)
+            }
+            Stop::Failed(error) => {
+                tally.fail(&error);
+                Some(DataFusionError::External(Box::new(error))).filter(|_| self.on_change == OnChange::Fail)
+            }
+            Stop::Decode(error) => Some(decode_error(error)),
+        };
+        Poll::Ready(error.map(Err))
+    }
+}
+
+/// A filter's error is one of DataFusion's, wrapped on its way through the decoder.
+fn decode_error(error: DecodeError) -> DataFusionError {
+    match error {
+        DecodeError::Filter(inner) => match inner.downcast::<DataFusionError>() {
+            Ok(error) => *error,
+            Err(other) => DataFusionError::External(other),
+        },
+        error => DataFusionError::External(Box::new(error)),
+    }
+}
+
+impl Stream for PieceStream {
+    type Item = DfResult<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = self.step();
+        if polled.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        polled
+    }
+}
+
+impl Drop for PieceStream {
+    fn drop(&mut self) {
+        if let Some(Work { reader, decoder, counted, .. }) = self.work.take() {
+            counted.finish(PieceEnd::Early, reader.as_ref(), &decoder);
+        }
+    }
+}

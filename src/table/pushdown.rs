@@ -1,0 +1,165 @@
+//! Which filters a scan takes over, and how it applies them.
+//!
+//! ```text
+//!   WHERE status = 500 AND random() < 0.1 ──┬─ status = 500   static     applied to every record    Yes: leaves the plan
+//!                                           └─ random() < 0.1 volatile   not taken                  No: FilterExec keeps it
+//!   ORDER BY time LIMIT 10, joins ────────────  time > ?      dynamic    applied to every record as it is at that moment;
+//!                                                                        whoever made it checks again
+//! ```
+//!
+//! Only static filters are in [`Pushed::predicate`], which `FileSource::filter` shows: DataFusion concludes equalities
+//! from it. The batch that a filter sees holds the columns it names and no others.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch, StringViewArray};
+use arrow::compute::and_kleene;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result as DfResult};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::conjunction as logical_conjunction;
+use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{PhysicalExpr, conjunction};
+use datafusion::physical_expr_common::physical_expr::is_volatile;
+use datafusion::physical_plan::filter_pushdown::PushedDown;
+
+use crate::kernel::decode::RowFilter;
+
+/// The filters that a scan applies.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pushed {
+    /// The conjunction of the static ones.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Those that change while the query runs.
+    pub(super) dynamic: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl Pushed {
+    /// These filters too, as far as they can be applied to a record of `schema`; and which ones that is.
+    pub(super) fn with(&self, filters: Vec<Arc<dyn PhysicalExpr>>, schema: &Schema) -> (Self, Vec<PushedDown>) {
+        let mut grown = self.clone();
+        let mut taken = Vec::new();
+        let verdicts = filters
+            .into_iter()
+            .map(|filter| {
+                let known = |name: &str, index: usize| schema.fields().get(index).is_some_and(|f| f.name() == name);
+                let columns = collect_columns(&filter);
+                if is_volatile(&filter) || !columns.iter().all(|column| known(column.name(), column.index())) {
+                    return PushedDown::No;
+                }
+                if DynamicFilterTracking::classify(&filter).contains_dynamic_filter() {
+                    grown.dynamic.push(filter);
+                } else {
+                    taken.push(filter);
+                }
+                PushedDown::Yes
+            })
+            .collect();
+        if !taken.is_empty() {
+            grown.predicate = Some(conjunction(grown.predicate.take().into_iter().chain(taken)));
+        }
+        (grown, verdicts)
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
+        self.predicate.iter().chain(&self.dynamic)
+    }
+
+    /// The columns that they look at, in the table's order.
+    pub(super) fn columns(&self) -> Vec<usize> {
+        let mut columns: Vec<usize> =
+            self.all().flat_map(|filter| collect_columns(filter).into_iter().map(|column| column.index())).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        columns
+    }
+
+    /// What applies them to batches of [`Self::columns`]; `None` if there are none.
+    pub(super) fn row_filter(&self, table: &Schema) -> DfResult<Option<BatchFilter>> {
+        let narrow = table.project(&self.columns())?;
+        let filters = self.all().map(|filter| reassign_expr_columns(Arc::clone(filter), &narrow));
+        let filters = filters.collect::<DfResult<Vec<_>>>()?;
+        Ok((!filters.is_empty()).then_some(BatchFilter { filters }))
+    }
+}
+
+/// Applies filters to batches.
+#[derive(Debug)]
+pub(super) struct BatchFilter {
+    filters: Vec<Arc<dyn PhysicalExpr>>,
+}
+
+impl RowFilter for BatchFilter {
+    fn evaluate(&mut self, batch: &RecordBatch) -> Result<BooleanArray, Box<dyn Error + Send + Sync>> {
+        let mut kept: Option<BooleanArray> = None;
+        for filter in &self.filters {
+            let array = filter.evaluate(batch)?.into_array(batch.num_rows())?;
+            let array = as_boolean_array(&array)?;
+            kept = Some(match kept {
+                Some(kept) => and_kleene(&kept, array)?,
+                None => array.clone(),
+            });
+            if kept.as_ref().is_some_and(|kept| kept.true_count() == 0) {
+                break;
+            }
+        }
+        Ok(kept.unwrap_or_else(|| BooleanArray::from(vec![true; batch.num_rows()])))
+    }
+}
+
+/// Decides by the filters that look at nothing but `_file` which files have to be read at all.
+#[derive(Debug)]
+pub(super) struct FilePruner {
+    predicate: Arc<dyn PhysicalExpr>,
+    schema: SchemaRef,
+}
+
+impl FilePruner {
+    /// `None` if no filter is about `_file` alone.
+    pub(super) fn try_new(state: &dyn Session, filters: &[Expr]) -> DfResult<Option<Self>> {
+        let about_file = filters.iter().filter(|filter| is_about_file(filter)).cloned();
+        let Some(filter) = logical_conjunction(about_file) else { return Ok(None) };
+        let schema = Arc::new(Schema::new(vec![Field::new("_file", DataType::Utf8View, true)]));
+        // The filter may name the table as the query does; here there is one column.
+        let filter = unqualified(filter)?;
+        let predicate = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
+        Ok(Some(Self { predicate, schema }))
+    }
+
+    /// Can a record of the file of this name pass?
+    pub(super) fn keeps(&self, name: &str) -> DfResult<bool> {
+        let column = Arc::new(StringViewArray::from_iter_values([name]));
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), vec![column])?;
+        let array = self.predicate.evaluate(&batch)?.into_array(1)?;
+        let array = as_boolean_array(&array)?;
+        Ok(array.is_valid(0) && array.value(0))
+    }
+}
+
+fn is_about_file(filter: &Expr) -> bool {
+    let columns = filter.column_refs();
+    let mut subquery = false;
+    let walked = filter.apply(|expr| {
+        subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::Placeholder(_));
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.is_ok() && !subquery && !filter.is_volatile() && !columns.is_empty() && columns.iter().all(|c| c.name == "_file")
+}
+
+fn unqualified(filter: Expr) -> DfResult<Expr> {
+    use datafusion::common::Column;
+    use datafusion::common::tree_node::Transformed;
+    let rename = |expr| {
+        Ok(match expr {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::new_unqualified(column.name))),
+            other => Transformed::no(other),
+        })
+    };
+    Ok(filter.transform(rename)?.data)
+}

@@ -1,0 +1,277 @@
+//! What a scan of log files is: its files, its columns, its filters. DataFusion asks it to take over as much as it can.
+//!
+//! ```text
+//!   DataSourceExec
+//!     FileScanConfig { file groups: pieces of files, limit }
+//!       LogSource { table, files, projection, filters }
+//!         └─ create_file_opener ──► ProjectionOpener ──► LogOpener (opener.rs)
+//!                                   expressions          columns
+//! ```
+//!
+//! The list of files is fixed when the scan is planned, each with its size and time; the opener checks them.
+
+use std::collections::HashMap;
+use std::fmt::{self, Formatter};
+use std::sync::{Arc, OnceLock};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{Result as DfResult, internal_datafusion_err};
+use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
+use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::DataFusionError;
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::path::Path as Location;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
+
+use super::file_set::LogFile;
+use super::opener::{LogOpener, OpenerMetrics};
+use super::options::ScanContext;
+use super::pushdown::Pushed;
+use super::report::FileTally;
+use crate::kernel::decode::{ScanPlan, ScanPlanArgs};
+use crate::kernel::table::TableDef;
+
+/// The family of files that have none: all their lines are unparsed.
+const NO_FORMAT: &str = "";
+
+/// One file of a scan.
+#[derive(Debug)]
+pub(super) struct ScanFile {
+    pub(super) file: Arc<LogFile>,
+    pub(super) tally: Arc<FileTally>,
+}
+
+/// The files of a scan, by the location that stands for their path.
+#[derive(Debug, Default)]
+pub(super) struct ScanFiles {
+    files: Vec<ScanFile>,
+    by_location: HashMap<Location, usize>,
+}
+
+impl ScanFiles {
+    /// Adds a file.
+    pub(super) fn push(&mut self, location: Location, file: ScanFile) {
+        self.by_location.insert(location, self.files.len());
+        self.files.push(file);
+    }
+
+    /// The file at a location, with its number.
+    pub(super) fn find(&self, location: &Location) -> DfResult<(usize, &ScanFile)> {
+        let at = self.by_location.get(location).copied();
+        at.and_then(|at| self.files.get(at).map(|file| (at, file)))
+            .ok_or_else(|| internal_datafusion_err!("no file of this scan is at {location}"))
+    }
+
+    /// The families of the files, each once, in the order of the files.
+    fn formats(&self) -> Vec<&str> {
+        let mut formats: Vec<&str> = Vec::new();
+        for file in &self.files {
+            let name = file.file.format.name().unwrap_or("none");
+            if !formats.contains(&name) {
+                formats.push(name);
+            }
+        }
+        formats
+    }
+}
+
+/// A scan of log files.
+#[derive(Clone, Debug)]
+pub struct LogSource {
+    context: Arc<ScanContext>,
+    table: &'static TableDef,
+    files: Arc<ScanFiles>,
+    table_schema: TableSchema,
+    projection: SplitProjection,
+    pushed: Pushed,
+    batch_rows: usize,
+    metrics: ExecutionPlanMetricsSet,
+    /// Decoding plans by file, made when the first piece of the file is opened. They depend on the columns and filters.
+    plans: Arc<Vec<OnceLock<Arc<ScanPlan>>>>,
+}
+
+impl LogSource {
+    pub(super) fn new(context: Arc<ScanContext>, table: &'static TableDef, files: ScanFiles) -> Self {
+        let table_schema = TableSchema::builder(Arc::clone(table.schema())).build();
+        let count = files.files.len();
+        Self {
+            context,
+            table,
+            files: Arc::new(files),
+            projection: SplitProjection::unprojected(&table_schema),
+            table_schema,
+            pushed: Pushed::default(),
+            batch_rows: 8192,
+            metrics: ExecutionPlanMetricsSet::new(),
+            plans: no_plans(count),
+        }
+    }
+
+    pub(super) fn context(&self) -> &ScanContext {
+        &self.context
+    }
+
+    pub(super) fn files(&self) -> &ScanFiles {
+        &self.files
+    }
+
+    pub(super) fn batch_rows(&self) -> usize {
+        self.batch_rows
+    }
+
+    pub(super) fn pushed(&self) -> &Pushed {
+        &self.pushed
+    }
+
+    pub(super) fn table(&self) -> &'static TableDef {
+        self.table
+    }
+
+    /// How records of file `at` become columns.
+    pub(super) fn plan(&self, at: usize, file: &LogFile) -> DfResult<Arc<ScanPlan>> {
+        let slot = self.plans.get(at).ok_or_else(|| internal_datafusion_err!("file {at} of the scan has no plan"))?;
+        if let Some(plan) = slot.get() {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = self.make_plan(file, &self.projection.file_indices, &self.pushed.columns())?;
+        Ok(Arc::clone(slot.get_or_init(|| Arc::new(plan))))
+    }
+
+    fn make_plan(&self, file: &LogFile, columns: &[usize], filter_columns: &[usize]) -> DfResult<ScanPlan> {
+        let plan = ScanPlan::try_new(&ScanPlanArgs {
+            catalog: &self.context.formats,
+            format: file.format.name().unwrap_or(NO_FORMAT),
+            table: self.table.name,
+            columns,
+            filter_columns,
+            file: &file.name,
+            zone: self.context.options.zone.clone(),
+            reference_us: file.snapshot.time_hint_ns().div_euclid(1000),
+        });
+        plan.map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    /// A plan that reads nothing but the time of records of the file.
+    pub(super) fn time_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
+        let time = self.table.column("time")?;
+        self.make_plan(file, &[time], &[]).ok().map(Arc::new)
+    }
+
+    fn changed(&self) -> Self {
+        Self { plans: no_plans(self.plans.len()), ..self.clone() }
+    }
+}
+
+fn no_plans(count: usize) -> Arc<Vec<OnceLock<Arc<ScanPlan>>>> {
+    Arc::new((0..count).map(|_| OnceLock::new()).collect())
+}
+
+impl FileSource for LogSource {
+    fn create_file_opener(
+        &self,
+        _object_store: Arc<dyn ObjectStore>,
+        base_config: &FileScanConfig,
+        partition: usize,
+    ) -> DfResult<Arc<dyn FileOpener>> {
+        let metrics = OpenerMetrics::new(&self.metrics, partition);
+        let opener = LogOpener::new(Arc::new(self.clone()), base_config.limit, metrics);
+        ProjectionOpener::try_new(self.projection.clone(), Arc::new(opener), self.table_schema.file_schema())
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        &self.table_schema
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        Arc::new(Self { batch_rows: batch_size, ..self.clone() })
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.pushed.predicate.as_ref().map(Arc::clone)
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        Some(&self.projection.source)
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        &self.metrics
+    }
+
+    fn file_type(&self) -> &'static str {
+        "log"
+    }
+
+    fn fmt_extra(&self, t: DisplayFormatType, f: &mut Formatter<'_>) -> fmt::Result {
+        let formats = self.files.formats().join(", ");
+        match t {
+            DisplayFormatType::Default | DisplayFormatType::Verbose => {
+                write!(f, ", table={}, formats=[{formats}]", self.table.name)?;
+                if let Some(predicate) = &self.pushed.predicate {
+                    write!(f, ", predicate={predicate}")?;
+                }
+                for dynamic in &self.pushed.dynamic {
+                    write!(f, ", dynamic={dynamic}")?;
+                }
+                Ok(())
+            }
+            DisplayFormatType::TreeRender => {
+                writeln!(f, "table={}", self.table.name)?;
+                writeln!(f, "formats={formats}")?;
+                if let Some(predicate) = &self.pushed.predicate {
+                    writeln!(f, "predicate={predicate}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    // LogTable has cut the files: pieces must stay as their line counts were taken.
+    fn supports_repartitioning(&self) -> bool {
+        false
+    }
+
+    fn repartitioned(
+        &self,
+        _target_partitions: usize,
+        _repartition_file_min_size: usize,
+        _output_ordering: Option<LexOrdering>,
+        _config: &FileScanConfig,
+    ) -> DfResult<Option<FileScanConfig>> {
+        Ok(None)
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        _config: &ConfigOptions,
+    ) -> DfResult<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let (pushed, verdicts) = self.pushed.with(filters, self.table_schema.file_schema());
+        let any = verdicts.iter().any(|verdict| matches!(verdict, PushedDown::Yes));
+        let propagation = FilterPushdownPropagation::with_parent_pushdown_result(verdicts);
+        if !any {
+            return Ok(propagation);
+        }
+        let source: Arc<dyn FileSource> = Arc::new(Self { pushed, ..self.changed() });
+        Ok(propagation.with_updated_node(source))
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> DfResult<Option<Arc<dyn FileSource>>> {
+        let merged = self.projection.source.try_merge(projection)?;
+        let projection = SplitProjection::new(self.table_schema.file_schema(), &merged);
+        Ok(Some(Arc::new(Self { projection, ..self.changed() })))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> DfResult<TreeNodeRecursion>,
+    ) -> DfResult<TreeNodeRecursion> {
+        apply_expression_roots(self.pushed.all().chain(self.projection.source.iter().map(|column| &column.expr)), f)
+    }
+}
