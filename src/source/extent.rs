@@ -119,9 +119,9 @@ fn seek_hole(file: &File, at: u64) -> Option<u64> {
 
 /// Moves the descriptor's own offset, which nothing here uses: all reading of files is by `pread`.
 fn seek(file: &File, at: u64, whence: libc::c_int) -> io::Result<u64> {
-    let at = libc::off64_t::try_from(at).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
+    let at = libc::off_t::try_from(at).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?;
     // SAFETY: the descriptor is open as long as `file` lives.
-    let found = unsafe { libc::lseek64(file.as_raw_fd(), at, whence) };
+    let found = unsafe { libc::lseek(file.as_raw_fd(), at, whence) };
     u64::try_from(found).map_err(|_| io::Error::last_os_error())
 }
 

@@ -469,10 +469,10 @@ fn free_bytes(folder: &Path) -> io::Result<u64> {
 
 /// Gives the disk space of `from..to` back. The offsets of the rest stay what they are.
 fn punch(file: &File, from: u64, to: u64) -> bool {
-    let (Ok(at), Ok(len)) = (libc::off64_t::try_from(from), libc::off64_t::try_from(to - from)) else {
+    let (Ok(at), Ok(len)) = (libc::off_t::try_from(from), libc::off_t::try_from(to - from)) else {
         return false;
     };
     let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
     // SAFETY: the descriptor is open as long as `file` lives.
-    unsafe { libc::fallocate64(file.as_raw_fd(), mode, at, len) == 0 }
+    unsafe { libc::fallocate(file.as_raw_fd(), mode, at, len) == 0 }
 }

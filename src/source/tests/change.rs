@@ -83,10 +83,12 @@ fn truncation_at_random_offsets_during_500_scans_never_crashes_and_never_shows_w
     });
     let mut caught = 0;
     for round in 0..500 {
+        // A new file: written over, some file systems would put the old one on the disk first.
+        fs::remove_file(&path).unwrap();
         write(&path, &original);
         let snapshot = Snapshot::take(&path).unwrap();
         let options = options(EVERY_MODE[round % 2]);
-        to_thread.send((random.below(original.len()), random.below(200_000))).unwrap();
+        to_thread.send((random.below(original.len()), random.below(20_000))).unwrap();
         // Scan after scan until it happens, so that it happens in the middle of one, as a rule.
         while let Ok(mut reader) = open(&snapshot, 0, &options) {
             let (verified, outcome) = read_verified(reader.as_mut(), 1 + random.below(60_000));
@@ -307,7 +309,8 @@ fn a_fault_outside_our_mappings_still_ends_the_process() {
         // SAFETY: it is not, and that is the point: this process ends by the signal.
         let foreign = unsafe { memmap2::Mmap::map(&file) }.unwrap();
         OpenOptions::new().write(true).open(&path).unwrap().set_len(0).unwrap();
-        std::process::exit(i32::from(foreign[50_000]));
+        std::hint::black_box(foreign[50_000]);
+        return;
     }
     let (_, module) = module_path!().split_once("::").unwrap();
     let name = format!("{module}::a_fault_outside_our_mappings_still_ends_the_process");

@@ -279,26 +279,18 @@ fn a_walk_leaves_out_what_is_certainly_no_text_log() {
 }
 
 #[test]
-fn twenty_thousand_files_need_no_more_than_a_few_open_ones() {
+fn thousands_of_files_need_no_more_than_a_few_open_ones() {
     let dir = tempfile::tempdir().unwrap();
-    for i in 0..20_000 {
-        fs::hard_link(
-            if i % 900 == 0 {
-                let original = dir.path().join(format!("original{i}"));
-                fs::write(&original, format!("{i}\n")).unwrap();
-                original
-            } else {
-                dir.path().join(format!("original{}", i / 900 * 900))
-            },
-            dir.path().join(format!("{i}.log")),
-        )
-        .unwrap();
+    for i in 0..5000 {
+        fs::write(dir.path().join(format!("{i}.log")), format!("{i}\n")).unwrap();
     }
-    let open_before = fs::read_dir("/proc/self/fd").unwrap().count();
+    let open_files = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open_files();
     let inputs = resolve(&[dir.path().join("*.log")], &ResolveOptions::default());
-    assert_eq!((inputs.files.len(), inputs.issues.len()), (23, 20_000 - 23));
-    let open_after = fs::read_dir("/proc/self/fd").unwrap().count();
-    assert!(open_after < open_before + 50, "{open_before} open files before, {open_after} after");
+    // Other tests open files meanwhile, but not that many.
+    assert!(open_files() < before + 64, "{before} open files before, {} after", open_files());
+    assert_eq!((inputs.files.len(), inputs.issues.len()), (5000, 0));
+    assert!(inputs.files[4999].path.ends_with("4999.log"));
 }
 
 #[test]

@@ -140,23 +140,23 @@ fn damage_in_the_data_ends_the_file_with_the_good_bytes_first() {
 
 #[test]
 fn a_bomb_is_stopped_after_the_limit_and_only_then() {
-    let bomb = gz(&vec![0; 20 << 20]);
+    let bomb = gz(&vec![0; 3 << 20]);
     let (_dir, path) = file("bomb.gz", &bomb);
     let limit = |decompress_limit| ReadOptions { decompress_limit, ..ReadOptions::default() };
-    let (bytes, issues) = read_path(&path, &limit(DecompressLimit::Ratio { ratio: 1000, after_bytes: 2 << 20 }));
-    assert!((2 << 20..4 << 20).contains(&bytes.len()), "{}", bytes.len());
+    let (bytes, issues) = read_path(&path, &limit(DecompressLimit::Ratio { ratio: 1000, after_bytes: 512 << 10 }));
+    assert!((512 << 10..2 << 20).contains(&bytes.len()), "{}", bytes.len());
     assert!(matches!(issues.as_slice(), [Issue::DecompressLimit { out, .. }] if *out == bytes.len() as u64));
     for fine in
-        [DecompressLimit::Unlimited, DecompressLimit::default(), DecompressLimit::Ratio { ratio: 1100, after_bytes: 2 << 20 }]
+        [DecompressLimit::Unlimited, DecompressLimit::default(), DecompressLimit::Ratio { ratio: 1100, after_bytes: 512 << 10 }]
     {
         let (bytes, issues) = read_path(&path, &limit(fine));
-        assert_eq!((bytes.len(), issues), (20 << 20, vec![]), "{fine:?}");
+        assert_eq!((bytes.len(), issues), (3 << 20, vec![]), "{fine:?}");
     }
 }
 
 #[test]
 fn ordinary_text_that_compresses_well_is_no_bomb() {
-    let text = b"127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1\n".repeat(100_000);
+    let text = b"127.0.0.1 - - [01/Jan/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1\n".repeat(10_000);
     let (_dir, path) = file("access.log.gz", &gz(&text));
     let decompress_limit = DecompressLimit::Ratio { ratio: 1000, after_bytes: 0 };
     let options = ReadOptions { decompress_limit, ..ReadOptions::default() };

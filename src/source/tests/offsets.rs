@@ -16,7 +16,7 @@ fn lines_by_pieces(path: &Path, piece_bytes: u64, options: &ReadOptions) -> Vec<
         while reader.offset() < piece.end || is_inside {
             let at = reader.offset();
             let Fill { bytes, end } = reader.fill(want).unwrap();
-            let Some(len) = bytes.iter().position(|b| *b == b'\n').map(|i| i + 1).or(end.then_some(bytes.len())) else {
+            let Some(len) = bytes.iter().position(|b| *b == b'\n').map(|i| i + 1).or_else(|| end.then_some(bytes.len())) else {
                 want = bytes.len() + 1;
                 continue;
             };

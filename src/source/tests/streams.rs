@@ -237,3 +237,41 @@ fn a_socket_is_refused() {
     let error = Snapshot::take(&path).unwrap_err();
     assert!(error.to_string().ends_with("cannot read a socket"), "{error}");
 }
+
+/// Runs itself again with another standard input.
+#[test]
+fn standard_input_is_read_from_where_it_is_by_every_reader() {
+    const MARK: &str = "LOGSQL_TEST_STDIN";
+    let text = lines("one", 3000);
+    if let Some(kind) = std::env::var_os(MARK) {
+        let snapshot = Snapshot::take(Path::new("-")).unwrap();
+        let is_file = kind == "file";
+        assert_eq!(snapshot.kind == FileKind::Regular, is_file);
+        assert_eq!(snapshot.is_splittable(), is_file, "a file behind it can be cut");
+        let from = if kind == "rest" { 9 } else { 0 };
+        let mut readers = [0, 0].map(|start| open(&snapshot, start, &ReadOptions::default()).unwrap());
+        for reader in &mut readers {
+            assert_eq!(drain(reader.as_mut()).0, text[from..]);
+        }
+        return;
+    }
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let name = format!("{module}::standard_input_is_read_from_where_it_is_by_every_reader");
+    let (_dir, path) = file("access.log", &text);
+    for kind in ["pipe", "file", "rest"] {
+        let mut stdin = File::open(&path).unwrap();
+        if kind == "rest" {
+            stdin.read_exact(&mut [0; 9]).unwrap();
+        }
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", &name]).env(MARK, kind).stdout(std::process::Stdio::null());
+        let status = if kind == "pipe" {
+            let mut child = command.stdin(std::process::Stdio::piped()).spawn().unwrap();
+            child.stdin.take().unwrap().write_all(&text).unwrap();
+            child.wait().unwrap()
+        } else {
+            command.stdin(stdin).status().unwrap()
+        };
+        assert!(status.success(), "{kind}: {status}");
+    }
+}
