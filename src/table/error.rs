@@ -98,9 +98,7 @@ impl TableError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::UnknownFormat { nearest, .. } if nearest.is_empty() => {
-                Some("see all with `logsql format list`".to_owned())
-            }
+            Self::UnknownFormat { nearest, .. } if nearest.is_empty() => Some("see all with `logsql format list`".to_owned()),
             Self::UnknownTable { nearest, .. } if nearest.is_empty() => Some("see all with `logsql tables`".to_owned()),
             Self::UnknownFormat { nearest, .. } | Self::UnknownTable { nearest, .. } => {
                 Some(format!("did you mean {}?", list_or(nearest)))
@@ -112,7 +110,9 @@ impl TableError {
             }
             Self::AmbiguousBinding { name, tables } => {
                 let table = tables.first().map_or("access_log", String::as_str);
-                Some(format!("bind one table of the taxonomy at a time (`--table {table}=…`), or name a format (`--table {name}:FORMAT=…`)"))
+                Some(format!(
+                    "bind one table of the taxonomy at a time (`--table {table}=…`), or name a format (`--table {name}:FORMAT=…`)"
+                ))
             }
             Self::NoFormat { path, .. } => Some(format!(
                 "see why with `logsql format why {path}`, read the lines with `SELECT * FROM unparsed`, or name a format with `--input-format`"
@@ -127,7 +127,8 @@ impl TableError {
         }
     }
 
-    pub(super) fn unknown_format(name: &str, formats: &Catalog) -> Self {
+    /// The error for a name that no format has.
+    pub fn unknown_format(name: &str, formats: &Catalog) -> Self {
         let names = formats.formats().iter().flat_map(|format| {
             std::iter::once(format.name.as_str()).chain(format.patterns.iter().map(|pattern| pattern.name.as_str()))
         });

@@ -19,9 +19,7 @@ use std::sync::{Arc, OnceLock};
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use crate::kernel::decode::{
-    DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, count_lines,
-};
+use crate::kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, count_lines};
 use crate::source::{self, Fill, ReadOptions, Snapshot, SourceError};
 
 /// How far before a piece the first look for the last stamp goes.
@@ -79,12 +77,7 @@ impl FileIndex {
     }
 
     /// What the stamps before piece `index` say about those in it. `plan` reads the time of each record.
-    pub(super) fn stamps(
-        &self,
-        ahead: &ReadAhead<'_>,
-        index: usize,
-        plan: &Arc<ScanPlan>,
-    ) -> Result<StampContext, SourceError> {
+    pub(super) fn stamps(&self, ahead: &ReadAhead<'_>, index: usize, plan: &Arc<ScanPlan>) -> Result<StampContext, SourceError> {
         if let Some(contexts) = self.stamps.get() {
             return Ok(contexts.get(index).copied().unwrap_or_default());
         }
@@ -152,12 +145,7 @@ impl ReadAhead<'_> {
     }
 
     /// Follows the stamps back from `end` as far as it takes: until it does not matter any more what was before them.
-    fn last_stamp_before(
-        &self,
-        end: u64,
-        last_year: Option<i32>,
-        plan: &Arc<ScanPlan>,
-    ) -> Result<StampContext, SourceError> {
+    fn last_stamp_before(&self, end: u64, last_year: Option<i32>, plan: &Arc<ScanPlan>) -> Result<StampContext, SourceError> {
         let mut back = LOOK_BACK;
         loop {
             let start = end.saturating_sub(back);

@@ -27,7 +27,7 @@ use super::file_index::FileIndex;
 use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
-use crate::kernel::format::{Catalog, detect};
+use crate::kernel::format::{Catalog, Detection, detect};
 use crate::kernel::table::{TableDef, UNPARSED, tables};
 use crate::source::{self, FileKind, Fill, Snapshot, SourceError};
 
@@ -198,6 +198,27 @@ impl FileSet {
         tokio::task::spawn_blocking(move || set.list(&flag)).await.map_err(TableError::listing_panicked)
     }
 
+    /// What each family makes of each of these files, and which of the arguments are no such file.
+    #[expect(clippy::type_complexity, reason = "two lists for one caller")]
+    pub fn explain(
+        context: &Arc<ScanContext>,
+        args: &[OsString],
+    ) -> Result<(Vec<(PathBuf, Result<Detection, Remark>)>, Vec<(PathBuf, Remark)>), TableError> {
+        let set = Self::try_new(Arc::clone(context), InputSpec::Args(args.to_vec()), None)?;
+        let (inputs, problems) = set.resolve();
+        let never = AtomicBool::new(false);
+        let explained = inputs.into_iter().map(|input| {
+            let detection = set.sample(&input.snapshot, &never).map_err(|error| remark_of(&error));
+            (input.snapshot.path, detection.map(|chunks| set.detection(&chunks)))
+        });
+        Ok((explained.collect(), problems))
+    }
+
+    fn detection(&self, chunks: &[Vec<u8>]) -> Detection {
+        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
+        detect(&self.context.formats, &chunks)
+    }
+
     fn fresh(&self) -> Option<Arc<Listing>> {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         latest.as_ref().filter(|listing| listing.generation == self.context.report.generation()).map(Arc::clone)
@@ -220,11 +241,7 @@ impl FileSet {
         let mut files: Vec<(usize, Arc<LogFile>)> = plain.par_iter().map(|(at, file)| (*at, look(file))).collect();
         files.extend(streams.iter().map(|(at, file)| (*at, look(file))));
         files.sort_by_key(|(at, _)| *at);
-        let listing = Arc::new(Listing {
-            files: files.into_iter().map(|(_, file)| file).collect(),
-            problems,
-            generation,
-        });
+        let listing = Arc::new(Listing { files: files.into_iter().map(|(_, file)| file).collect(), problems, generation });
         if !cancelled.load(Ordering::Relaxed) {
             *latest = Some(Arc::clone(&listing));
         }
@@ -300,8 +317,7 @@ impl FileSet {
         if chunks.iter().all(Vec::is_empty) {
             return FileFormat::Empty;
         }
-        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
-        match detect(&self.context.formats, &chunks).best {
+        match self.detection(&chunks).best {
             Some(best) => FileFormat::Detected(best.format),
             None => FileFormat::Unknown,
         }

@@ -38,3 +38,6 @@ pub use opener::LogOpener;
 pub use options::{OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
 pub use source::LogSource;
+
+#[cfg(test)]
+mod tests;

@@ -34,9 +34,7 @@ use super::options::OnChange;
 use super::report::{FileTally, PieceEnd};
 use super::source::LogSource;
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail};
-use crate::source::{
-    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError,
-};
+use crate::source::{self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError};
 
 /// What one partition counts.
 #[derive(Clone, Debug)]
@@ -142,11 +140,8 @@ impl Opening {
             Ok(opened) => opened,
             Err(error) => return counted.failed(file, error, on_change).map(|()| None),
         };
-        let options = DecodeOptions {
-            batch_rows: source.batch_rows(),
-            limit: self.limit,
-            max_record_bytes: options.max_record_bytes,
-        };
+        let options =
+            DecodeOptions { batch_rows: source.batch_rows(), limit: self.limit, max_record_bytes: options.max_record_bytes };
         let mut decoder = LogDecoder::new(Arc::clone(&plan), piece, options);
         if let Some(filter) = source.pushed().row_filter(source.table().schema())? {
             decoder = decoder.with_filter(Box::new(filter));

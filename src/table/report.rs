@@ -10,7 +10,7 @@
 //! For every file of every scan: records + continuations + blank + unparsed + ruled_out = lines. A stream that is
 //! dropped early has counted what it decoded until then, so the sum holds for stopped files too.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -141,7 +141,20 @@ pub struct FileReport {
     /// What was wrong with it.
     pub remarks: Vec<Remark>,
     /// The first unparsed lines.
-    pub samples: Vec<UnparsedSample>,
+    pub samples: Vec<UnparsedLine>,
+}
+
+/// An unparsed line, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnparsedLine {
+    /// Number of the line, from 1, where all lines before it were read.
+    pub line: Option<u64>,
+    /// Offset of its first byte in the file, after decompression.
+    pub offset: u64,
+    /// Why no format takes it.
+    pub reason: &'static str,
+    /// Its first bytes.
+    pub raw: Vec<u8>,
 }
 
 /// The sums of a report. A file that was scanned twice (a self join, two tables) counts once, with its larger numbers.
@@ -318,7 +331,33 @@ struct TallyState {
     bytes_read: u64,
     counts: LineCounts,
     remarks: Vec<Remark>,
-    samples: Vec<UnparsedSample>,
+    /// Samples by the offset of their piece.
+    samples: Vec<(u64, UnparsedSample)>,
+    /// Lines of each piece that was read to its end, by its offset.
+    lines: BTreeMap<u64, u64>,
+}
+
+impl TallyState {
+    /// The first samples. A line has a number only where all pieces before it were read to their end.
+    fn first_samples(&self, all_read: bool) -> Vec<UnparsedLine> {
+        let number = |start: u64, sample: &UnparsedSample| {
+            let before: u64 = self.lines.range(..start).map(|(_, lines)| lines).sum();
+            (start == 0 || all_read).then_some(before + sample.lines_before + 1)
+        };
+        let mut samples: Vec<UnparsedLine> = self
+            .samples
+            .iter()
+            .map(|(start, sample)| UnparsedLine {
+                line: number(*start, sample),
+                offset: sample.offset,
+                reason: sample.reason,
+                raw: sample.raw.clone(),
+            })
+            .collect();
+        samples.sort_by_key(|sample| sample.offset);
+        samples.truncate(SAMPLES);
+        samples
+    }
 }
 
 impl FileTally {
@@ -351,8 +390,10 @@ impl FileTally {
         state.bytes_read += bytes_read;
         if let Some(counts) = counts {
             state.counts.add(counts);
-            let room = SAMPLES.saturating_sub(state.samples.len());
-            state.samples.extend(counts.samples.iter().take(room).cloned());
+            if whole == PieceEnd::Whole {
+                state.lines.insert(counts.piece_start, counts.lines);
+            }
+            state.samples.extend(counts.samples.iter().map(|sample| (counts.piece_start, sample.clone())));
         }
         for issue in issues {
             push_new(&mut state.remarks, Remark { severity: issue.severity(), text: issue.to_string(), hint: None });
@@ -402,7 +443,7 @@ impl FileTally {
             bytes_read: state.bytes_read,
             counts: state.counts,
             remarks: state.remarks.clone(),
-            samples: state.samples.clone(),
+            samples: state.first_samples(status == FileStatus::Read),
         }
     }
 

@@ -18,8 +18,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::{CopyToSource, DFParser, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
     ExcludeSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, Query, ReplaceSelectElement,
-    ReplaceSelectItem, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
-    Statement as SqlStatement, TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
+    ReplaceSelectItem, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Statement as SqlStatement,
+    TableAlias, TableFactor, TableWithJoins, VisitMut, VisitorMut, WildcardAdditionalOptions,
 };
 
 use super::catalog::{CATALOG, SCHEMA};
@@ -368,12 +368,7 @@ fn expand(mut options: WildcardAdditionalOptions, from: &From, items: &mut Vec<S
         None => Vec::new(),
     };
     let unknown = shown.iter().filter(|relation| relation.def.is_none()).count();
-    let plain = WildcardAdditionalOptions {
-        opt_exclude: None,
-        opt_except: None,
-        opt_replace: None,
-        ..options
-    };
+    let plain = WildcardAdditionalOptions { opt_exclude: None, opt_except: None, opt_replace: None, ..options };
     for (index, relation) in shown.iter().enumerate() {
         let known: Vec<&[Relation]> = Vec::new();
         drop(known);

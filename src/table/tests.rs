@@ -1,0 +1,460 @@
+//! The tables as a session sees them, over real logs.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::{DataFusionError, Result as DfResult};
+use datafusion::execution::SessionStateBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::StreamExt as _;
+
+use super::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
+use super::*;
+use crate::kernel::format::Catalog;
+
+/// The logs of the real daemons.
+fn logs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/logs")
+}
+
+fn log(name: &str) -> InputSpec {
+    InputSpec::Args(vec![logs().join(name).into_os_string()])
+}
+
+struct Session {
+    context: SessionContext,
+    schema: Arc<LogSchema>,
+}
+
+impl Session {
+    fn new(inputs: InputSpec, options: ScanOptions, partitions: usize) -> Self {
+        let formats = Arc::new(Catalog::builtin().unwrap());
+        let shared = Arc::new(ScanContext::new(formats, options));
+        let schema = Arc::new(LogSchema::try_new(Arc::clone(&shared), inputs).unwrap());
+        let config = SessionConfig::new()
+            .with_target_partitions(partitions)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false);
+        let factories = factory::factories(&shared).into_iter().collect();
+        let state =
+            SessionStateBuilder::new().with_default_features().with_config(config).with_table_factories(factories).build();
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, Arc::new(LogCatalog::new(Arc::clone(&schema))));
+        Self { context, schema }
+    }
+
+    fn over(name: &str) -> Self {
+        Self::new(log(name), ScanOptions::default(), 2)
+    }
+
+    fn report(&self) -> Vec<FileReport> {
+        self.schema.context().report.current()
+    }
+
+    async fn query(&self, sql: &str) -> DfResult<Vec<RecordBatch>> {
+        self.schema.context().report.begin_query();
+        let state = self.context.state();
+        let mut statement = state.sql_to_statement(sql, &datafusion::config::Dialect::Generic)?;
+        let defs = self.schema.log_tables(&state.resolve_table_references(&statement)?).await;
+        star::hide_meta(&mut statement, &|name| defs.get(name).copied());
+        let plan = state.statement_to_plan(statement).await?;
+        self.context.execute_logical_plan(plan).await?.collect().await
+    }
+
+    /// Each row as text.
+    async fn rows(&self, sql: &str) -> Vec<String> {
+        let batches = self.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let options = FormatOptions::default().with_null("NULL");
+        let mut rows = Vec::new();
+        for batch in &batches {
+            let columns: Vec<_> =
+                batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap()).collect();
+            for row in 0..batch.num_rows() {
+                let values: Vec<String> = columns.iter().map(|column| column.value(row).to_string()).collect();
+                rows.push(values.join("|"));
+            }
+        }
+        rows
+    }
+
+    async fn plan(&self, sql: &str) -> String {
+        let rows = self.query(&format!("EXPLAIN FORMAT INDENT {sql}")).await.unwrap();
+        let text = arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string();
+        text.split_once("physical_plan").unwrap().1.to_owned()
+    }
+
+    async fn error(&self, sql: &str) -> TableError {
+        let error = self.query(sql).await.expect_err(sql);
+        match error.find_root() {
+            DataFusionError::External(inner) => {
+                let text = inner.to_string();
+                match error {
+                    DataFusionError::External(inner) => *inner.downcast::<TableError>().expect(&text),
+                    other => panic!("{sql}: {other}"),
+                }
+            }
+            other => panic!("{sql}: {other}"),
+        }
+    }
+}
+
+/// A folder with files of its own.
+fn folder(files: &[(&str, &[u8])]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+const ACCESS: &str = "192.0.2.1 - - [21/Nov/2026:00:55:04 +0000] \"GET /a HTTP/1.1\" 200 12 \"-\" \"curl/8\"\n";
+
+fn access_lines(count: usize) -> Vec<u8> {
+    let line = |i: usize| ACCESS.replace("/a ", &format!("/{i} ")).replace(" 200 ", &format!(" {} ", 200 + i % 4));
+    (0..count).map(line).collect::<String>().into_bytes()
+}
+
+#[tokio::test]
+async fn the_filter_and_the_projection_are_inside_the_scan() {
+    let session = Session::over("nginx/combined.log");
+    let plan = session.plan("SELECT client_ip FROM access_log WHERE status >= 400").await;
+    assert!(!plan.contains("FilterExec"), "{plan}");
+    assert!(!plan.contains("ProjectionExec"), "{plan}");
+    assert!(plan.contains("projection=[client_ip]"), "{plan}");
+    assert!(plan.contains("file_type=log, table=access_log, formats=["), "{plan}");
+    assert!(plan.contains("predicate=status@12 >= 400"), "{plan}");
+    let volatile = session.plan("SELECT client_ip FROM access_log WHERE random() < 2 AND status = 404").await;
+    assert!(volatile.contains("FilterExec: random() < 2"), "{volatile}");
+    assert!(volatile.contains("predicate=status@12 = 404"), "{volatile}");
+}
+
+#[tokio::test]
+async fn a_limit_reaches_the_scan_and_count_reads_no_column() {
+    let session = Session::over("nginx/combined.log");
+    let plan = session.plan("SELECT url FROM access_log LIMIT 3").await;
+    assert!(plan.contains("limit=3"), "{plan}");
+    let plan = session.plan("SELECT url FROM access_log WHERE status = 404 LIMIT 3").await;
+    assert!(plan.contains("limit=3") && !plan.contains("FilterExec"), "{plan}");
+    let plan = session.plan("SELECT count(*) FROM access_log").await;
+    let scan = plan.lines().find(|line| line.contains("DataSourceExec")).unwrap();
+    assert!(!scan.contains("projection"), "{scan}");
+    let counted = session.rows("SELECT count(*) FROM access_log").await;
+    let rows = session.rows("SELECT url FROM access_log").await;
+    assert_eq!(counted, [rows.len().to_string()]);
+}
+
+#[tokio::test]
+async fn the_threshold_of_a_top_k_reaches_the_scan_and_changes_no_row() {
+    let session = Session::over("nginx/combined.log");
+    let plan = session.plan("SELECT url, bytes FROM access_log ORDER BY bytes DESC, url LIMIT 3").await;
+    assert!(plan.contains("dynamic=DynamicFilter"), "{plan}");
+    let top = session.rows("SELECT url, bytes FROM access_log ORDER BY bytes DESC, url LIMIT 3").await;
+    let all = session.rows("SELECT url, bytes FROM access_log ORDER BY bytes DESC, url").await;
+    assert_eq!(top, all[..3]);
+}
+
+/// Queries whose rows have to be the same however the files are cut, and in however many partitions they are read.
+const INVARIANT: &[&str] = &[
+    "SELECT * , _file, _line, _offset, _format, _raw FROM access_log ORDER BY _file, _offset",
+    "SELECT *, _file, _line, _offset FROM error_log ORDER BY _file, _offset",
+    "SELECT *, _file, _line, _offset FROM dns_log ORDER BY _file, _offset",
+    "SELECT *, _file, _line, _offset FROM syslog ORDER BY _file, _offset",
+    "SELECT * FROM unparsed ORDER BY _file, _offset",
+    "SELECT status, count(*), sum(bytes) FROM access_log GROUP BY 1 ORDER BY 1",
+    "SELECT _line, url FROM access_log WHERE status >= 400 AND url LIKE '%a%' ORDER BY _file, _line",
+    "SELECT count(*) FROM syslog WHERE message LIKE '%query%'",
+    "SELECT a.status, count(*) FROM access_log a JOIN error_log e ON a.client_ip = e.client_ip GROUP BY 1 ORDER BY 1",
+];
+
+#[tokio::test]
+async fn rows_are_the_same_for_any_number_of_partitions_and_any_size_of_pieces() {
+    let folders = ["nginx/*", "apache/*", "bind/*", "dnsmasq/*", "unbound/*", "syslog/*", "rotated/*", "malformed/*"];
+    for folder in folders {
+        let whole = Session::new(log(folder), ScanOptions::default(), 1);
+        for sql in INVARIANT {
+            let expected = whole.rows(sql).await;
+            for (partitions, piece_bytes) in [(7, 16 << 20), (2, 4096), (3, 97)] {
+                let options = ScanOptions { piece_bytes, step_bytes: 512, ..ScanOptions::default() };
+                let cut = Session::new(log(folder), options, partitions);
+                let rows = cut.rows(sql).await;
+                let differs = rows.iter().zip(&expected).position(|(a, b)| a != b);
+                if let Some(at) = differs {
+                    panic!("{folder}, {piece_bytes}: {sql}\n  whole: {}\n  cut:   {}", expected[at], rows[at]);
+                }
+                assert_eq!(rows.len(), expected.len(), "{folder}, {piece_bytes}: {sql}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_line_has_its_place_whatever_the_plan() {
+    let plans = [
+        "SELECT * FROM access_log",
+        "SELECT count(*) FROM access_log",
+        "SELECT url FROM access_log WHERE status = 404",
+        "SELECT count(*) FROM error_log",
+        "SELECT time, message FROM syslog WHERE program = 'sshd'",
+        "SELECT count(*) FROM dns_log",
+        "SELECT * FROM unparsed",
+    ];
+    for piece_bytes in [16 << 20, 1000] {
+        let options = ScanOptions { piece_bytes, ..ScanOptions::default() };
+        let session = Session::new(log("*/*"), options, 2);
+        let mut lines: std::collections::HashMap<PathBuf, u64> = std::collections::HashMap::new();
+        for sql in plans {
+            session.rows(sql).await;
+            for file in session.report() {
+                assert!(file.counts.balanced(), "{piece_bytes}: {sql}: {file:?}");
+                if file.status == FileStatus::Read {
+                    let known = *lines.entry(file.path.clone()).or_insert(file.counts.lines);
+                    assert_eq!(known, file.counts.lines, "{piece_bytes}: {sql}: {}", file.path.display());
+                }
+            }
+        }
+        assert!(lines.len() > 40, "{}", lines.len());
+    }
+}
+
+#[tokio::test]
+async fn the_star_does_not_show_meta_columns_and_names_do() {
+    let session = Session::over("nginx/combined.log");
+    let all = session.query("SELECT * FROM access_log LIMIT 1").await.unwrap();
+    assert!(all[0].schema().fields().iter().all(|field| !field.name().starts_with('_')));
+    let named = session.rows("SELECT _line, _format FROM access_log ORDER BY _line LIMIT 2").await;
+    assert_eq!(named.len(), 2);
+    assert!(named[0].starts_with("1|"), "{named:?}");
+    // Through joins, too: DataFusion's own planner has to take what the rewriting made.
+    for sql in [
+        "SELECT * FROM access_log a, access_log b LIMIT 1",
+        "SELECT * FROM access_log a JOIN access_log b USING (time, url) LIMIT 1",
+        "SELECT * FROM access_log a RIGHT JOIN (SELECT 404 AS status) s USING (status) LIMIT 1",
+        "SELECT * FROM access_log NATURAL JOIN error_log LIMIT 1",
+        "SELECT * FROM access_log NATURAL JOIN (SELECT 404 AS status) LIMIT 1",
+        "SELECT * FROM access_log LEFT ANTI JOIN error_log USING (client_ip) LIMIT 1",
+        "WITH access_log AS (SELECT * FROM access_log) SELECT * FROM access_log LIMIT 1",
+        "FROM access_log LIMIT 1",
+    ] {
+        let batches = session.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        for batch in batches {
+            assert!(batch.schema().fields().iter().all(|field| !field.name().starts_with('_')), "{sql}");
+        }
+    }
+    let once = session.query("SELECT * FROM access_log a JOIN access_log b USING (url)").await.unwrap();
+    let urls = once[0].schema().fields().iter().filter(|field| field.name() == "url").count();
+    assert_eq!(urls, 1);
+}
+
+#[tokio::test]
+async fn one_bad_file_is_a_remark_and_the_others_are_read() {
+    let folder = folder(&[("a.log", &access_lines(3)), ("b.log", b"no log\nat all\nof any kind\n"), ("empty.log", b"")]);
+    let args = ["*.log", "missing.log"].map(|name| folder.path().join(name).into_os_string());
+    let session = Session::new(InputSpec::Args(args.to_vec()), ScanOptions::default(), 2);
+    assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["3"]);
+    let report = session.report();
+    let status = |name: &str| report.iter().find(|file| file.path.ends_with(name)).map(|file| file.status);
+    assert_eq!(status("a.log"), Some(FileStatus::Read));
+    assert_eq!(status("b.log"), Some(FileStatus::NoFormat));
+    assert_eq!(status("empty.log"), Some(FileStatus::Empty));
+    assert_eq!(status("missing.log"), Some(FileStatus::Failed));
+    let summary = session.schema.context().report.summary();
+    assert_eq!((summary.files, summary.lines, summary.no_format, summary.failed), (1, 3, 1, 1));
+    // Their lines are all in `unparsed`.
+    assert_eq!(session.rows("SELECT count(*) FROM unparsed").await, ["3"]);
+    let rows = session.rows("SELECT table_name, status, lines FROM scan_report WHERE file LIKE '%b.log'").await;
+    assert_eq!(rows, ["unparsed|read|3"]);
+}
+
+#[tokio::test]
+async fn a_query_without_any_file_is_empty_and_not_an_error() {
+    let folder = folder(&[("a.log", &access_lines(3))]);
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("*.log").into()]), ScanOptions::default(), 2);
+    assert_eq!(session.rows("SELECT * FROM dns_log").await, [] as [String; 0]);
+    assert_eq!(session.rows("SELECT count(*) FROM dns_log").await, ["0"]);
+    assert_eq!(session.report()[0].status, FileStatus::OtherTable);
+}
+
+#[tokio::test]
+async fn a_limit_stops_reading_and_the_report_says_so() {
+    let folder = folder(&[("a.log", &access_lines(50_000))]);
+    let inputs = InputSpec::Args(vec![folder.path().join("a.log").into()]);
+    let options = ScanOptions { piece_bytes: 100_000, ..ScanOptions::default() };
+    let session = Session::new(inputs, options, 2);
+    assert_eq!(session.rows("SELECT url FROM access_log LIMIT 5").await.len(), 5);
+    let report = &session.schema.context().report;
+    report.settle().await;
+    let file = &report.current()[0];
+    assert_eq!(file.status, FileStatus::StoppedEarly);
+    assert!(file.counts.lines < 50_000 && file.counts.lines >= 5, "{file:?}");
+    assert!(file.counts.balanced());
+}
+
+#[tokio::test]
+async fn a_stream_that_is_dropped_counts_what_it_decoded() {
+    let folder = folder(&[("a.log", &access_lines(50_000))]);
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("a.log").into()]), ScanOptions::default(), 1);
+    session.schema.context().report.begin_query();
+    let frame = session.context.sql("SELECT url FROM access_log").await.unwrap();
+    let mut stream = frame.execute_stream().await.unwrap();
+    let first = stream.next().await.unwrap().unwrap();
+    drop(stream);
+    let file = &session.report()[0];
+    assert_eq!(file.status, FileStatus::StoppedEarly);
+    assert!(file.counts.lines >= first.num_rows() as u64 && file.counts.lines < 50_000, "{file:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_changed_since_the_query_was_planned_gives_no_row_of_another_generation() {
+    for on_change in [OnChange::Report, OnChange::Fail] {
+        let folder = folder(&[("a.log", &access_lines(1000))]);
+        let path = folder.path().join("a.log");
+        let options = ScanOptions { on_change, ..ScanOptions::default() };
+        let session = Session::new(InputSpec::Args(vec![path.clone().into()]), options, 2);
+        session.schema.context().report.begin_query();
+        let frame = session.context.sql("SELECT url FROM access_log").await.unwrap();
+        let plan = frame.create_physical_plan().await.unwrap();
+        std::fs::write(&path, access_lines(10)).unwrap();
+        let rows = datafusion::physical_plan::collect(plan, session.context.task_ctx()).await;
+        assert_eq!(session.report()[0].status, FileStatus::Changed);
+        match (on_change, rows) {
+            (OnChange::Report, Ok(rows)) => assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 0),
+            (OnChange::Fail, Err(error)) => assert!(error.to_string().contains("a.log"), "{error}"),
+            (_, other) => panic!("{on_change:?}: {other:?}"),
+        }
+        // The next query looks again.
+        assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["10"]);
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_grows_is_read_to_where_it_was_and_further_by_the_next_query() {
+    let folder = folder(&[("a.log", &access_lines(10))]);
+    let path = folder.path().join("a.log");
+    let session = Session::new(InputSpec::Args(vec![path.clone().into()]), ScanOptions::default(), 2);
+    session.schema.context().report.begin_query();
+    let frame = session.context.sql("SELECT url FROM access_log").await.unwrap();
+    let plan = frame.create_physical_plan().await.unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(&access_lines(5)).unwrap();
+    let rows = datafusion::physical_plan::collect(plan, session.context.task_ctx()).await.unwrap();
+    assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 10);
+    assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["15"]);
+}
+
+#[tokio::test]
+async fn an_error_in_the_filter_is_the_error_of_the_query() {
+    let session = Session::over("nginx/combined.log");
+    let error = session.query("SELECT url FROM access_log WHERE CAST(user_agent AS INT) = 1").await.unwrap_err();
+    assert!(error.to_string().contains("Cannot cast"), "{error}");
+}
+
+#[tokio::test]
+async fn a_filter_on_the_file_leaves_the_others_unread() {
+    let session = Session::new(log("nginx/*.log"), ScanOptions::default(), 2);
+    let name = logs().join("nginx/combined.log");
+    let sql = format!("SELECT count(*) FROM access_log WHERE _file = '{}' AND status > 0", name.display());
+    let counted = session.rows(&sql).await;
+    assert_ne!(counted, ["0"]);
+    for file in session.report().iter().filter(|file| file.table == "access_log") {
+        let read = file.counts.lines > 0;
+        assert_eq!(read, file.path == name, "{file:?}");
+    }
+    assert_eq!(session.rows("SELECT count(*) FROM access_log WHERE _file = 'nowhere'").await, ["0"]);
+}
+
+#[tokio::test]
+async fn a_path_in_a_query_is_the_table_that_its_files_feed() {
+    let session = Session::new(InputSpec::Args(vec![]), ScanOptions::default(), 2);
+    let rotated = logs().join("rotated/access.log*");
+    let rows = session.rows(&format!("SELECT * FROM '{}'", rotated.display())).await;
+    assert!(rows.len() > 10, "{}", rows.len());
+    let error = session.error(&format!("SELECT * FROM '{}'", logs().join("nginx/*").display())).await;
+    assert!(matches!(&error, TableError::Ambiguous { tables, .. } if tables.len() == 2), "{error}");
+    assert!(error.hint().unwrap().contains("--table access_log="), "{:?}", error.hint());
+    let error = session.error("SELECT * FROM 'no/such/*.log'").await;
+    assert!(matches!(error, TableError::NoFile { .. }), "{error}");
+    let folder = folder(&[("b.log", b"no log\nat all\nof any kind\n")]);
+    let error = session.error(&format!("SELECT * FROM '{}/b.log'", folder.path().display())).await;
+    assert!(matches!(error, TableError::NoFormat { .. }), "{error}");
+    assert!(matches!(session.schema.unknown("acess_log"), TableError::UnknownTable { nearest, .. } if nearest == ["access_log"]));
+}
+
+#[tokio::test]
+async fn tables_of_the_user_are_bound_created_and_viewed() {
+    let session = Session::new(InputSpec::Args(vec![]), ScanOptions::default(), 2);
+    let path = logs().join("nginx/combined.log");
+    session.schema.bind(Binding::parse(&format!("shop={}", path.display())).unwrap()).unwrap();
+    let bound = session.rows("SELECT * FROM shop ORDER BY _line").await;
+    assert!(bound.len() > 10);
+    let sql = format!("CREATE EXTERNAL TABLE web STORED AS ACCESS_LOG LOCATION '{}'", path.display());
+    session.rows(&sql).await;
+    assert_eq!(session.rows("SELECT * FROM web ORDER BY _line").await, bound);
+    session.rows("CREATE VIEW errors AS SELECT * FROM web WHERE status >= 400").await;
+    let seen = session.rows("SELECT * FROM errors").await;
+    assert_eq!(seen.len(), session.rows("SELECT url FROM shop WHERE status >= 400").await.len());
+    for (sql, wrong) in [
+        ("CREATE EXTERNAL TABLE x (a INT) STORED AS ACCESS_LOG LOCATION 'x'", "a list of columns"),
+        ("CREATE EXTERNAL TABLE x STORED AS ACCESS_LOG LOCATION 'x' OPTIONS ('formt' 'y')", "unknown option"),
+        ("CREATE EXTERNAL TABLE x STORED AS ACCESS_LOG LOCATION 'x' OPTIONS ('format' 'y')", "unknown format `y`"),
+    ] {
+        let error = session.query(sql).await.unwrap_err();
+        assert!(error.to_string().contains(wrong), "{sql}: {error}");
+    }
+    session.rows("DROP TABLE web").await;
+    assert!(session.query("SELECT * FROM web").await.is_err());
+}
+
+#[tokio::test]
+async fn a_format_that_is_named_is_taken_as_said() {
+    let folder = folder(&[("b.log", b"no log\nat all\n")]);
+    let path = folder.path().join("b.log").into_os_string();
+    let family = Catalog::builtin().unwrap().formats()[0].name.clone();
+    let mut arg = OsString::from(format!("{family}="));
+    arg.push(&path);
+    let session = Session::new(InputSpec::Args(vec![arg]), ScanOptions::default(), 2);
+    assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["0"]);
+    assert_eq!(session.report()[0].format.as_ref(), Some(&family));
+    assert_eq!(session.report()[0].counts.unparsed, 2);
+    let options = ScanOptions { input_format: Some("no_such".to_owned()), ..ScanOptions::default() };
+    let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin().unwrap()), options));
+    let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]));
+    assert!(matches!(refused, Err(TableError::UnknownFormat { .. })));
+}
+
+#[tokio::test]
+async fn lines_have_the_numbers_that_an_editor_shows() {
+    let folder = folder(&[("bom.log", &[b"\xEF\xBB\xBF".as_slice(), &access_lines(40)].concat())]);
+    for piece_bytes in [1, 2, 3, 5, 64, 1000, 1 << 20] {
+        let options = ScanOptions { piece_bytes, ..ScanOptions::default() };
+        let inputs = InputSpec::Args(vec![folder.path().join("bom.log").into()]);
+        let session = Session::new(inputs, options, 3);
+        let rows = session.rows("SELECT _line, url, _offset FROM access_log ORDER BY _offset").await;
+        assert_eq!(rows.len(), 40, "{piece_bytes}");
+        for (at, row) in rows.iter().enumerate() {
+            assert!(row.starts_with(&format!("{}|/{at}|", at + 1)), "{piece_bytes}: {row}");
+        }
+        assert!(rows[0].ends_with("|3"), "{}", rows[0]);
+    }
+}
+
+#[tokio::test]
+async fn lines_behind_a_hole_are_lines() {
+    use std::io::{Seek as _, SeekFrom};
+    let folder = folder(&[("sparse.log", b"")]);
+    let path = folder.path().join("sparse.log");
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all(&access_lines(3)).unwrap();
+    file.seek(SeekFrom::Start(64 << 20)).unwrap();
+    file.write_all(&access_lines(4)).unwrap();
+    drop(file);
+    for piece_bytes in [16 << 20, 100] {
+        let options = ScanOptions { piece_bytes, ..ScanOptions::default() };
+        let session = Session::new(InputSpec::Args(vec![path.clone().into()]), options, 2);
+        let rows = session.rows("SELECT url, status FROM access_log ORDER BY _offset").await;
+        assert_eq!(rows.len(), 7, "{piece_bytes}: {rows:?} {:?}", session.report());
+    }
+}
