@@ -65,34 +65,21 @@ fn run() -> io::Result<()> {
     let next = AtomicU64::new(0);
 
     let counts = thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| work(&file, size, &next, check)))
-            .collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(&file, size, &next, check))).collect();
         let mut total = Counts::new();
         for worker in workers {
-            let counts = worker
-                .join()
-                .map_err(|_| io::Error::other("a thread panicked"))??;
+            let counts = worker.join().map_err(|_| io::Error::other("a thread panicked"))??;
             total.add(&counts);
         }
         Ok::<_, io::Error>(total)
     })?;
 
     let mut out = io::stdout().lock();
-    for (status, count) in counts
-        .by_status
-        .iter()
-        .enumerate()
-        .filter(|(_, count)| **count > 0)
-    {
+    for (status, count) in counts.by_status.iter().enumerate().filter(|(_, count)| **count > 0) {
         writeln!(out, "{status:03}\t{count}")?;
     }
     if counts.invalid > 0 {
-        writeln!(
-            io::stderr(),
-            "{} lines are not in combined format",
-            counts.invalid
-        )?;
+        writeln!(io::stderr(), "{} lines are not in combined format", counts.invalid)?;
     }
     Ok(())
 }
@@ -104,10 +91,7 @@ struct Counts {
 
 impl Counts {
     fn new() -> Self {
-        Self {
-            by_status: vec![0; 1000],
-            invalid: 0,
-        }
+        Self { by_status: vec![0; 1000], invalid: 0 }
     }
 
     fn add(&mut self, other: &Self) {
@@ -197,22 +181,16 @@ struct Scalar;
 impl Vector for Scalar {
     fn find(self, block: &[u8], at: usize, a: u8, b: u8) -> usize {
         let is_it = |&byte: &u8| byte == a || byte == b || byte == b'\n';
-        at + block[at..]
-            .iter()
-            .position(is_it)
-            .unwrap_or(block.len() - PADDING - 1 - at)
+        at + block[at..].iter().position(is_it).unwrap_or(block.len() - PADDING - 1 - at)
     }
 
     fn is_time(self, block: &[u8], at: usize) -> bool {
-        block[at..]
-            .iter()
-            .zip(TIME)
-            .all(|(byte, wanted)| match wanted {
-                b'0' => byte.is_ascii_digit(),
-                b'a' => byte.is_ascii_alphabetic(),
-                b'+' => matches!(byte, b'+' | b'-'),
-                literal => byte == literal,
-            })
+        block[at..].iter().zip(TIME).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            b'a' => byte.is_ascii_alphabetic(),
+            b'+' => matches!(byte, b'+' | b'-'),
+            literal => byte == literal,
+        })
     }
 }
 
@@ -233,7 +211,6 @@ fn count_lines_of<V: Vector, const WHOLE: bool>(vector: V, block: &[u8], counts:
             at += 1;
             continue;
         }
-        // Four at a time would not help: the counters stay in the first-level cache.
         match line::<V, WHOLE>(vector, block, at) {
             Ok((status, next)) => {
                 counts.by_status[status] += 1;
@@ -254,11 +231,7 @@ struct Stuck {
 
 /// Reads the line at `at`; its status, and where the next line starts.
 #[inline(always)]
-fn line<V: Vector, const WHOLE: bool>(
-    vector: V,
-    block: &[u8],
-    at: usize,
-) -> Result<(usize, usize), Stuck> {
+fn line<V: Vector, const WHOLE: bool>(vector: V, block: &[u8], at: usize) -> Result<(usize, usize), Stuck> {
     // The client, ident and user: not empty, without blanks.
     let client = vector.find(block, at, b' ', b' ');
     if client == at || block[client] != b' ' {
@@ -277,11 +250,7 @@ fn line<V: Vector, const WHOLE: bool>(
     let &[b' ', a, b, c, b' '] = &block[request + 1..request + 6] else {
         return Err(Stuck { at: request });
     };
-    let (a, b, c) = (
-        a.wrapping_sub(b'0'),
-        b.wrapping_sub(b'0'),
-        c.wrapping_sub(b'0'),
-    );
+    let (a, b, c) = (a.wrapping_sub(b'0'), b.wrapping_sub(b'0'), c.wrapping_sub(b'0'));
     if a > 9 || b > 9 || c > 9 {
         return Err(Stuck { at: request });
     }
@@ -331,8 +300,8 @@ fn quoted<V: Vector>(vector: V, block: &[u8], mut at: usize) -> Result<usize, St
 mod avx2 {
     use super::{Check, Counts, PADDING, TIME, Vector, count_lines_with};
     use std::arch::x86_64::{
-        __m256i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256,
-        _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8,
+        __m256i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8,
+        _mm256_or_si256, _mm256_set1_epi8,
     };
 
     /// Exists only inside `count_lines`, so only on a CPU with AVX2.
@@ -362,8 +331,7 @@ mod avx2 {
                     let is_a = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(a as i8));
                     let is_b = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b as i8));
                     let is_feed = _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(b'\n' as i8));
-                    _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(is_a, is_b), is_feed))
-                        as u32
+                    _mm256_movemask_epi8(_mm256_or_si256(_mm256_or_si256(is_a, is_b), is_feed)) as u32
                 };
                 if found != 0 {
                     return at + found.trailing_zeros() as usize;
@@ -377,14 +345,13 @@ mod avx2 {
             const DIGITS: u32 = positions(b'0');
             const LETTERS: u32 = positions(b'a');
             const SIGNS: u32 = positions(b'+');
-            const LITERALS: u32 = (1 << TIME.len()) - 1 & !DIGITS & !LETTERS & !SIGNS;
+            const LITERALS: u32 = ((1 << TIME.len()) - 1) & !DIGITS & !LETTERS & !SIGNS;
             let bytes = load(block, at);
             let wanted = load(&PADDED_TIME, 0);
             // SAFETY: there is an `Avx2`, so the CPU has AVX2.
             let (literals, digits, letters) = unsafe {
                 let under = |bytes, shift: u8, limit: u8| {
-                    let shifted =
-                        _mm256_add_epi8(bytes, _mm256_set1_epi8(shift.wrapping_neg() as i8));
+                    let shifted = _mm256_add_epi8(bytes, _mm256_set1_epi8(shift.wrapping_neg() as i8));
                     let least = _mm256_min_epu8(shifted, _mm256_set1_epi8(limit as i8));
                     _mm256_movemask_epi8(_mm256_cmpeq_epi8(shifted, least)) as u32
                 };
@@ -393,10 +360,7 @@ mod avx2 {
                 (literals, under(bytes, b'0', 9), under(upper, b'A', 25))
             };
             let sign = matches!(block[at + SIGNS.trailing_zeros() as usize], b'+' | b'-');
-            literals & LITERALS == LITERALS
-                && digits & DIGITS == DIGITS
-                && letters & LETTERS == LETTERS
-                && sign
+            literals & LITERALS == LITERALS && digits & DIGITS == DIGITS && letters & LETTERS == LETTERS && sign
         }
     }
 

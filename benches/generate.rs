@@ -324,7 +324,7 @@ impl Civil {
     fn from_unix(unix: u64) -> Self {
         let (mut days, second) = ((unix / DAY) as u32, (unix % DAY) as u32);
         let mut year = 1970;
-        let leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap = |year: u32| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         while days >= 365 + u32::from(leap(year)) {
             days -= 365 + u32::from(leap(year));
             year += 1;
@@ -446,6 +446,7 @@ fn push_address(out: &mut Vec<u8>, hash: u64) {
 
 /// Where a line may be cut so that no format takes what is left: from the 1st byte to `head`, and, where there
 /// is a quote to leave open, from `tail` to the last byte.
+#[derive(Clone, Copy)]
 struct Cuts {
     head: usize,
     tail: Option<usize>,
@@ -963,7 +964,7 @@ impl Lines for ErrorLog {
         let cuts = Cuts { head: stamp.len(), tail: None };
 
         // What concerns the server and no request has no context.
-        if kind >= 900 && kind < 960 {
+        if (900..960).contains(&kind) {
             match random >> 12 & 3 {
                 0 => out.text("signal 17 (SIGCHLD) received from ").number(worker + 7),
                 1 => out.text("start worker process ").number(worker + 11),
