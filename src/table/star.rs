@@ -177,12 +177,24 @@ struct From {
     opaque: bool,
 }
 
-fn rewrite_select(select: &mut Select, resolve: &Resolve<'_>) {
+/// Does a subquery without a name get one?
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Naming {
+    AsTyped,
+    /// `*` becomes one item per relation, so that each needs a name.
+    All,
+}
+
+fn relations(select: &mut Select, resolve: &Resolve<'_>, naming: Naming) -> From {
     let mut from = From::default();
-    let mut unnamed = 0;
     for item in &mut select.from {
-        collect(item, resolve, &mut from, &mut unnamed);
+        collect(item, resolve, &mut from, naming);
     }
+    from
+}
+
+fn rewrite_select(select: &mut Select, resolve: &Resolve<'_>) {
+    let mut from = relations(select, resolve, Naming::AsTyped);
     let has_meta = |relation: &Relation| relation.def.is_some_and(|def| def.plain < def.columns.len());
     if !from.relations.iter().any(has_meta) {
         return;
@@ -190,6 +202,10 @@ fn rewrite_select(select: &mut Select, resolve: &Resolve<'_>) {
     if select.projection.is_empty() && select.flavor == SelectFlavor::FromFirstNoSelect {
         select.flavor = SelectFlavor::Standard;
         select.projection.push(SelectItem::Wildcard(WildcardAdditionalOptions::default()));
+    }
+    let expands = select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)));
+    if expands && from.relations.len() > 1 {
+        from = relations(select, resolve, Naming::All);
     }
     let items = std::mem::take(&mut select.projection);
     for item in items {
@@ -214,12 +230,12 @@ fn meta(def: &'static TableDef) -> impl Iterator<Item = &'static str> {
 }
 
 /// Adds the relations of one item of FROM, and says what its joins do to `*`.
-fn collect(item: &mut TableWithJoins, resolve: &Resolve<'_>, from: &mut From, unnamed: &mut usize) {
+fn collect(item: &mut TableWithJoins, resolve: &Resolve<'_>, from: &mut From, naming: Naming) {
     let first = from.relations.len();
-    collect_factor(&mut item.relation, resolve, from, unnamed);
+    collect_factor(&mut item.relation, resolve, from, naming);
     for join in &mut item.joins {
         let middle = from.relations.len();
-        collect_factor(&mut join.relation, resolve, from, unnamed);
+        collect_factor(&mut join.relation, resolve, from, naming);
         let (left, right) = from.relations[first..].split_at_mut(middle - first);
         let kept = match &join.join_operator {
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => Side::Right,
@@ -312,7 +328,7 @@ fn constraint(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
     }
 }
 
-fn collect_factor(factor: &mut TableFactor, resolve: &Resolve<'_>, from: &mut From, unnamed: &mut usize) {
+fn collect_factor(factor: &mut TableFactor, resolve: &Resolve<'_>, from: &mut From, naming: Naming) {
     let mut relation = Relation { name: None, def: None, exclude: Vec::new(), silent: false };
     match factor {
         TableFactor::Table { name, alias, args: None, .. } => {
@@ -324,15 +340,14 @@ fn collect_factor(factor: &mut TableFactor, resolve: &Resolve<'_>, from: &mut Fr
             }
         }
         TableFactor::Derived { alias, .. } => {
-            let alias = alias.get_or_insert_with(|| {
-                *unnamed += 1;
-                let name = Ident::with_quote('"', format!("_subquery_{unnamed}"));
-                TableAlias { explicit: true, name, columns: Vec::new(), at: None }
-            });
-            relation.name = Some(ObjectName::from(vec![alias.name.clone()]));
+            if alias.is_none() && naming == Naming::All {
+                let name = Ident::with_quote('"', format!("_subquery_{}", from.relations.len()));
+                *alias = Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
+            }
+            relation.name = alias.as_ref().map(|alias| ObjectName::from(vec![alias.name.clone()]));
         }
         TableFactor::NestedJoin { table_with_joins, alias: None } => {
-            return collect(table_with_joins, resolve, from, unnamed);
+            return collect(table_with_joins, resolve, from, naming);
         }
         TableFactor::NestedJoin { alias: Some(alias), .. }
         | TableFactor::Table { alias: Some(alias), .. }
@@ -362,7 +377,7 @@ fn expand(mut options: WildcardAdditionalOptions, from: &From, items: &mut Vec<S
         }
         return items.push(SelectItem::Wildcard(options));
     }
-    let mut excluded = excluded_names(&options);
+    let excluded = excluded_names(&options);
     let mut replaced: Vec<ReplaceSelectElement> = match &options.opt_replace {
         Some(replace) => replace.items.iter().map(|item| (**item).clone()).collect(),
         None => Vec::new(),
@@ -370,8 +385,6 @@ fn expand(mut options: WildcardAdditionalOptions, from: &From, items: &mut Vec<S
     let unknown = shown.iter().filter(|relation| relation.def.is_none()).count();
     let plain = WildcardAdditionalOptions { opt_exclude: None, opt_except: None, opt_replace: None, ..options };
     for (index, relation) in shown.iter().enumerate() {
-        let known: Vec<&[Relation]> = Vec::new();
-        drop(known);
         // What the user excluded or replaced goes to the relation that has it; a name that none is known to have goes
         // to the one whose columns are not known, or to the last, so that the planner can say what is wrong.
         let owner = |column: &str| -> bool {
@@ -399,7 +412,6 @@ fn expand(mut options: WildcardAdditionalOptions, from: &From, items: &mut Vec<S
             items.push(SelectItem::QualifiedWildcard(kind, options));
         }
     }
-    excluded.clear();
 }
 
 /// What EXCLUDE and EXCEPT of a `*` name.
@@ -492,13 +504,13 @@ mod tests {
         check(
             "SELECT * EXCLUDE (status) REPLACE (upper(client_ip) AS client_ip) FROM access_log a JOIN hosts h ON a.client_ip = h.ip",
             "SELECT a.* EXCLUDE (_file, _line, _offset, _format, _raw, status) REPLACE (upper(client_ip) AS client_ip), h.* \
-             FROM access_log AS a JOIN hosts AS h ON a.client_ip = h.ip",
+             FROM access_log a JOIN hosts h ON a.client_ip = h.ip",
         );
     }
 
     #[test]
     fn several_relations_lose_them_one_by_one() {
-        check("SELECT * FROM access_log a, error_log", "SELECT a.* META, error_log.* META FROM access_log AS a, error_log");
+        check("SELECT * FROM access_log a, error_log", "SELECT a.* META, error_log.* META FROM access_log a, error_log");
         check(
             "SELECT * FROM access_log JOIN (SELECT 1 AS x) ON true",
             "SELECT access_log.* META, \"_subquery_1\".* FROM access_log JOIN (SELECT 1 AS x) AS \"_subquery_1\" ON true",
@@ -514,12 +526,12 @@ mod tests {
         check(
             "SELECT * FROM access_log a JOIN error_log e USING (client_ip)",
             "SELECT a.* META, e.* EXCLUDE (_file, _line, _offset, _format, _raw, client_ip) \
-             FROM access_log AS a JOIN error_log AS e USING(client_ip)",
+             FROM access_log a JOIN error_log e USING(client_ip)",
         );
         check(
             "SELECT * FROM access_log a RIGHT JOIN hosts h USING (client_ip)",
             "SELECT a.* EXCLUDE (_file, _line, _offset, _format, _raw, client_ip), h.* \
-             FROM access_log AS a RIGHT JOIN hosts AS h USING(client_ip)",
+             FROM access_log a RIGHT JOIN hosts h USING(client_ip)",
         );
     }
 
