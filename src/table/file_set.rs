@@ -252,14 +252,15 @@ impl FileSet {
     fn resolve(&self) -> (Vec<Input>, Vec<(PathBuf, Remark)>) {
         let options = &self.context.options.resolve;
         let mut files: Vec<Input> = Vec::new();
+        let mut known: HashMap<(u64, u64), usize> = HashMap::new();
         let mut issues = Vec::new();
         let mut add = |inputs: source::Inputs, format: Option<&String>| {
             issues.extend(inputs.issues.iter().map(problem));
             for snapshot in inputs.files {
-                let same = |other: &&mut Input| (other.snapshot.dev, other.snapshot.ino) == (snapshot.dev, snapshot.ino);
+                let at = *known.entry((snapshot.dev, snapshot.ino)).or_insert(files.len());
                 // A file that is named with a format and without one has that format.
-                match files.iter_mut().find(same) {
-                    Some(known) => known.format = known.format.take().or(format.cloned()),
+                match files.get_mut(at) {
+                    Some(file) => file.format = file.format.take().or_else(|| format.cloned()),
                     None => files.push(Input { snapshot, format: format.cloned() }),
                 }
             }

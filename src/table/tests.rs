@@ -175,12 +175,14 @@ async fn rows_are_the_same_for_any_number_of_partitions_and_any_size_of_pieces()
     let folders = ["nginx/*", "apache/*", "bind/*", "dnsmasq/*", "unbound/*", "syslog/*", "rotated/*", "malformed/*"];
     for folder in folders {
         let whole = Session::new(log(folder), ScanOptions::default(), 1);
+        let cut = [(7, 16 << 20), (2, 997)].map(|(partitions, piece_bytes)| {
+            let options = ScanOptions { piece_bytes, step_bytes: 512, ..ScanOptions::default() };
+            (piece_bytes, Session::new(log(folder), options, partitions))
+        });
         for sql in INVARIANT {
             let expected = whole.rows(sql).await;
-            for (partitions, piece_bytes) in [(7, 16 << 20), (2, 4096), (3, 97)] {
-                let options = ScanOptions { piece_bytes, step_bytes: 512, ..ScanOptions::default() };
-                let cut = Session::new(log(folder), options, partitions);
-                let rows = cut.rows(sql).await;
+            for (piece_bytes, session) in &cut {
+                let rows = session.rows(sql).await;
                 let differs = rows.iter().zip(&expected).position(|(a, b)| a != b);
                 if let Some(at) = differs {
                     panic!("{folder}, {piece_bytes}: {sql}\n  whole: {}\n  cut:   {}", expected[at], rows[at]);
@@ -457,4 +459,60 @@ async fn lines_behind_a_hole_are_lines() {
         let rows = session.rows("SELECT url, status FROM access_log ORDER BY _offset").await;
         assert_eq!(rows.len(), 7, "{piece_bytes}: {rows:?} {:?}", session.report());
     }
+}
+
+#[tokio::test]
+async fn years_and_doubled_hours_are_the_same_wherever_the_file_is_cut() {
+    // Two turns of the year without a year in any stamp, and a night in which the clock is set back.
+    let mut lines = String::new();
+    for (month, day) in [("Nov", 3), ("Dec", 31), ("Jan", 1), ("Jun", 5), ("Dec", 30), ("Jan", 2)] {
+        lines.push_str(&format!("{month} {day:2} 01:00:00 host prog[1]: a\n"));
+    }
+    for minute in 0..50 {
+        lines.push_str(&format!("Oct 25 02:{minute:02}:30 host prog[1]: before\n"));
+    }
+    for minute in 0..50 {
+        lines.push_str(&format!("Oct 25 02:{minute:02}:31 host prog[1]: after\n"));
+    }
+    let folder = folder(&[("syslog", lines.as_bytes())]);
+    let file = std::fs::File::options().append(true).open(folder.path().join("syslog")).unwrap();
+    let modified = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_793_000_000);
+    file.set_modified(modified).unwrap();
+    let sql = "SELECT time, message FROM syslog ORDER BY _offset";
+    for piece_bytes in [1 << 20, 1000, 50, 7] {
+        let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+        let options = ScanOptions { piece_bytes, zone, ..ScanOptions::default() };
+        let inputs = InputSpec::Args(vec![folder.path().join("syslog").into()]);
+        let rows = Session::new(inputs, options, 3).rows(sql).await;
+        let years: Vec<&str> = rows[..6].iter().map(|row| &row[..4]).collect();
+        assert_eq!(years, ["2024", "2024", "2025", "2025", "2025", "2026"], "{piece_bytes}");
+        assert_eq!(rows[6], "2026-10-25T00:00:30Z|before", "{piece_bytes}");
+        assert_eq!(rows[56], "2026-10-25T01:00:31Z|after", "{piece_bytes}");
+        assert_eq!(rows[105], "2026-10-25T01:49:31Z|after", "{piece_bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_over_a_compressed_file_reads_it_once() {
+    use datafusion::datasource::physical_plan::FileScanConfig;
+    use datafusion::datasource::source::DataSourceExec;
+    let session = Session::over("rotated/access.log.2.gz");
+    session.schema.context().report.begin_query();
+    let frame = session.context.sql("SELECT url FROM access_log").await.unwrap();
+    let plan = frame.create_physical_plan().await.unwrap();
+    let whole = datafusion::physical_plan::collect(Arc::clone(&plan), session.context.task_ctx()).await.unwrap();
+    let scan = plan.downcast_ref::<DataSourceExec>().unwrap();
+    let config = scan.data_source().downcast_ref::<FileScanConfig>().unwrap();
+    // What another planner might make of it.
+    let mut cut = config.clone();
+    for group in &mut cut.file_groups {
+        let file = group.files()[0].clone();
+        let end = i64::try_from(file.object_meta.size).unwrap();
+        *group = vec![file.clone().with_range(0, 9), file.with_range(9, end)].into();
+    }
+    let plan = DataSourceExec::from_data_source(cut);
+    let again = datafusion::physical_plan::collect(plan, session.context.task_ctx()).await.unwrap();
+    let rows = |batches: &[RecordBatch]| batches.iter().map(RecordBatch::num_rows).sum::<usize>();
+    assert!(rows(&whole) > 0);
+    assert_eq!(rows(&whole), rows(&again));
 }
