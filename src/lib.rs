@@ -13,6 +13,9 @@
 
 pub use logsql_kernel as kernel;
 
+pub mod cli;
 pub mod output;
+pub mod repl;
+pub mod session;
 pub mod source;
 pub mod table;

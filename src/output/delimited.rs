@@ -39,11 +39,15 @@ pub(super) struct Delimited {
 
 impl Delimited {
     pub(super) fn new(dialect: Dialect, names: Vec<String>, options: &OutputOptions) -> Self {
+        let null = options.null.as_deref().map(|null| match options.target {
+            Target::Terminal => sanitise(null).into_owned(),
+            Target::Pipe | Target::File => null.to_owned(),
+        });
         Self {
             dialect,
             names,
             header: options.header,
-            null: options.null.clone(),
+            null,
             safety: options.csv,
             target: options.target,
             scratch: String::new(),

@@ -43,6 +43,7 @@ mod record;
 mod sanitise;
 mod sink;
 mod table;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -63,6 +64,7 @@ use jiff::tz::TimeZone;
 
 pub use file::write_file;
 pub use sanitise::{for_terminal, sanitise, sanitise_cell};
+pub use terminal::terminal_width;
 
 use columnar::Container;
 use instant::Stamp;

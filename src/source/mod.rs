@@ -46,6 +46,7 @@ pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, dis
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
+pub(crate) use stream::free_bytes;
 pub use stream::forget_streams;
 
 /// When to map a file into memory instead of reading it.

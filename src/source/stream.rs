@@ -455,7 +455,7 @@ fn temporary_file() -> io::Result<(File, u64)> {
     Err(last)
 }
 
-fn free_bytes(folder: &Path) -> io::Result<u64> {
+pub(crate) fn free_bytes(folder: &Path) -> io::Result<u64> {
     let path = CString::new(folder.as_os_str().as_bytes())?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: `path` is a string that ends with a zero byte, and `stat` is a valid place for the result.

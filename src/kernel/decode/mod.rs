@@ -121,6 +121,8 @@ pub enum DecodeError {
 /// What was read so far.
 #[derive(Clone, Debug, Default)]
 pub struct ScanCounts {
+    /// Offset of the piece that was read.
+    pub piece_start: u64,
     /// Lines.
     pub lines: u64,
     /// Records that a pattern took, of whichever table.
@@ -236,7 +238,7 @@ impl LogDecoder {
             start_slots: vec![],
             scratch: Scratch::default(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
-            counts: ScanCounts::default(),
+            counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },
             filter: None,
             tail: Tail::Keep,
             plan,

@@ -1,0 +1,429 @@
+//! From what was typed to what was decided: defaults, environment, conflicts. All here, once.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Zoned};
+
+use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
+use super::tell::Problem;
+use crate::output::{
+    Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat,
+};
+use crate::session::{SessionOptions, TimeWindow};
+use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
+use crate::table::{InputSpec, OnChange, ScanOptions};
+
+/// A piece of SQL to run, and where it comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Script {
+    Text(String),
+    File(PathBuf),
+}
+
+/// What becomes of the rest after a failed statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnError {
+    Stop,
+    GoOn,
+}
+
+/// When a result is an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AlertIf {
+    Never,
+    Rows,
+    Empty,
+}
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Talk {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub(super) struct Config {
+    pub(super) command: Command,
+    pub(super) scripts: Vec<Script>,
+    pub(super) rc: Option<PathBuf>,
+    pub(super) on_error: OnError,
+    pub(super) alert: AlertIf,
+    pub(super) session: SessionOptions,
+    pub(super) output: OutputOptions,
+    pub(super) output_file: Option<PathBuf>,
+    pub(super) talk: Talk,
+    /// Colours on stderr.
+    pub(super) color_messages: Color,
+    pub(super) strict: bool,
+    pub(super) max_errors: Option<u64>,
+    pub(super) threads: usize,
+}
+
+impl Config {
+    /// Decides everything.
+    pub(super) fn resolve(options: Options) -> Result<Self, Problem> {
+        let Options { words, run, input, output, limits, command } = options;
+        let mut scripts: Vec<Script> = run.sql.into_iter().map(Script::Text).collect();
+        scripts.extend(run.file.into_iter().map(Script::File));
+        let mut paths = words;
+        let command = match command {
+            Some(Subcommands::Tables { paths: more }) => {
+                paths.extend(more);
+                Command::Tables
+            }
+            Some(Subcommands::Repl { paths: more }) => {
+                paths.extend(more);
+                Command::Repl
+            }
+            Some(Subcommands::Format(command)) => Command::Format(command),
+            None => {
+                if scripts.is_empty() && paths.first().is_some_and(|word| is_sql(word)) {
+                    let sql = paths.remove(0).into_string().map_err(|word| {
+                        Problem::usage(format!("the SQL is not valid UTF-8: {}", word.to_string_lossy()), None)
+                    })?;
+                    scripts.push(Script::Text(sql));
+                }
+                match (scripts.is_empty(), std::io::stdin().is_terminal()) {
+                    (false, _) => Command::Query,
+                    (true, true) => Command::Repl,
+                    // Nothing to run and nobody to ask: the script is what comes in.
+                    (true, false) if paths.iter().any(|path| path == "-") => {
+                        return Err(Problem::usage(
+                            "there is no SQL to run on standard input",
+                            Some("give it as the first word: `… | logsql \"SELECT count(*) FROM access_log\" -`".to_owned()),
+                        ));
+                    }
+                    (true, false) => {
+                        scripts.push(Script::File("-".into()));
+                        Command::Query
+                    }
+                }
+            }
+        };
+
+        let machine_zone = TimeZone::system();
+        let assumed = zone(input.assume_tz.as_deref(), "--assume-tz")?.unwrap_or_else(|| machine_zone.clone());
+        let shown = zone(output.tz.as_deref(), "--tz")?;
+        let now = Timestamp::now();
+        let asker = shown.clone().unwrap_or_else(|| machine_zone.clone());
+        let bound = |text: &Option<String>, flag: &str| {
+            text.as_deref().map(|text| instant(text, now, &asker).ok_or_else(|| bad_time(flag, text))).transpose()
+        };
+        let window = TimeWindow { since: bound(&run.since, "--since")?, until: bound(&run.until, "--until")? };
+
+        let threads = match limits.threads {
+            Some(0) => return Err(Problem::usage("--threads must be at least 1", None)),
+            Some(threads) => threads,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let memory_bytes = match &limits.memory_limit {
+            Some(text) => size(text, "--memory-limit")?,
+            None => machine_memory().map_or(1 << 30, |bytes| bytes / 10 * 6),
+        };
+        let disk_bytes = match &limits.disk_limit {
+            Some(text) => size(text, "--disk-limit")? as u64,
+            None => free_disk(&std::env::temp_dir()).map_or(1 << 30, |free| (free / 2).min(10 << 30)),
+        };
+
+        let file_format = output.output.as_deref().and_then(OutputFormat::from_extension);
+        let shortcuts = [
+            (output.csv, OutputFormat::Csv),
+            (output.tsv, OutputFormat::Tsv),
+            (output.json, OutputFormat::Json),
+            (output.ndjson, OutputFormat::Ndjson),
+            (output.markdown, OutputFormat::Markdown),
+            (output.line, OutputFormat::Line),
+        ];
+        let shortcut = shortcuts.into_iter().find(|(given, _)| *given).map(|(_, format)| format);
+        let named = output.format.as_deref().map(str::parse).transpose().map_err(|error: UnknownFormat| {
+            Problem::usage(error.to_string(), None)
+        })?;
+        let on_terminal = std::io::stdout().is_terminal();
+        let default = if on_terminal { OutputFormat::Table } else { OutputFormat::Tsv };
+        let format = shortcut.or(named).or(file_format).unwrap_or(default);
+        let target = match (&output.output, on_terminal) {
+            (Some(_), _) => Target::File,
+            (None, true) => Target::Terminal,
+            (None, false) => Target::Pipe,
+        };
+        let max_rows = output.max_rows.as_deref().map(str::parse::<MaxRows>).transpose();
+        let max_rows = max_rows.map_err(|_| Problem::usage("--max-rows takes a number or `inf`", None))?;
+        let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let locale = env("LC_ALL").or_else(|| env("LC_CTYPE")).or_else(|| env("LANG"));
+        let term = env("TERM");
+        let color = |terminal: bool| match output.color {
+            Some(When::Always) => Color::Always,
+            Some(When::Never) => Color::Never,
+            Some(When::Auto) | None => {
+                let forced = env("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+                let refused = env("NO_COLOR").is_some() || term.as_deref() == Some("dumb");
+                if !refused && (terminal || forced) { Color::Always } else { Color::Never }
+            }
+        };
+        let output_options = OutputOptions {
+            width: (target == Target::Terminal).then(crate::output::terminal_width).flatten(),
+            color: if target == Target::File { Color::Never } else { color(on_terminal) },
+            target,
+            null: output.null.clone(),
+            max_rows: max_rows.unwrap_or_default(),
+            header: if output.no_header { Header::Hide } else { Header::Show },
+            csv: if output.csv_safe { CsvSafety::FormulaSafe } else { CsvSafety::Raw },
+            expanded: match output.expanded {
+                Some(ExpandedArg::On) => Expanded::On,
+                Some(ExpandedArg::Off) => Expanded::Off,
+                // Only a person profits from a switch.
+                Some(ExpandedArg::Auto) | None if target == Target::Terminal => Expanded::Auto,
+                Some(ExpandedArg::Auto) | None => Expanded::Off,
+            },
+            charset: Charset::of(term.as_deref(), locale.as_deref()),
+            zone: shown.clone(),
+            ..OutputOptions::new(format)
+        };
+
+        let scan = ScanOptions {
+            read: ReadOptions {
+                mmap: match input.mmap {
+                    None | Some(MmapArg::Auto) => MmapMode::Auto,
+                    Some(MmapArg::Always) => MmapMode::Always,
+                    Some(MmapArg::Never) => MmapMode::Never,
+                },
+                decompress_limit: if input.no_decompress_limit {
+                    DecompressLimit::Unlimited
+                } else {
+                    DecompressLimit::default()
+                },
+                ..ReadOptions::default()
+            },
+            resolve: ResolveOptions { recursive: input.recursive, follow_symlinks: !input.no_follow },
+            zone: assumed,
+            input_format: input.input_format,
+            on_change: if input.strict { OnChange::Fail } else { OnChange::Report },
+            ..ScanOptions::default()
+        };
+        let inputs = if paths.is_empty() { InputSpec::WellKnown("/".into()) } else { InputSpec::Args(paths) };
+        let config_home = config_folder();
+        let mut definition_folders: Vec<PathBuf> = input.formats;
+        definition_folders.extend(config_home.iter().map(|home| home.join("formats")).filter(|folder| folder.is_dir()));
+        definition_folders.extend(Some(PathBuf::from("/etc/logsql/formats")).filter(|folder| folder.is_dir()));
+        let rc = match (run.no_rc, run.rc) {
+            (true, _) => None,
+            (false, Some(file)) => Some(file),
+            (false, None) => config_home.map(|home| home.join("rc.sql")).filter(|file| file.is_file()),
+        };
+        let interactive = matches!(command, Command::Repl);
+        Ok(Self {
+            command,
+            scripts,
+            rc,
+            on_error: if run.bail.unwrap_or(!interactive) { OnError::Stop } else { OnError::GoOn },
+            alert: match (run.fail_if_rows, run.fail_if_empty) {
+                (true, _) => AlertIf::Rows,
+                (_, true) => AlertIf::Empty,
+                _ => AlertIf::Never,
+            },
+            session: SessionOptions {
+                inputs,
+                bindings: input.table,
+                definition_folders,
+                scan,
+                window,
+                memory_bytes,
+                disk_bytes,
+                threads,
+                shown_zone: shown.and_then(|zone| zone.iana_name().map(str::to_owned)),
+                settings: datafusion_settings(),
+            },
+            output: output_options,
+            output_file: output.output,
+            talk: match (output.quiet, output.verbose) {
+                (true, _) => Talk::Quiet,
+                (_, true) => Talk::Verbose,
+                _ => Talk::Normal,
+            },
+            color_messages: color(std::io::stderr().is_terminal()),
+            strict: input.strict,
+            max_errors: input.max_errors,
+            threads,
+        })
+    }
+}
+
+/// SQL has a blank in it; a path rarely has, and one that exists is a path.
+fn is_sql(word: &OsString) -> bool {
+    let bytes = word.as_encoded_bytes();
+    bytes.iter().any(u8::is_ascii_whitespace) && !Path::new(word).exists()
+}
+
+/// `$XDG_CONFIG_HOME/logsql`.
+fn config_folder() -> Option<PathBuf> {
+    crate::session::xdg_folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// Settings of the engine, from variables such as `DATAFUSION_EXECUTION_BATCH_SIZE`.
+fn datafusion_settings() -> Vec<(String, String)> {
+    std::env::vars().filter(|(name, _)| name.starts_with("DATAFUSION_")).collect()
+}
+
+fn zone(name: Option<&str>, flag: &str) -> Result<Option<TimeZone>, Problem> {
+    let Some(name) = name else { return Ok(None) };
+    if name.eq_ignore_ascii_case("utc") {
+        return Ok(Some(TimeZone::UTC));
+    }
+    if name.eq_ignore_ascii_case("local") {
+        return Ok(Some(TimeZone::system()));
+    }
+    TimeZone::get(name).map(Some).map_err(|_| {
+        Problem::usage(
+            format!("{flag}: unknown time zone `{name}`"),
+            Some("use a name such as `Europe/Berlin`, `UTC` or `local`".to_owned()),
+        )
+    })
+}
+
+fn bad_time(flag: &str, text: &str) -> Problem {
+    Problem::usage(
+        format!("{flag}: `{text}` is no time"),
+        Some("write `2026-11-21`, `2026-11-21 08:00`, `2026-11-21T08:00:00Z`, `2h`, `-1d`, `today` or `yesterday`".to_owned()),
+    )
+}
+
+/// A point in time: exact, local to the asker, or so long ago.
+fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
+    let text = text.trim();
+    let day = |days: i64| -> Option<Timestamp> {
+        let today = now.to_zoned(zone.clone());
+        Some(today.start_of_day().ok()?.checked_add(Span::new().try_days(days).ok()?).ok()?.timestamp())
+    };
+    let local = |civil: DateTime| civil.to_zoned(zone.clone()).map(|zoned| zoned.timestamp()).ok();
+    let found = match text {
+        "now" => Some(now),
+        "today" => day(0),
+        "yesterday" => day(-1),
+        _ => text
+            .parse::<Timestamp>()
+            .ok()
+            .or_else(|| text.parse::<Zoned>().ok().map(|zoned| zoned.timestamp()))
+            .or_else(|| text.parse::<DateTime>().ok().and_then(local))
+            .or_else(|| text.parse::<Date>().ok().and_then(|date| local(date.to_datetime(jiff::civil::Time::midnight()))))
+            .or_else(|| ago(text, now)),
+    };
+    found.map(Timestamp::as_microsecond)
+}
+
+/// `2h`, `-90m`, `1d`, `1h30m`.
+fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
+    let mut rest = text.strip_prefix('-').unwrap_or(text).trim_end_matches("ago").trim();
+    let mut seconds: i64 = 0;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
+        let number: i64 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
+        let unit = match rest[digits..unit_end].trim() {
+            "s" | "sec" | "second" | "seconds" => 1,
+            "m" | "min" | "minute" | "minutes" => 60,
+            "h" | "hour" | "hours" => 3600,
+            "d" | "day" | "days" => 86_400,
+            "w" | "week" | "weeks" => 7 * 86_400,
+            _ => return None,
+        };
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+        rest = &rest[unit_end..];
+    }
+    now.checked_sub(Span::new().try_seconds(seconds).ok()?).ok()
+}
+
+fn size(text: &str, flag: &str) -> Result<usize, Problem> {
+    let parse = || {
+        let lower = text.trim().to_ascii_lowercase();
+        let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+        let number: f64 = lower[..digits].parse().ok()?;
+        let shift = match lower[digits..].trim().trim_end_matches("ib").trim_end_matches('b') {
+            "" => 0,
+            "k" => 10,
+            "m" => 20,
+            "g" => 30,
+            "t" => 40,
+            _ => return None,
+        };
+        let bytes = number * f64::from(1u32 << 10).powi(shift / 10);
+        (bytes >= 1.0 && bytes < usize::MAX as f64).then_some(bytes as usize)
+    };
+    parse().ok_or_else(|| Problem::usage(format!("{flag}: `{text}` is no size"), Some("write `512M` or `4G`".to_owned())))
+}
+
+/// Memory that this process may use: the machine's, or what its cgroup allows.
+fn machine_memory() -> Option<usize> {
+    let total = fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+        line.split_ascii_whitespace().nth(1)?.parse::<usize>().ok().map(|kib| kib * 1024)
+    });
+    let group = fs::read_to_string("/proc/self/cgroup").ok().and_then(|text| {
+        let path = text.lines().find_map(|line| line.strip_prefix("0::"))?.trim_start_matches('/').to_owned();
+        let limit = fs::read_to_string(Path::new("/sys/fs/cgroup").join(path).join("memory.max"));
+        let limit = limit.or_else(|_| fs::read_to_string("/sys/fs/cgroup/memory.max"));
+        limit.ok()?.trim().parse::<usize>().ok()
+    });
+    total.into_iter().chain(group).min()
+}
+
+fn free_disk(folder: &Path) -> Option<u64> {
+    crate::source::free_bytes(folder).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_exact_local_or_ago() {
+        let now: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let at = |text: &str| {
+            instant(text, now, &berlin).map(|us| Timestamp::from_microsecond(us).expect("in range").to_string())
+        };
+        for (text, expected) in [
+            ("2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
+            ("2026-11-20T08:00:00+05:30", "2026-11-20T02:30:00Z"),
+            ("2026-11-20 08:00", "2026-11-20T07:00:00Z"),
+            ("2026-11-20", "2026-11-19T23:00:00Z"),
+            ("today", "2026-11-20T23:00:00Z"),
+            ("yesterday", "2026-11-19T23:00:00Z"),
+            ("2h", "2026-11-21T10:00:00Z"),
+            ("-1d", "2026-11-20T12:00:00Z"),
+            ("1h30m", "2026-11-21T10:30:00Z"),
+            ("90 minutes ago", "2026-11-21T10:30:00Z"),
+        ] {
+            assert_eq!(at(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "-", "tomorrowish", "5", "h", "5x", "2026-13-01"] {
+            assert_eq!(at(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, expected) in [("1", 1), ("1k", 1024), ("512M", 512 << 20), ("1.5g", 3 << 29), ("2GiB", 2 << 30)] {
+            assert_eq!(size(text, "-m").ok(), Some(expected), "{text}");
+        }
+        for text in ["", "x", "-1", "1q", "0", "99999999999T"] {
+            assert!(size(text, "-m").is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sql_has_a_blank_in_it() {
+        assert!(is_sql(&"SELECT 1".into()));
+        assert!(!is_sql(&"access.log".into()));
+    }
+}

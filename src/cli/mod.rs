@@ -1,0 +1,89 @@
+//! The command line: options as typed → [`Config`](config::Config) as decided → one call.
+//!
+//! ```text
+//!   args, environment ──clap──► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file
+//!                                                          ├──► repl        the same session, line by line
+//!                                                          ├──► tables.rs   what there is to query
+//!                                                          └──► formats.rs  what is known, and why a file is what it is
+//! ```
+//!
+//! Data goes to stdout, all else to stderr. Exit codes: 0 done; 1 query or run-time error; 2 usage; 3 done, but input
+//! could not be read or parsed and that was said to matter; 10 `--fail-if-rows`/`--fail-if-empty`; 130 interrupted.
+
+mod config;
+mod formats;
+mod options;
+mod query;
+mod tables;
+mod tell;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use config::Config;
+use options::{Command, Options};
+use tell::Problem;
+
+/// How a run ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well; also when the reader of the output went away.
+    #[default]
+    Done,
+    /// A query or its run failed.
+    Failed,
+    /// The command line makes no sense.
+    Usage,
+    /// Done, but not everything could be read or parsed.
+    Incomplete,
+    /// `--fail-if-rows` or `--fail-if-empty` came true.
+    Alert,
+    /// Ctrl-C.
+    Interrupted,
+}
+
+impl Exit {
+    /// The code for the shell.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Incomplete => 3,
+            Self::Alert => 10,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Runs the program.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let options = match Options::try_parse_from(args) {
+        Ok(options) => options,
+        Err(error) => {
+            // Help and version are answers and go to stdout; clap knows which is which.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return code.code().into();
+        }
+    };
+    match start(options) {
+        Ok(exit) => exit.code().into(),
+        Err(problem) => {
+            tell::problem(&problem);
+            problem.exit.code().into()
+        }
+    }
+}
+
+fn start(options: Options) -> Result<Exit, Problem> {
+    let config = Config::resolve(options)?;
+    match &config.command {
+        Command::Query => query::run(&config),
+        Command::Repl => query::interactive(&config),
+        Command::Tables => tables::run(&config),
+        Command::Format(command) => formats::run(&config, command),
+    }
+}

@@ -1,0 +1,211 @@
+//! SQL once: each statement in order, its rows to stdout or a file; or line by line, in the REPL.
+
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use tokio::runtime::Runtime;
+
+use super::config::{AlertIf, Config, OnError, Script, Talk};
+use super::tell::{self, Problem};
+use super::Exit;
+use crate::output::{OutputError, Target, Written, write_file, write_stream};
+use crate::session::{Answer, Session};
+
+/// How long tasks of a cancelled query may take to notice.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+/// Runs all scripts.
+pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
+    let runtime = runtime(config)?;
+    let session = Session::try_new(&config.session)?;
+    let mut run = Run { config, session: &session, exit: Exit::Done, last_rows: None, files_written: 0 };
+    let result = runtime.block_on(async {
+        for script in &config.scripts {
+            let (origin, text) = read(script)?;
+            if run.script(&origin, &text).await? == Next::Stop {
+                break;
+            }
+        }
+        Ok::<(), Problem>(())
+    });
+    runtime.shutdown_timeout(LAST_MOMENT);
+    result?;
+    let alert = match (config.alert, run.last_rows) {
+        (AlertIf::Rows, Some(rows)) => rows > 0,
+        (AlertIf::Empty, Some(rows)) => rows == 0,
+        _ => false,
+    };
+    Ok(if alert && run.exit == Exit::Done { Exit::Alert } else { run.exit })
+}
+
+/// Opens the REPL.
+pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
+    let runtime = runtime(config)?;
+    let session = Session::try_new(&config.session)?;
+    let rc = config.rc.as_deref().map(|path| read(&Script::File(path.to_owned()))).transpose()?;
+    let show = |answer_files: &[crate::table::FileReport], summary, rows| {
+        tell::input(config, answer_files, summary, rows);
+    };
+    let options = crate::repl::ReplOptions {
+        output: config.output.clone(),
+        rc: rc.map(|(_, text)| text),
+        quiet: config.talk == Talk::Quiet,
+        report: &show,
+    };
+    let ended = crate::repl::run(&runtime, &session, options);
+    runtime.shutdown_timeout(LAST_MOMENT);
+    ended.map(|()| Exit::Done).map_err(|error| Problem::new(Exit::Failed, error.to_string(), None))
+}
+
+fn runtime(config: &Config) -> Result<Runtime, Problem> {
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build();
+    built.map_err(|error| Problem::new(Exit::Failed, format!("cannot start threads: {error}"), None))
+}
+
+/// A script and where it comes from.
+fn read(script: &Script) -> Result<(String, String), Problem> {
+    match script {
+        Script::Text(text) => Ok(("SQL".to_owned(), text.clone())),
+        Script::File(path) if path == Path::new("-") => {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|error| Problem::new(Exit::Failed, format!("cannot read standard input: {error}"), None))?;
+            Ok(("standard input".to_owned(), text))
+        }
+        Script::File(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.map_err(|error| Problem::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()), None))?;
+            Ok((path.display().to_string(), text))
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    Stop,
+}
+
+struct Run<'a> {
+    config: &'a Config,
+    session: &'a Session,
+    exit: Exit,
+    last_rows: Option<u64>,
+    files_written: usize,
+}
+
+impl Run<'_> {
+    async fn script(&mut self, origin: &str, text: &str) -> Result<Next, Problem> {
+        let statements = self.session.statements(text)?;
+        if statements.is_empty() && self.config.talk >= Talk::Normal {
+            tell::line(self.config.color_messages, tell::Mark::Note, &format!("{origin} has no statement"));
+        }
+        for statement in statements {
+            let began = Instant::now();
+            let outcome = tokio::select! {
+                outcome = self.statement(statement, began) => outcome,
+                _ = tokio::signal::ctrl_c() => {
+                    let _ = writeln!(std::io::stderr(), "interrupted");
+                    self.exit = Exit::Interrupted;
+                    return Ok(Next::Stop);
+                }
+            };
+            match outcome {
+                Ok(next @ Next::GoOn) => drop(next),
+                Ok(Next::Stop) => return Ok(Next::Stop),
+                Err(problem) if self.config.on_error == OnError::GoOn => {
+                    tell::problem(&problem);
+                    self.exit = problem.exit;
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(Next::GoOn)
+    }
+
+    async fn statement(&mut self, statement: datafusion::sql::parser::Statement, began: Instant) -> Result<Next, Problem> {
+        let answer = self.session.run(statement).await?;
+        let shows = answer.shows;
+        let written = match self.write(answer).await {
+            Err(Failure::ClosedPipe) => return Ok(Next::Stop),
+            Err(Failure::Problem(problem)) => {
+                // What was wrong with the input may be why.
+                self.session.report().settle().await;
+                tell::input(self.config, &self.session.report().current(), self.session.report().summary(), 1);
+                return Err(problem);
+            }
+            Ok(written) => written,
+        };
+        self.session.report().settle().await;
+        let report = self.session.report();
+        let summary = report.summary();
+        let exit = tell::input(self.config, &report.current(), summary, if shows { written.rows } else { 1 });
+        if exit != Exit::Done {
+            self.exit = exit;
+        }
+        if shows {
+            self.last_rows = Some(written.rows);
+        }
+        let talks = self.config.talk == Talk::Verbose || (self.config.talk == Talk::Normal && self.config.output.target == Target::Terminal);
+        if shows && talks {
+            tell::say(&footer(written, summary.bytes_read, began.elapsed()));
+        }
+        Ok(Next::GoOn)
+    }
+
+    async fn write(&mut self, answer: Answer) -> Result<Written, Failure> {
+        let options = &self.config.output;
+        let failed = |error: OutputError| match error {
+            OutputError::ClosedPipe => Failure::ClosedPipe,
+            OutputError::Query(error) => Failure::Problem(self.session.explain(error).into()),
+            error => Failure::Problem(error.into()),
+        };
+        if !answer.shows {
+            // A statement without rows still has to be run to its end.
+            let mut rows = answer.rows;
+            while let Some(batch) = rows.next().await {
+                batch.map_err(|error| Failure::Problem(self.session.explain(error).into()))?;
+            }
+            return Ok(Written::default());
+        }
+        match &self.config.output_file {
+            Some(path) => {
+                self.files_written += 1;
+                if self.files_written > 1 {
+                    let hint = Some("run the others by themselves".to_owned());
+                    return Err(Failure::Problem(Problem::usage("-o takes the result of one statement, and there are several", hint)));
+                }
+                write_file(answer.rows, path, options).await.map_err(failed)
+            }
+            None => {
+                // The descriptor itself: std's own stdout would cut what we write into lines.
+                let out = std::io::stdout().as_fd().try_clone_to_owned();
+                let out = out.map_err(|source| failed(OutputError::Write { target: "standard output".to_owned(), source }))?;
+                write_stream(answer.rows, &mut std::fs::File::from(out), options).await.map_err(failed)
+            }
+        }
+    }
+}
+
+enum Failure {
+    ClosedPipe,
+    Problem(Problem),
+}
+
+/// `3 rows (2 shown) · 1.0 GB in 0.21 s (4.8 GB/s)`
+pub(super) fn footer(written: Written, bytes_read: u64, took: Duration) -> String {
+    let rows = if written.rows == 1 { "1 row".to_owned() } else { format!("{} rows", tell::count(written.rows)) };
+    let shown = if written.shown < written.rows { format!(" ({} shown)", tell::count(written.shown)) } else { String::new() };
+    let seconds = took.as_secs_f64();
+    let rate = bytes_read as f64 / seconds.max(1e-6);
+    let read = if bytes_read == 0 {
+        format!(" · {seconds:.2} s")
+    } else {
+        format!(" · {} in {seconds:.2} s ({}/s)", tell::bytes(bytes_read), tell::bytes(rate as u64))
+    };
+    format!("{rows}{shown}{read}")
+}

@@ -1,0 +1,6 @@
+//! What the terminal is like.
+
+/// The width of the terminal that standard output goes to, in columns.
+pub fn terminal_width() -> Option<u16> {
+    terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| width.0)
+}

@@ -1,0 +1,365 @@
+//! The only place that builds a session: catalog, limits, settings; and the only way from SQL text to a stream of rows.
+//!
+//! ```text
+//!   SQL ──parse──► Statement ──star.rs──► without meta columns ──plan──► LogicalPlan ──window──► DataFrame ──► Answer
+//!                     │                                                                │
+//!                     └─ tables that do not exist: nearest names                       └─ --since/--until on each log table
+//! ```
+//!
+//! Faces (command line, REPL, and later servers) call [`Session::statements`] and [`Session::run`], and render
+//! [`QueryError`] with its hint.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{Transformed};
+use datafusion::common::{ScalarValue, SchemaError};
+use datafusion::datasource::source_as_provider;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{Expr, Filter, LogicalPlan, col, lit};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::{DFParser, Statement};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use thiserror::Error;
+
+use crate::kernel::format::{Catalog, DefinitionError};
+use crate::kernel::table::tables;
+use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
+use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, nearest, star};
+
+/// Consumers of memory that are named when there is too little of it.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct SessionOptions {
+    /// The files behind the tables.
+    pub inputs: InputSpec,
+    /// Tables of the user's own: `name[:format]=glob`.
+    pub bindings: Vec<String>,
+    /// Folders with definitions; the first one wins.
+    pub definition_folders: Vec<PathBuf>,
+    /// How files are scanned.
+    pub scan: ScanOptions,
+    /// Which records count at all.
+    pub window: TimeWindow,
+    /// Memory of all queries together, in bytes.
+    pub memory_bytes: usize,
+    /// Disk for what does not fit, in bytes.
+    pub disk_bytes: u64,
+    /// Partitions of a query.
+    pub threads: usize,
+    /// The zone of `now()` and of casts to times with a zone.
+    pub shown_zone: Option<String>,
+    /// Settings of the engine, as variables: `DATAFUSION_EXECUTION_BATCH_SIZE`.
+    pub settings: Vec<(String, String)>,
+}
+
+/// A half-open stretch of time, in microseconds since the epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeWindow {
+    /// The first moment in it.
+    pub since: Option<i64>,
+    /// The first moment behind it.
+    pub until: Option<i64>,
+}
+
+/// A session that cannot be built.
+#[derive(Debug, Error)]
+pub enum SessionError {
+    /// A definition is refused.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    /// A definition cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    ReadDefinition {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A table binding makes no sense.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The engine refuses a setting.
+    #[error("bad setting")]
+    Engine(#[from] DataFusionError),
+}
+
+impl SessionError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Definition(error) => error.hint.clone(),
+            Self::Table(error) => error.hint(),
+            _ => None,
+        }
+    }
+}
+
+/// A query that fails: before it runs, or while it does.
+#[derive(Debug, Error)]
+#[error("{message}")]
+pub struct QueryError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// What it came from, where that says more.
+    #[source]
+    pub source: Option<Box<DataFusionError>>,
+}
+
+/// What a statement gives.
+pub struct Answer {
+    /// Its rows.
+    pub rows: SendableRecordBatchStream,
+    /// Is there something to show? `CREATE VIEW` and `SET` give nothing.
+    pub shows: bool,
+}
+
+/// One session: tables, settings, limits.
+pub struct Session {
+    context: SessionContext,
+    schema: Arc<LogSchema>,
+    window: TimeWindow,
+}
+
+impl Session {
+    /// Builds a session. No log file is looked at yet.
+    pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
+        let formats = Arc::new(load_formats(&options.definition_folders)?);
+        let scan = Arc::new(ScanContext::new(formats, options.scan.clone()));
+        let schema = Arc::new(LogSchema::try_new(Arc::clone(&scan), options.inputs.clone())?);
+        for binding in &options.bindings {
+            schema.bind(Binding::parse(binding)?)?;
+        }
+
+        let mut config = SessionConfig::new()
+            .with_create_default_catalog_and_schema(false)
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_information_schema(true)
+            .with_target_partitions(options.threads);
+        // Log tables cut their files themselves, where records allow it.
+        config.options_mut().optimizer.repartition_file_scans = false;
+        if let Some(zone) = &options.shown_zone {
+            config.options_mut().execution.time_zone = Some(zone.clone());
+        }
+        for (name, value) in &options.settings {
+            set_by_variable(&mut config, name, value)?;
+        }
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS);
+        let disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.disk_bytes);
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
+        let mut state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        for (name, factory) in factory::factories(&scan) {
+            state.table_factories_mut().insert(name, factory);
+        }
+        let context = SessionContext::new_with_state(state);
+        context.register_catalog(CATALOG, Arc::new(LogCatalog::new(Arc::clone(&schema))));
+        Ok(Self { context, schema, window: options.window })
+    }
+
+    /// The tables.
+    pub fn schema(&self) -> &Arc<LogSchema> {
+        &self.schema
+    }
+
+    /// The formats.
+    pub fn formats(&self) -> &Arc<Catalog> {
+        &self.schema.context().formats
+    }
+
+    /// What was read by the query that runs or has just run.
+    pub fn report(&self) -> &Arc<ScanReport> {
+        &self.schema.context().report
+    }
+
+    /// The statements of a script, in order.
+    pub fn statements(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
+        let statements = DFParser::parse_sql_with_dialect(sql, &GenericDialect {});
+        statements.map(Vec::from).map_err(|error| self.explain(error))
+    }
+
+    /// Plans a statement and starts it. Rows come as the answer is polled.
+    pub async fn run(&self, mut statement: Statement) -> Result<Answer, QueryError> {
+        self.report().begin_query();
+        let state = self.context.state();
+        let names = state.resolve_table_references(&statement).map_err(|error| self.explain(error))?;
+        let log_tables = self.schema.log_tables(&names).await;
+        star::hide_meta(&mut statement, &|name: &str| log_tables.get(name).copied());
+        let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(error))?;
+        let plan = self.windowed(plan).map_err(|error| self.explain(error))?;
+        let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
+        let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(error))?;
+        let rows = frame.execute_stream().await.map_err(|error| self.explain(error))?;
+        Ok(Answer { rows, shows })
+    }
+
+    /// The columns of a table, or `None` if there is no such table.
+    pub async fn columns_of(&self, table: &str) -> Result<Option<SchemaRef>, QueryError> {
+        match self.context.table_provider(table).await {
+            Ok(provider) => Ok(Some(provider.schema())),
+            Err(DataFusionError::Plan(_)) => Ok(None),
+            Err(error) => Err(self.explain(error)),
+        }
+    }
+
+    /// Puts the window around each log table.
+    fn windowed(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        if self.window == TimeWindow::default() {
+            return Ok(plan);
+        }
+        let moment = |us: i64| lit(ScalarValue::TimestampMicrosecond(Some(us), Some("UTC".into())));
+        let mut bounded = false;
+        let plan = plan.transform_down_with_subqueries(|node| {
+            let LogicalPlan::TableScan(scan) = &node else {
+                bounded = false;
+                return Ok(Transformed::no(node));
+            };
+            let provider = source_as_provider(&scan.source)?;
+            let is_log = provider.downcast_ref::<LogTable>().is_some_and(|table| table.def().column("time").is_some());
+            // The scan below a filter of ours is met again on the way down.
+            if !is_log || std::mem::replace(&mut bounded, true) {
+                bounded = false;
+                return Ok(Transformed::no(node));
+            }
+            let time = col(datafusion::common::Column::new(Some(scan.table_name.clone()), "time"));
+            let since = self.window.since.map(|us| time.clone().gt_eq(moment(us)));
+            let until = self.window.until.map(|us| time.clone().lt(moment(us)));
+            let Some(inside) = since.into_iter().chain(until).reduce(Expr::and) else { return Ok(Transformed::no(node)) };
+            Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(inside, Arc::new(node))?)))
+        })?;
+        Ok(plan.data)
+    }
+
+    /// Says an error of the engine in the user's terms.
+    pub fn explain(&self, error: DataFusionError) -> QueryError {
+        let (message, hint) = match root(&error) {
+            DataFusionError::SchemaError(inner, _) => explain_schema(inner),
+            DataFusionError::SQL(inner, _) => (format!("the SQL does not parse: {}", strip_prefix(&inner.to_string())), None),
+            DataFusionError::Plan(text) => match text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
+                Some(name) => {
+                    let name = name.strip_prefix(&format!("{CATALOG}.{SCHEMA}.")).unwrap_or(name);
+                    let unknown = self.schema.unknown(name);
+                    (unknown.to_string(), unknown.hint())
+                }
+                None => (text.clone(), None),
+            },
+            DataFusionError::ResourcesExhausted(text) => (
+                format!("too little memory: {text}"),
+                Some("allow more with --memory-limit, or select fewer columns or groups".to_owned()),
+            ),
+            DataFusionError::External(inner) => {
+                let hint = inner.downcast_ref::<TableError>().and_then(TableError::hint);
+                (chain(inner.as_ref()), hint)
+            }
+            DataFusionError::Execution(text) | DataFusionError::NotImplemented(text) => (text.clone(), None),
+            other => (strip_prefix(&other.strip_backtrace()).to_owned(), None),
+        };
+        QueryError { message, hint, source: None }
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// The error inside of what the engine wrapped around it.
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
+        DataFusionError::External(inner) => inner.downcast_ref::<DataFusionError>().map_or(error, root),
+        other => other,
+    }
+}
+
+fn strip_prefix(text: &str) -> &str {
+    let known = ["Error during planning: ", "Execution error: ", "sql parser error: ", "SQL error: ", "Arrow error: "];
+    known.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
+}
+
+fn explain_schema(error: &SchemaError) -> (String, Option<String>) {
+    let SchemaError::FieldNotFound { field, valid_fields } = error else { return (error.to_string(), None) };
+    let asked = field.name();
+    let message = match &field.relation {
+        Some(relation) => format!("there is no column `{asked}` in `{}`", relation.table()),
+        None => format!("there is no column `{asked}`"),
+    };
+    let valid: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
+    // What other tools call it; only where the query really has that column.
+    let aliases = tables().iter().filter_map(|table| table.alias(asked));
+    if let Some(name) = aliases.into_iter().find(|name| valid.contains(name)) {
+        return (message, Some(format!("it is called `{name}` here")));
+    }
+    let near = nearest(asked, valid.iter().copied());
+    if !near.is_empty() {
+        return (message, Some(format!("did you mean {}?", near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or "))));
+    }
+    let shown: Vec<&str> = valid.iter().filter(|name| !name.starts_with('_')).copied().collect();
+    (message, (!shown.is_empty()).then(|| format!("columns: {}", shown.join(", "))))
+}
+
+/// The built-in formats, and those of the user before them.
+pub fn load_formats(folders: &[PathBuf]) -> Result<Catalog, SessionError> {
+    let mut catalog = Catalog::builtin()?;
+    // Later additions come first, so the folder that is to win goes last.
+    for folder in folders.iter().rev() {
+        for path in definition_files(folder)? {
+            let text = std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;
+            catalog.add(&path.display().to_string(), &text)?;
+        }
+    }
+    Ok(catalog)
+}
+
+fn definition_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {
+    let failed = |source| SessionError::ReadDefinition { path: folder.to_owned(), source };
+    let mut files = vec![];
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// `DATAFUSION_EXECUTION_BATCH_SIZE` is `datafusion.execution.batch_size`: which underscores are dots, the known names tell.
+fn set_by_variable(config: &mut SessionConfig, variable: &str, value: &str) -> Result<(), SessionError> {
+    let wanted = variable.to_ascii_lowercase();
+    let entries = config.options().entries();
+    if let Some(entry) = entries.iter().find(|entry| entry.key.replace('.', "_") == wanted) {
+        config.options_mut().set(&entry.key, value)?;
+    }
+    Ok(())
+}
+
+/// `$NAME/logsql`, or the folder that the XDG base directory specification has in its place.
+pub fn xdg_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    let set = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = set.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))?;
+    Some(base.join("logsql"))
+}
+
