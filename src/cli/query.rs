@@ -115,7 +115,7 @@ impl Run<'_> {
                 }
             };
             match outcome {
-                Ok(next @ Next::GoOn) => drop(next),
+                Ok(Next::GoOn) => {}
                 Ok(Next::Stop) => return Ok(Next::Stop),
                 Err(problem) if self.config.on_error == OnError::GoOn => {
                     tell::problem(&problem);
