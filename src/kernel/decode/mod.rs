@@ -530,46 +530,41 @@ impl LogDecoder {
     #[inline]
     fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> bool {
         let text = &bytes[record.0..record.1];
-        for entry in &plan.entries {
-            let outer = entry.pattern.matcher.captures().len();
-            if entry.pattern.matcher.find(text, &mut self.slots[..outer], &mut self.scratch).is_err() {
-                continue;
-            }
-            self.counts.records += 1;
-            // Every record moves the clock, also one that gives no row.
-            let time = if entry.tracked.is_empty() {
-                None
-            } else {
-                let stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(self.slots[*slot].of(text)?));
-                stamps.into_iter().next().and_then(|stamp| self.tracker.resolve(&stamp))
-            };
-            if let Some(kind) = entry.kind {
-                self.push(plan, kind, record, time);
-                return true;
-            }
-            for inner in &entry.inner {
-                let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
-                    self.slots[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
-                };
-                if !inner.requires.iter().all(required) {
-                    continue;
-                }
-                let carried = self.slots[inner.carried];
-                let Some(inside) = carried.of(text) else { continue };
-                let captures = inner.pattern.matcher.captures().len();
-                let slots = &mut self.slots[outer..outer + captures];
-                if inner.pattern.matcher.find(inside, slots, &mut self.scratch).is_err() {
-                    continue;
-                }
-                for span in slots.iter_mut().filter(|span| **span != Span::NONE) {
-                    *span = Span { start: span.start + carried.start, end: span.end + carried.start };
-                }
-                self.push(plan, inner.kind, record, time);
-                return true;
-            }
+        let outer = plan.lines.set.captures();
+        let Ok(pattern) = plan.lines.set.find(text, &mut self.slots[..outer], &mut self.scratch) else { return false };
+        let entry = &plan.entries[pattern];
+        self.counts.records += 1;
+        // Every record moves the clock, also one that gives no row.
+        let time = if entry.tracked.is_empty() {
+            None
+        } else {
+            let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(self.slots[*slot].of(text)?));
+            stamps.next().and_then(|stamp| self.tracker.resolve(&stamp))
+        };
+        if let Some(kind) = entry.kind {
+            self.push(plan, kind, record, time);
             return true;
         }
-        false
+        for inner in &entry.inner {
+            let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
+                self.slots[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
+            };
+            if !inner.requires.iter().all(required) {
+                continue;
+            }
+            let carried = self.slots[inner.carried];
+            let Some(inside) = carried.of(text) else { continue };
+            let slots = &mut self.slots[outer..outer + inner.pattern.matcher.captures().len()];
+            if inner.pattern.matcher.find(inside, slots, &mut self.scratch).is_err() {
+                continue;
+            }
+            for span in slots.iter_mut().filter(|span| **span != Span::NONE) {
+                *span = Span { start: span.start + carried.start, end: span.end + carried.start };
+            }
+            self.push(plan, inner.kind, record, time);
+            break;
+        }
+        true
     }
 
     #[inline]
@@ -622,13 +617,13 @@ impl LogDecoder {
     /// The pattern that read furthest.
     fn nearest(&mut self, plan: &ScanPlan, text: &[u8], reason: &'static str) -> LineFailure {
         let mut nearest = LineFailure { reason, pattern: None, column: None, field: None };
-        for entry in &plan.entries {
-            let matcher = &entry.pattern.matcher;
+        for pattern in &plan.lines.patterns {
+            let matcher = &pattern.matcher;
             let slots = &mut self.slots[..matcher.captures().len()];
             let Err(failure) = matcher.find(text, slots, &mut self.scratch) else { continue };
             let column = u64::from(failure.at) + 1;
             if nearest.column.is_none_or(|best| column > best) {
-                nearest.pattern = Some(entry.pattern.name.as_str().into());
+                nearest.pattern = Some(pattern.name.as_str().into());
                 nearest.column = Some(column);
                 nearest.field = failure.capture.and_then(|slot| matcher.captures().get(usize::from(slot)).cloned());
             }

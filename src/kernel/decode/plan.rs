@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use super::time::{Layout, Zone};
-use crate::format::{Catalog, Extract, Feed, Pattern, Source};
+use crate::format::{Catalog, Extract, Feed, Lines, Pattern, Source};
 use crate::scan::Matcher;
 use crate::table::{ColumnType, UNPARSED, table};
 
@@ -53,6 +53,8 @@ pub struct ScanPlan {
     /// The output and the filter's view, as indices into `wanted`.
     pub(super) output: Vec<usize>,
     pub(super) filter: Vec<usize>,
+    /// What is tried on records, and for each of these patterns, what becomes of its records.
+    pub(super) lines: Arc<Lines>,
     pub(super) entries: Vec<Entry>,
     pub(super) starts: Vec<Arc<Matcher>>,
     pub(super) kinds: Vec<RowKind>,
@@ -69,10 +71,9 @@ pub struct ScanPlan {
     needs_context: bool,
 }
 
-/// A pattern that is tried on whole records.
+/// What becomes of the records of a pattern. Slots are those of the set.
 #[derive(Debug)]
 pub(super) struct Entry {
-    pub(super) pattern: Arc<Pattern>,
     /// The kind of row that its records are, if they are rows of the table.
     pub(super) kind: Option<u16>,
     /// Patterns for the record inside, if that is where the table's rows are.
@@ -146,26 +147,34 @@ impl ScanPlan {
         let inners = args.catalog.inner_of(args.format);
         let carries = args.catalog.format(args.format).and_then(|format| format.carries.clone());
         let mut entries = vec![];
-        for pattern in lines {
+        for (index, pattern) in lines.patterns.iter().enumerate() {
+            let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
             let depends = |layout: Layout| layout.may_lack_year() || (layout.may_lack_zone() && zone.has_transitions());
-            let mut tracked: Vec<(usize, Layout)> = time_feeds(&pattern).collect();
+            let mut tracked: Vec<(usize, Layout)> =
+                time_feeds(pattern).map(|(slot, layout)| (lines.set.slot(index, slot), layout)).collect();
             if !tracked.iter().any(|(_, layout)| depends(*layout)) {
                 tracked.clear();
             }
-            let kind = (pattern.table.name == args.table).then(|| builder.kind(&pattern, None, !tracked.is_empty()));
+            let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
             let mut inner = vec![];
             if kind.is_none()
-                && let Some(carried) = carries.as_ref().and_then(|name| slot_of(&pattern, name))
+                && let Some(carried) = carries.as_ref().and_then(|name| slot_of(pattern, name))
             {
                 for inside in inners.iter().filter(|inside| inside.table.name == args.table) {
-                    let requires = inside.requires.iter().map(|(name, values)| Some((slot_of(&pattern, name)?, values.clone())));
+                    let requires = inside.requires.iter();
+                    let requires =
+                        requires.map(|(name, values)| Some((lines.set.slot(index, slot_of(pattern, name)?), values.clone())));
                     // A layout of the envelope without the required capture cannot hold such a record.
                     let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
-                    let kind = builder.kind(inside, Some((&pattern, carried)), !tracked.is_empty());
+                    // The captures of an inner pattern stand behind those of the set.
+                    let behind = lines.set.captures() as u16;
+                    let own = Outer { pattern: inside, slots: &|slot| behind + slot };
+                    let kind = builder.kind(inside, &own, Some((&outer, carried)), !tracked.is_empty());
+                    let carried = lines.set.slot(index, carried);
                     inner.push(Inner { pattern: Arc::clone(inside), requires, carried, kind });
                 }
             }
-            entries.push(Entry { pattern, kind, inner, tracked });
+            entries.push(Entry { kind, inner, tracked });
         }
 
         let kinds = builder.kinds;
@@ -177,7 +186,6 @@ impl ScanPlan {
         }
         let inner_captures =
             entries.iter().flat_map(|entry| &entry.inner).map(|inner| inner.pattern.matcher.captures().len()).max();
-        let outer_captures = entries.iter().map(|entry| entry.pattern.matcher.captures().len()).max();
         Ok(Self {
             schema: fields(args.columns),
             filter_schema: fields(args.filter_columns),
@@ -186,7 +194,8 @@ impl ScanPlan {
             filter,
             starts: args.catalog.starts_of(args.format),
             stride: kinds.iter().map(|kind| kind.needed.len()).max().unwrap_or(0),
-            captures: outer_captures.unwrap_or(0) + inner_captures.unwrap_or(0),
+            captures: lines.set.captures() + inner_captures.unwrap_or(0),
+            lines,
             entries,
             kinds,
             file: args.file.into(),
@@ -232,6 +241,12 @@ fn slot_of(pattern: &Pattern, capture: &str) -> Option<usize> {
     pattern.matcher.captures().iter().position(|name| **name == *capture)
 }
 
+/// A pattern, and where its captures lie in a record's slots.
+struct Outer<'a> {
+    pattern: &'a Pattern,
+    slots: &'a dyn Fn(u16) -> u16,
+}
+
 struct Builder<'a> {
     wanted: &'a [usize],
     table: &'static crate::table::TableDef,
@@ -240,10 +255,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// The kind of row that `pattern` gives, on its own or inside of an envelope whose capture `carried` holds it.
-    fn kind(&mut self, pattern: &Pattern, envelope: Option<(&Pattern, usize)>, tracked: bool) -> u16 {
+    fn kind(&mut self, pattern: &Pattern, own: &Outer<'_>, envelope: Option<(&Outer<'_>, usize)>, tracked: bool) -> u16 {
         let mut needed = vec![];
-        // Slots of a record: the captures of the outer pattern, then those of the inner one.
-        let shift = envelope.map_or(0, |(outer, _)| outer.matcher.captures().len());
         let columns = self.wanted.iter().map(|&column| {
             let name = self.table.columns[column].name;
             match name {
@@ -253,27 +266,27 @@ impl Builder<'_> {
                 "_format" => return ColumnPlan::Format,
                 "_raw" => return ColumnPlan::Raw,
                 "fields" => {
-                    let fields = pattern.fields.iter().map(|(name, feed)| (name.clone(), keep(feed, shift, &mut needed)));
+                    let fields = pattern.fields.iter().map(|(name, feed)| (name.clone(), keep(feed, own.slots, &mut needed)));
                     let fields: Vec<(String, Feed)> = fields.collect();
                     return if fields.is_empty() { ColumnPlan::Null } else { ColumnPlan::Fields(fields) };
                 }
                 _ => {}
             }
-            let own = pattern.columns[column].iter();
+            let feeds_of_own = pattern.columns[column].iter();
             let is_time = self.table.columns[column].kind == ColumnType::Time && name == "time";
             // On its own, the pattern's time is the record's; inside of an envelope, that of the envelope is.
             let mut feeds: Vec<Feed> = match (envelope, is_time && tracked) {
                 (None, true) => vec![],
-                _ => own.map(|feed| keep(feed, shift, &mut needed)).collect(),
+                _ => feeds_of_own.map(|feed| keep(feed, own.slots, &mut needed)).collect(),
             };
             if let Some((outer, carried)) = envelope
                 && !(is_time && tracked)
-                && let Some(outer_column) = outer.table.column(name)
+                && let Some(outer_column) = outer.pattern.table.column(name)
             {
-                let others = outer.columns[outer_column]
+                let others = outer.pattern.columns[outer_column]
                     .iter()
                     .filter(|feed| !matches!(feed.source, Source::Capture(slot) if usize::from(slot) == carried));
-                feeds.extend(others.map(|feed| keep(feed, 0, &mut needed)));
+                feeds.extend(others.map(|feed| keep(feed, outer.slots, &mut needed)));
             }
             match (is_time && tracked, feeds.is_empty()) {
                 (true, _) => ColumnPlan::Tracked(feeds),
@@ -305,11 +318,11 @@ impl Builder<'_> {
 }
 
 /// The feed with its slot as an index into what the row keeps.
-fn keep(feed: &Feed, shift: usize, needed: &mut Vec<u16>) -> Feed {
+fn keep(feed: &Feed, slots: &dyn Fn(u16) -> u16, needed: &mut Vec<u16>) -> Feed {
     let source = match &feed.source {
         Source::Constant(text) => Source::Constant(Arc::clone(text)),
         Source::Capture(slot) => {
-            let slot = slot + shift as u16;
+            let slot = slots(*slot);
             let index = needed.iter().position(|&other| other == slot).unwrap_or_else(|| {
                 needed.push(slot);
                 needed.len() - 1

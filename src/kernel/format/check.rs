@@ -12,11 +12,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 
-use super::definition::{CaptureDef, FormatDef, PatternDef, SampleDef};
+use super::definition::{BacktrackDef, CaptureDef, FormatDef, PatternDef, SampleDef};
 use super::{Address, Catalog, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
-use crate::scan::{Matcher, PatternError};
+use crate::scan::{Matcher, PatternError, Ways};
 use crate::table::{ColumnType, TableDef, table, tables};
 
 /// How deep fragments may name fragments.
@@ -72,6 +72,10 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         text: text.to_owned(),
         patterns,
         start,
+        ways: match def.backtrack {
+            BacktrackDef::Each => Ways::Each,
+            BacktrackDef::Together => Ways::Together,
+        },
         carries,
         samples,
     })

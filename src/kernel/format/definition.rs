@@ -17,6 +17,10 @@ pub(super) struct FormatDef {
     pub(super) title: String,
     /// The daemon's own documentation of the layout.
     pub(super) url: String,
+    /// `each`: a pattern tries all ways of an ambiguous part (`.*?`) before the next pattern does. `together`: patterns that
+    /// begin alike share it, which reads it once; for families whose patterns differ only behind it.
+    #[serde(default)]
+    pub(super) backtrack: BacktrackDef,
     /// How lines make records.
     #[serde(default)]
     pub(super) records: RecordsDef,
@@ -33,6 +37,15 @@ pub(super) struct FormatDef {
     /// Lines, and what they are worth.
     #[serde(default)]
     pub(super) sample: Vec<Spanned<SampleDef>>,
+}
+
+/// How patterns come back to an ambiguous part.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum BacktrackDef {
+    #[default]
+    Each,
+    Together,
 }
 
 /// How lines make records.

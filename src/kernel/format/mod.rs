@@ -14,8 +14,9 @@ mod definition;
 mod detect;
 mod feed;
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
@@ -23,7 +24,7 @@ pub use check::{SampleFailure, nearest};
 pub use detect::{Candidate, Detection, Miss, detect};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
-use crate::scan::Matcher;
+use crate::scan::{Matcher, PatternSet, Ways};
 use crate::table::TableDef;
 
 /// The built-in definitions: file name and text.
@@ -95,6 +96,8 @@ pub struct Format {
     pub patterns: Vec<Arc<Pattern>>,
     /// What the first line of a record looks like, where records span lines.
     pub(crate) start: Option<Arc<Matcher>>,
+    /// How its patterns come back to an ambiguous part that they share.
+    pub(crate) ways: Ways,
     /// The capture that holds a record of another family.
     pub(crate) carries: Option<String>,
     /// Lines, and what they are worth.
@@ -119,9 +122,26 @@ pub struct Sample {
 }
 
 /// All formats that are known.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Catalog {
     formats: Vec<Arc<Format>>,
+    /// What is tried on the lines of each family, worked out when it is first needed.
+    lines: Mutex<HashMap<String, Arc<Lines>>>,
+}
+
+/// What is tried on the lines of a file.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    pub(crate) patterns: Vec<Arc<Pattern>>,
+    /// All of them together.
+    pub(crate) set: PatternSet,
+}
+
+impl Clone for Catalog {
+    /// A copy is made to be changed, so it begins without what was worked out.
+    fn clone(&self) -> Self {
+        Self { formats: self.formats.clone(), lines: Mutex::default() }
+    }
 }
 
 impl Catalog {
@@ -202,13 +222,26 @@ impl Catalog {
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
         table == crate::table::UNPARSED
-            || self.lines_of(format).iter().any(|pattern| pattern.table.name == table)
+            || self.patterns_of(format).iter().any(|pattern| pattern.table.name == table)
             || self.inner_of(format).iter().any(|pattern| pattern.table.name == table)
     }
 
     /// The patterns that are tried on the lines of a file of this family: its own, then those of the families that
     /// feed the same table, so that a file which changes its layout in the middle is followed.
-    pub(crate) fn lines_of(&self, format: &str) -> Vec<Arc<Pattern>> {
+    pub(crate) fn lines_of(&self, format: &str) -> Arc<Lines> {
+        let mut known = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lines) = known.get(format) {
+            return Arc::clone(lines);
+        }
+        let patterns = self.patterns_of(format);
+        let ways = self.format(format).map_or(Ways::Each, |family| family.ways);
+        let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways);
+        let lines = Arc::new(Lines { patterns, set });
+        known.insert(format.to_owned(), Arc::clone(&lines));
+        lines
+    }
+
+    fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
         let own = family.patterns.iter().filter(|pattern| pattern.within.is_none());
         let others = self

@@ -20,7 +20,12 @@ use super::byteset::ByteSet;
 use super::program::{Follow, Prefer, Program, Run, SKIP, Step, TAKE};
 
 /// More steps than any sane pattern needs; counted repetitions of groups are unrolled, so they need a bound.
-const MAX_STEPS: usize = 4096;
+const MAX_STEPS: usize = 1 << 14;
+
+/// Groups from this number on are no captures: they stand at the end of each pattern of a set.
+pub(super) const ACCEPT: u32 = 1 << 20;
+/// Groups from this number on mean nothing: they keep branches apart.
+pub(super) const MARK: u32 = 1 << 21;
 
 /// Why a pattern runs on the regex crate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -44,8 +49,28 @@ pub(super) fn lower(hir: &Hir, captures: usize, slot: impl Fn(&str) -> Option<u1
     let mut lowering = Lowering { steps: vec![], owners: vec![], open: vec![], slot: &slot };
     let end = Follow { set: ByteSet::EMPTY, end: true };
     lowering.emit(hir, end, &[])?;
-    lowering.push(Step::Match)?;
+    // What a set has at the end of each of its patterns, a single pattern has here.
+    lowering.push(Step::Accept(0))?;
     Ok(Program { steps: lowering.steps, owners: lowering.owners, captures })
+}
+
+/// How many of the first parts have one way only, whatever follows them in this sequence.
+pub(super) fn clear_parts(parts: &[Hir]) -> usize {
+    let mut lowering = Lowering { steps: vec![], owners: vec![], open: vec![], slot: &|_| Some(0) };
+    let end = Follow { set: ByteSet::EMPTY, end: true };
+    let is_ambiguous = |step: &Step| match step {
+        Step::Greedy { .. } | Step::Lazy { .. } => true,
+        Step::Branch { ways, .. } => ways.iter().any(|&way| way == TAKE | SKIP),
+        _ => false,
+    };
+    for (index, part) in parts.iter().enumerate() {
+        let before = lowering.steps.len();
+        let emitted = first_of_all(&parts[index + 1..], end).and_then(|follow| lowering.emit(part, follow, &[]));
+        if emitted.is_err() || lowering.steps[before..].iter().any(is_ambiguous) {
+            return index;
+        }
+    }
+    parts.len()
 }
 
 struct Lowering<'a> {
@@ -88,6 +113,10 @@ impl Lowering<'_> {
                     other => return Err(NotLowered::Look(format!("{other:?}"))),
                 };
                 self.push(step)?;
+            }
+            HirKind::Capture(capture) if capture.index >= MARK => {}
+            HirKind::Capture(capture) if capture.index >= ACCEPT => {
+                self.push(Step::Accept(capture.index - ACCEPT))?;
             }
             HirKind::Capture(capture) => match capture.name.as_deref().and_then(self.slot) {
                 Some(slot) => {

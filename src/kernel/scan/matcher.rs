@@ -34,6 +34,7 @@ pub enum PatternError {
 /// A compiled pattern. It matches a whole record or nothing.
 pub struct Matcher {
     regex: Box<str>,
+    hir: Hir,
     captures: Vec<Box<str>>,
     /// The regex group of each capture.
     groups: Vec<usize>,
@@ -45,8 +46,20 @@ pub struct Matcher {
 /// What a thread keeps between records: stacks of the machine, locations of the regex.
 #[derive(Default)]
 pub struct Scratch {
-    stacks: Stacks,
-    locations: Option<CaptureLocations>,
+    pub(super) stacks: Stacks,
+    /// Locations, and the address of the regex that they belong to.
+    locations: Option<(usize, CaptureLocations)>,
+}
+
+impl Scratch {
+    /// Locations belong to one regex, and are kept for as long as that one asks.
+    pub(super) fn locations(&mut self, regex: &Regex) -> &mut CaptureLocations {
+        let owner = regex.as_str().as_ptr() as usize;
+        if self.locations.as_ref().is_none_or(|(other, _)| *other != owner) {
+            self.locations = None;
+        }
+        &mut self.locations.get_or_insert_with(|| (owner, regex.capture_locations())).1
+    }
 }
 
 impl fmt::Debug for Matcher {
@@ -74,7 +87,7 @@ impl Matcher {
         // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
         let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
         let regex = format!(r"\A(?:{pattern}{end})\z").into();
-        let matcher = Self { regex, captures, groups, engine, oracle: OnceLock::new() };
+        let matcher = Self { regex, hir, captures, groups, engine, oracle: OnceLock::new() };
         if matcher.engine.is_err() {
             matcher.check_regex()?;
         }
@@ -98,6 +111,11 @@ impl Matcher {
         self.engine.as_ref()
     }
 
+    /// The syntax tree.
+    pub(super) fn hir(&self) -> &Hir {
+        &self.hir
+    }
+
     /// The regular expression, anchored.
     pub fn regex(&self) -> &str {
         &self.regex
@@ -108,7 +126,7 @@ impl Matcher {
     pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
         if let Ok(program) = &self.engine {
             match program.run(record, slots, &mut scratch.stacks) {
-                Outcome::Matched => return Ok(()),
+                Outcome::Matched(_) => return Ok(()),
                 Outcome::Failed(failure) => return Err(failure),
                 Outcome::Exhausted => {}
             }
@@ -119,11 +137,7 @@ impl Matcher {
     /// The slow twin of [`find`](Self::find): the regex crate does all of the work.
     pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
         let Some(oracle) = self.oracle.get_or_init(|| build(&self.regex).ok()) else { return Err(Failure::default()) };
-        // Locations belong to one regex; they are kept for as long as one of the same shape asks.
-        let locations = match &mut scratch.locations {
-            Some(locations) if locations.len() == oracle.captures_len() => locations,
-            stale => stale.insert(oracle.capture_locations()),
-        };
+        let locations = scratch.locations(oracle);
         if oracle.captures_read(locations, record).is_none() {
             return Err(Failure::default());
         }
@@ -134,7 +148,7 @@ impl Matcher {
     }
 }
 
-fn build(regex: &str) -> Result<Regex, PatternError> {
+pub(super) fn build(regex: &str) -> Result<Regex, PatternError> {
     let mut builder = RegexBuilder::new(regex);
     builder.unicode(false).dot_matches_new_line(true).size_limit(SIZE_LIMIT);
     builder.build().map_err(|error| PatternError::TooLarge(error.to_string()))

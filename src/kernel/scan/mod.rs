@@ -15,11 +15,13 @@ mod find;
 mod lower;
 mod matcher;
 mod program;
+mod set;
 
 pub use byteset::ByteSet;
 pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, Scratch};
 pub use program::{Failure, Program};
+pub use set::{PatternSet, Ways};
 
 /// Where a capture begins and ends in its record; `start` is [`Span::NONE`]'s where it took no part in the match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

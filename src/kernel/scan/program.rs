@@ -127,7 +127,8 @@ pub(super) enum Step {
     WordBoundary {
         negated: bool,
     },
-    Match,
+    /// The record has to end here; then it is taken by this pattern of the set.
+    Accept(u32),
 }
 
 /// Where a record stopped fitting a pattern: the furthest byte that was reached.
@@ -140,7 +141,8 @@ pub struct Failure {
 }
 
 pub(super) enum Outcome {
-    Matched,
+    /// By this pattern of the set.
+    Matched(u32),
     Failed(Failure),
     /// The budget is spent; the regex has to decide.
     Exhausted,
@@ -295,9 +297,9 @@ impl Program {
                             break 'steps at;
                         }
                     }
-                    Step::Match => {
+                    Step::Accept(pattern) => {
                         if at == record.len() {
-                            return Outcome::Matched;
+                            return Outcome::Matched(*pattern);
                         }
                         break 'steps at;
                     }
@@ -419,7 +421,8 @@ impl fmt::Display for Program {
                 Step::Start => writeln!(f, "start")?,
                 Step::End => writeln!(f, "end")?,
                 Step::WordBoundary { negated } => writeln!(f, "word edge{}", if *negated { " (not)" } else { "" })?,
-                Step::Match => writeln!(f, "match at the end of the record")?,
+                Step::Accept(0) => writeln!(f, "accept    at the end")?,
+                Step::Accept(pattern) => writeln!(f, "accept    at the end, as {pattern}")?,
             }
         }
         Ok(())

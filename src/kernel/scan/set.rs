@@ -1,0 +1,337 @@
+//! Several patterns as one: what they begin with alike is matched once.
+//!
+//! ```text
+//!   combined            C "ref" "agent"                       C "ref" "agent" ─┬─ end            → combined
+//!   nginx_main          C "ref" "agent" "forwarded"    ──►                     └─ ' ' ─┬─ "…"    → nginx_main
+//!   nginx_request_time  C "ref" "agent" 0.003                                          └─ digits → nginx_request_time
+//! ```
+//!
+//! Patterns are flattened to a sequence of parts, fixed text to single bytes, and neighbours with equal first parts are
+//! joined, again and again. The order among the patterns stays what it was: a part that is ambiguous in a pattern (a lazy
+//! run) is joined only where the definition says [`Ways::Together`], and then its first way is tried with all patterns
+//! behind it before its second way is.
+
+use std::sync::OnceLock;
+
+use regex::bytes::{CaptureLocations, Regex};
+use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
+
+use super::Span;
+use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
+use super::matcher::{Matcher, Scratch, build};
+use super::program::{Failure, Outcome, Program};
+
+/// How patterns that begin alike come back to an ambiguous part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ways {
+    /// One pattern tries all ways before the next pattern does.
+    #[default]
+    Each,
+    /// All patterns try one way before the next way is tried: the part is read once.
+    Together,
+}
+
+/// Patterns that are tried together.
+pub struct PatternSet {
+    /// The names of all captures; patterns that use the same name share it.
+    captures: Vec<Box<str>>,
+    /// For each pattern, the set's slot of each of its captures.
+    slots: Vec<Vec<u16>>,
+    joined: Hir,
+    engine: Result<Program, NotLowered>,
+    oracle: OnceLock<Option<Twin>>,
+}
+
+/// The same set on the regex crate. Names may occur once in a regex, so each group has a number for a name.
+struct Twin {
+    regex: Regex,
+    /// What each group is.
+    groups: Vec<(usize, Role)>,
+}
+
+#[derive(Clone, Copy)]
+enum Role {
+    Slot(usize),
+    Accept(usize),
+}
+
+impl std::fmt::Debug for PatternSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PatternSet")
+            .field("patterns", &self.slots.len())
+            .field("captures", &self.captures)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PatternSet {
+    /// Joins the patterns; the first that takes a record wins, but for what the module says of ambiguous parts.
+    pub fn new<'a>(matchers: impl IntoIterator<Item = &'a Matcher>, ways: Ways) -> Self {
+        let mut captures: Vec<Box<str>> = vec![];
+        let mut slots = vec![];
+        let mut sequences = vec![];
+        for (index, matcher) in matchers.into_iter().enumerate() {
+            let own = matcher.captures().iter().map(|name| {
+                let known = captures.iter().position(|other| other == name);
+                known.unwrap_or_else(|| {
+                    captures.push(name.clone());
+                    captures.len() - 1
+                }) as u16
+            });
+            slots.push(own.collect());
+            let mut parts = vec![];
+            flatten(&canonical(matcher.hir(), &captures), &mut parts);
+            let accept = Capture { index: ACCEPT + index as u32, name: None, sub: Box::new(Hir::empty()) };
+            parts.push(Hir::capture(accept));
+            sequences.push(parts);
+        }
+        let sequences: Vec<Sequence<'_>> = sequences
+            .iter()
+            .map(|parts| Sequence { parts, clear: if ways == Ways::Together { usize::MAX } else { clear_parts(parts) } })
+            .collect();
+        let joined = join(&sequences);
+        let slot = |name: &str| captures.iter().position(|other| **other == *name).map(|slot| slot as u16);
+        let engine = lower(&joined, captures.len(), slot);
+        Self { slots, engine, joined, oracle: OnceLock::new(), captures }
+    }
+
+    /// How many captures there are in all.
+    pub fn captures(&self) -> usize {
+        self.captures.len()
+    }
+
+    /// The set's slot of a pattern's capture.
+    pub fn slot(&self, pattern: usize, capture: usize) -> usize {
+        usize::from(self.slots[pattern][capture])
+    }
+
+    /// The joined program, or why there is none.
+    pub fn program(&self) -> Result<&Program, &NotLowered> {
+        self.engine.as_ref()
+    }
+
+    /// Which pattern takes the whole record; `slots` then has the spans of its captures.
+    #[inline]
+    pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
+        if let Ok(program) = &self.engine {
+            match program.run(record, slots, &mut scratch.stacks) {
+                Outcome::Matched(pattern) => return Ok(pattern as usize),
+                Outcome::Failed(failure) => return Err(failure),
+                Outcome::Exhausted => {}
+            }
+        }
+        self.find_by_regex(record, slots, scratch)
+    }
+
+    /// The slow twin of [`find`](Self::find).
+    pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
+        let Some(twin) = self.oracle.get_or_init(|| Twin::build(&self.joined, &self.captures)) else {
+            return Err(Failure::default());
+        };
+        let locations: &mut CaptureLocations = scratch.locations(&twin.regex);
+        slots.fill(Span::NONE);
+        if twin.regex.captures_read(locations, record).is_none() {
+            return Err(Failure::default());
+        }
+        let mut taken = None;
+        for &(group, role) in &twin.groups {
+            let Some((start, end)) = locations.get(group) else { continue };
+            match role {
+                Role::Slot(slot) => slots[slot] = Span { start: start as u32, end: end as u32 },
+                Role::Accept(pattern) => taken = Some(pattern),
+            }
+        }
+        taken.ok_or_else(Failure::default)
+    }
+}
+
+impl Twin {
+    fn build(joined: &Hir, captures: &[Box<str>]) -> Option<Self> {
+        let mut roles = vec![];
+        let renamed = number(joined, captures, &mut roles);
+        let regex = build(&format!(r"\A(?:{renamed})\z")).ok()?;
+        let groups = regex.capture_names().enumerate().filter_map(|(group, name)| {
+            let number: usize = name?.strip_prefix('g')?.parse().ok()?;
+            Some((group, *roles.get(number)?))
+        });
+        let groups = groups.collect();
+        Some(Self { regex, groups })
+    }
+}
+
+/// The tree with captures numbered by the set, so that equal parts of two patterns are equal.
+fn canonical(hir: &Hir, captures: &[Box<str>]) -> Hir {
+    let again = |hir: &Hir| canonical(hir, captures);
+    match hir.kind() {
+        HirKind::Capture(capture) => match &capture.name {
+            Some(name) => {
+                let index = captures.iter().position(|other| other == name).unwrap_or(0) as u32 + 1;
+                Hir::capture(Capture { index, name: Some(name.clone()), sub: Box::new(again(&capture.sub)) })
+            }
+            None => again(&capture.sub),
+        },
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(again).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(again).collect()),
+        HirKind::Repetition(r) => {
+            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub: Box::new(again(&r.sub)) })
+        }
+        _ => hir.clone(),
+    }
+}
+
+fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
+    match hir.kind() {
+        HirKind::Empty => {}
+        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
+        HirKind::Literal(literal) => parts.extend(literal.0.iter().map(|&byte| Hir::literal([byte]))),
+        _ => parts.push(hir.clone()),
+    }
+}
+
+/// The parts of a pattern, or the rest of them.
+#[derive(Clone, Copy)]
+struct Sequence<'a> {
+    parts: &'a [Hir],
+    /// So many of them may be joined: they have one way only.
+    clear: usize,
+}
+
+impl Sequence<'_> {
+    /// Can the part at `index` be joined with that of another one?
+    fn is_alike(&self, other: &Self, index: usize) -> bool {
+        index < self.clear.min(other.clear) && self.parts.get(index).is_some_and(|part| other.parts.get(index) == Some(part))
+    }
+}
+
+/// Joins neighbours with equal first parts.
+fn join(sequences: &[Sequence<'_>]) -> Hir {
+    let mut branches = vec![];
+    let mut rest = sequences;
+    while let Some(first) = rest.first() {
+        let alike = 1 + rest[1..].iter().take_while(|other| first.is_alike(other, 0)).count();
+        let (group, behind) = rest.split_at(alike);
+        rest = behind;
+        // As many parts as all of the group share; alone, that is all.
+        let shared = match group {
+            [_] => first.parts.len(),
+            _ => (1..).find(|&n| !group[1..].iter().all(|other| first.is_alike(other, n))).unwrap_or(1),
+        };
+        let mut parts: Vec<Hir> = first.parts[..shared].to_vec();
+        if group.len() > 1 {
+            let tails: Vec<Sequence<'_>> = group
+                .iter()
+                .map(|other| Sequence { parts: &other.parts[shared..], clear: other.clear.saturating_sub(shared) })
+                .collect();
+            parts.push(join(&tails));
+        }
+        branches.push(Hir::concat(parts));
+    }
+    match branches.len() {
+        1 => branches.pop().unwrap_or_else(Hir::empty),
+        // The library would join what branches begin with alike; a mark in front of each keeps them apart.
+        _ => Hir::alternation(
+            branches
+                .into_iter()
+                .enumerate()
+                .map(|(index, branch)| {
+                    let mark = Capture { index: MARK + index as u32, name: None, sub: Box::new(Hir::empty()) };
+                    Hir::concat(vec![Hir::capture(mark), branch])
+                })
+                .collect(),
+        ),
+    }
+}
+
+/// The tree with a name of its own for each group.
+fn number(hir: &Hir, captures: &[Box<str>], roles: &mut Vec<Role>) -> Hir {
+    match hir.kind() {
+        HirKind::Capture(capture) if capture.index >= MARK => Hir::empty(),
+        HirKind::Capture(capture) => {
+            let role = match &capture.name {
+                Some(name) => Role::Slot(captures.iter().position(|other| other == name).unwrap_or(0)),
+                None => Role::Accept((capture.index - ACCEPT) as usize),
+            };
+            let name = Some(format!("g{}", roles.len()).into());
+            roles.push(role);
+            let index = roles.len() as u32;
+            Hir::capture(Capture { index, name, sub: Box::new(number(&capture.sub, captures, roles)) })
+        }
+        HirKind::Concat(parts) => Hir::concat(parts.iter().map(|part| number(part, captures, roles)).collect()),
+        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(|part| number(part, captures, roles)).collect()),
+        HirKind::Repetition(r) => {
+            let sub = Box::new(number(&r.sub, captures, roles));
+            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub })
+        }
+        _ => hir.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(patterns: &[&str], lines: &[&[u8]]) -> Vec<Option<usize>> {
+        let matchers: Vec<Matcher> = patterns.iter().map(|pattern| Matcher::try_new(pattern).expect(pattern)).collect();
+        let set = PatternSet::new(&matchers, Ways::Each);
+        assert!(set.program().is_ok(), "{:?}", set.program().err());
+        let mut scratch = Scratch::default();
+        let taken = lines.iter().map(|line| {
+            let mut fast = vec![Span::NONE; set.captures()];
+            let mut slow = fast.clone();
+            let a = set.find(line, &mut fast, &mut scratch).ok();
+            let b = set.find_by_regex(line, &mut slow, &mut scratch).ok();
+            let program = set.program().expect("lowered");
+            assert_eq!(a, b, "{}\n{program}", line.escape_ascii());
+            let first = matchers.iter().position(|matcher| {
+                let mut alone = vec![Span::NONE; matcher.captures().len()];
+                matcher.find(line, &mut alone, &mut scratch).is_ok()
+            });
+            assert_eq!(a, first, "{}\n{program}", line.escape_ascii());
+            if let Some(pattern) = a {
+                // The captures of the pattern that takes the record, as the pattern alone has them.
+                let matcher = &matchers[pattern];
+                let mut alone = vec![Span::NONE; matcher.captures().len()];
+                assert!(matcher.find(line, &mut alone, &mut scratch).is_ok(), "{}", line.escape_ascii());
+                for (capture, span) in alone.into_iter().enumerate() {
+                    assert_eq!(fast[set.slot(pattern, capture)], span, "{} capture {capture}\n{program}", line.escape_ascii());
+                    assert_eq!(slow[set.slot(pattern, capture)], span, "{} capture {capture}", line.escape_ascii());
+                }
+            }
+            a
+        });
+        taken.collect()
+    }
+
+    #[test]
+    fn the_first_pattern_that_takes_a_record_wins() {
+        let patterns = [
+            r#"(?<a>[^ ]+) "(?<q>[^"]*)" (?<n>\d+)"#,
+            r#"(?<a>[^ ]+) "(?<q>[^"]*)""#,
+            r#"(?<a>[^ ]+) "(?<q>[^"]*)" (?<rest>.*)"#,
+            r"(?<b>\d+)",
+            r"(?<a>[^ ]+)",
+        ];
+        let lines: [&[u8]; 7] = [br#"x "y" 1"#, br#"x "y""#, br#"x "y" z"#, b"12", b"x", b"", b"x y"];
+        let expected = [Some(0), Some(1), Some(2), Some(3), Some(4), None, None];
+        assert_eq!(check(&patterns, &lines), expected);
+    }
+
+    #[test]
+    fn an_ambiguous_part_is_joined_only_on_demand() {
+        let patterns = [r"(?<m>.*?), c: (?<c>[a-z]+)", r"(?<m>.*?), c: (?<c>.*)"];
+        let line = b"x, c: 1, c: z";
+        assert_eq!(check(&patterns, &[line]), [Some(0)]);
+        let matchers = patterns.map(|pattern| Matcher::try_new(pattern).expect(pattern));
+        let set = PatternSet::new(&matchers, Ways::Together);
+        let mut slots = vec![Span::NONE; set.captures()];
+        assert_eq!(set.find(line, &mut slots, &mut Scratch::default()), Ok(1));
+        assert_eq!(set.find_by_regex(line, &mut slots, &mut Scratch::default()), Ok(1));
+    }
+
+    #[test]
+    fn one_pattern_is_a_set_and_so_is_none() {
+        assert_eq!(check(&["a+"], &[b"a", b"b", b""]), [Some(0), None, None]);
+        assert_eq!(check(&["", "a"], &[b"a", b"b", b""]), [Some(1), None, Some(0)]);
+        assert_eq!(PatternSet::new([], Ways::Each).find(b"a", &mut [], &mut Scratch::default()), Err(Failure::default()));
+    }
+}
