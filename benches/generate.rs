@@ -18,12 +18,14 @@
 //! A log advances by about one day for each 1 GB, from 2026-03-09 00:00:00 UTC; times never step back unless
 //! `--jitter SECONDS` says so.
 //!
-//! What a damaged line looks like is chosen so that every careful reader agrees about it: it lacks a quote, a
-//! bracket or its head. A line that is cut where another, shorter format would end is not made. A damaged access log
+//! What a damaged line looks like is chosen so that every careful reader agrees about it: it lacks its head, or the end
+//! of its request, or is something else. Whether a line is a record that was cut after its status is a matter of
+//! opinion (the common format ends there), so such lines are not made. A damaged access log
 //! also holds whole lines whose requests forge the rest of a line; the clean one has escaped quotes, but none of those.
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -150,7 +152,7 @@ fn write_log(options: &Options) -> io::Result<()> {
         }
         let start = block.len();
         let cuts = lines.line(&mut rng, &clock, &stamp, &mut block);
-        damage.maybe(&mut block, start, cuts);
+        damage.maybe(&mut block, start, &cuts);
         block.push(b'\n');
         let length = (block.len() - start) as u64;
         if length > room {
@@ -445,11 +447,10 @@ fn push_address(out: &mut Vec<u8>, hash: u64) {
 // ── Damage ──────────────────────────────────────────────────────────────────────────────────────────────
 
 /// Where a line may be cut so that no format takes what is left: from the 1st byte to `head`, and, where there
-/// is a quote to leave open, from `tail` to the last byte.
-#[derive(Clone, Copy)]
+/// is a quoted request to leave open, inside that.
 struct Cuts {
     head: usize,
-    tail: Option<usize>,
+    request: Option<Range<usize>>,
 }
 
 struct Damage {
@@ -459,20 +460,22 @@ struct Damage {
 }
 
 impl Damage {
-    fn maybe(&mut self, block: &mut Vec<u8>, start: usize, cuts: Cuts) {
+    fn maybe(&mut self, block: &mut Vec<u8>, start: usize, cuts: &Cuts) {
         if self.ppm == 0 || !self.rng.in_million(self.ppm) {
             return;
         }
-        let length = block.len() - start;
         let head = start + 1 + self.rng.below(cuts.head as u32 - 1) as usize;
-        match (self.rng.below(8), cuts.tail) {
+        match (self.rng.below(8), &cuts.request) {
             // A disk that was full, a program that was killed.
-            (0 | 1, Some(tail)) => block.truncate(start + tail + self.rng.below((length - tail) as u32) as usize),
+            (0 | 1, Some(request)) => {
+                let inside = self.rng.below(request.len() as u32) as usize;
+                block.truncate(start + request.start + inside);
+            }
             (0..=3, _) => block.truncate(head),
             // Two writers without a lock: the first part of one line, and a whole other one.
-            (4, tail) => {
+            (4, request) => {
                 let whole = block[start..].to_vec();
-                block.truncate(start + tail.unwrap_or(cuts.head));
+                block.truncate(start + request.as_ref().map_or(cuts.head, |request| request.start));
                 block.extend_from_slice(&whole);
             }
             // Blocks that were never written read as zeros.
@@ -774,6 +777,7 @@ impl Lines for Access {
         out.text(" - ").text(visit.user);
         let head = out.len() - start + stamp.len() - 4;
         out.extend_from_slice(stamp);
+        let request = out.len() - start;
 
         let status;
         let (mut size, mut page) = (0, from);
@@ -836,6 +840,7 @@ impl Lines for Access {
             referer = Referer::None;
         }
 
+        let request = request..out.len() - start;
         out.text("\" ").number(u64::from(status)).text(" ");
         // Apache writes `-` where no body was sent, nginx 0.
         if size == 0 && random >> 40 & 1 == 0 {
@@ -844,7 +849,6 @@ impl Lines for Access {
             out.number(size);
         }
         out.text(" \"");
-        let tail = out.len() - start;
         match referer {
             Referer::Page if from != u32::MAX => {
                 out.text(HOME);
@@ -867,7 +871,7 @@ impl Lines for Access {
         });
         out.push(b'"');
         self.visits[seat].page = page;
-        Cuts { head, tail: Some(tail) }
+        Cuts { head, request: Some(request) }
     }
 }
 
@@ -961,7 +965,7 @@ impl Lines for ErrorLog {
         };
         let worker = self.workers[(random >> 10 & 3) as usize];
         out.text(level).text("] ").number(worker).text("#").number(worker).text(": ");
-        let cuts = Cuts { head: stamp.len(), tail: None };
+        let cuts = Cuts { head: stamp.len(), request: None };
 
         // What concerns the server and no request has no context.
         if (900..960).contains(&kind) {
@@ -1296,7 +1300,7 @@ impl Lines for Syslog {
                 out.text("auditd[").number(488).text("]: Audit daemon rotating log files");
             }
         }
-        Cuts { head: 14, tail: None }
+        Cuts { head: 14, request: None }
     }
 }
 
@@ -1375,6 +1379,6 @@ impl Lines for Dns {
         out.text(" IN ").text(kind).text(" ");
         out.text(rng.pick(&["+", "+E(0)", "+E(0)K", "+E(0)DC", "-E(0)", "+ET(0)", "+E(0)D", "-"]));
         out.text(" (192.0.2.53)");
-        Cuts { head: name - start - 2, tail: None }
+        Cuts { head: name - start - 2, request: None }
     }
 }
