@@ -1377,7 +1377,7 @@ impl Lines for Dns {
         out.text("): query: ");
         out.extend_from_within(name..end);
         out.text(" IN ").text(kind).text(" ");
-        out.text(rng.pick(&["+", "+E(0)", "+E(0)K", "+E(0)DC", "-E(0)", "+ET(0)", "+E(0)D", "-"]));
+        out.text(rng.pick(&["+", "+E(0)", "+E(0)K", "+E(0)DC", "-E(0)", "+E(0)T", "+E(0)D", "-"]));
         out.text(" (192.0.2.53)");
         Cuts { head: name - start - 2, request: None }
     }
