@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::common::tree_node::{Transformed};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{ScalarValue, SchemaError};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
@@ -186,21 +186,21 @@ impl Session {
     /// The statements of a script, in order.
     pub fn statements(&self, sql: &str) -> Result<Vec<Statement>, QueryError> {
         let statements = DFParser::parse_sql_with_dialect(sql, &GenericDialect {});
-        statements.map(Vec::from).map_err(|error| self.explain(error))
+        statements.map(Vec::from).map_err(|error| self.explain(&error))
     }
 
     /// Plans a statement and starts it. Rows come as the answer is polled.
     pub async fn run(&self, mut statement: Statement) -> Result<Answer, QueryError> {
         self.report().begin_query();
         let state = self.context.state();
-        let names = state.resolve_table_references(&statement).map_err(|error| self.explain(error))?;
+        let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
         let log_tables = self.schema.log_tables(&names).await;
         star::hide_meta(&mut statement, &|name: &str| log_tables.get(name).copied());
-        let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(error))?;
-        let plan = self.windowed(plan).map_err(|error| self.explain(error))?;
+        let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(&error))?;
+        let plan = self.windowed(plan).map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
-        let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(error))?;
-        let rows = frame.execute_stream().await.map_err(|error| self.explain(error))?;
+        let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
+        let rows = frame.execute_stream().await.map_err(|error| self.explain(&error))?;
         Ok(Answer { rows, shows })
     }
 
@@ -209,7 +209,7 @@ impl Session {
         match self.context.table_provider(table).await {
             Ok(provider) => Ok(Some(provider.schema())),
             Err(DataFusionError::Plan(_)) => Ok(None),
-            Err(error) => Err(self.explain(error)),
+            Err(error) => Err(self.explain(&error)),
         }
     }
 
@@ -242,8 +242,8 @@ impl Session {
     }
 
     /// Says an error of the engine in the user's terms.
-    pub fn explain(&self, error: DataFusionError) -> QueryError {
-        let (message, hint) = match root(&error) {
+    pub fn explain(&self, error: &DataFusionError) -> QueryError {
+        let (message, hint) = match root(error) {
             DataFusionError::SchemaError(inner, _) => explain_schema(inner),
             DataFusionError::SQL(inner, _) => (format!("the SQL does not parse: {}", strip_prefix(&inner.to_string())), None),
             DataFusionError::Plan(text) => match text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
@@ -314,7 +314,10 @@ fn explain_schema(error: &SchemaError) -> (String, Option<String>) {
     }
     let near = nearest(asked, valid.iter().copied());
     if !near.is_empty() {
-        return (message, Some(format!("did you mean {}?", near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or "))));
+        return (
+            message,
+            Some(format!("did you mean {}?", near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or "))),
+        );
     }
     let shown: Vec<&str> = valid.iter().filter(|name| !name.starts_with('_')).copied().collect();
     (message, (!shown.is_empty()).then(|| format!("columns: {}", shown.join(", "))))
@@ -326,7 +329,8 @@ pub fn load_formats(folders: &[PathBuf]) -> Result<Catalog, SessionError> {
     // Later additions come first, so the folder that is to win goes last.
     for folder in folders.iter().rev() {
         for path in definition_files(folder)? {
-            let text = std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;
+            let text =
+                std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;
             catalog.add(&path.display().to_string(), &text)?;
         }
     }
@@ -362,4 +366,3 @@ pub fn xdg_folder(variable: &str, below_home: &str) -> Option<PathBuf> {
     let base = set.or_else(|| std::env::var_os("HOME").map(|home| PathBuf::from(home).join(below_home)))?;
     Some(base.join("logsql"))
 }
-

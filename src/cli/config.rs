@@ -11,9 +11,7 @@ use jiff::{Span, Timestamp, Zoned};
 
 use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
 use super::tell::Problem;
-use crate::output::{
-    Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat,
-};
+use crate::output::{Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat};
 use crate::session::{SessionOptions, TimeWindow};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
 use crate::table::{InputSpec, OnChange, ScanOptions};
@@ -85,7 +83,7 @@ impl Config {
             }
             Some(Subcommands::Format(command)) => Command::Format(command),
             None => {
-                if scripts.is_empty() && paths.first().is_some_and(|word| is_sql(word)) {
+                if scripts.is_empty() && paths.first().is_some_and(is_sql) {
                     let sql = paths.remove(0).into_string().map_err(|word| {
                         Problem::usage(format!("the SQL is not valid UTF-8: {}", word.to_string_lossy()), None)
                     })?;
@@ -143,9 +141,12 @@ impl Config {
             (output.line, OutputFormat::Line),
         ];
         let shortcut = shortcuts.into_iter().find(|(given, _)| *given).map(|(_, format)| format);
-        let named = output.format.as_deref().map(str::parse).transpose().map_err(|error: UnknownFormat| {
-            Problem::usage(error.to_string(), None)
-        })?;
+        let named = output
+            .format
+            .as_deref()
+            .map(str::parse)
+            .transpose()
+            .map_err(|error: UnknownFormat| Problem::usage(error.to_string(), None))?;
         let on_terminal = std::io::stdout().is_terminal();
         let default = if on_terminal { OutputFormat::Table } else { OutputFormat::Tsv };
         let format = shortcut.or(named).or(file_format).unwrap_or(default);
@@ -195,11 +196,7 @@ impl Config {
                     Some(MmapArg::Always) => MmapMode::Always,
                     Some(MmapArg::Never) => MmapMode::Never,
                 },
-                decompress_limit: if input.no_decompress_limit {
-                    DecompressLimit::Unlimited
-                } else {
-                    DecompressLimit::default()
-                },
+                decompress_limit: if input.no_decompress_limit { DecompressLimit::Unlimited } else { DecompressLimit::default() },
                 ..ReadOptions::default()
             },
             resolve: ResolveOptions { recursive: input.recursive, follow_symlinks: !input.no_follow },
@@ -389,9 +386,8 @@ mod tests {
     fn times_are_exact_local_or_ago() {
         let now: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
         let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
-        let at = |text: &str| {
-            instant(text, now, &berlin).map(|us| Timestamp::from_microsecond(us).expect("in range").to_string())
-        };
+        let at =
+            |text: &str| instant(text, now, &berlin).map(|us| Timestamp::from_microsecond(us).expect("in range").to_string());
         for (text, expected) in [
             ("2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
             ("2026-11-20T08:00:00+05:30", "2026-11-20T02:30:00Z"),

@@ -47,9 +47,7 @@ fn list(config: &Config) -> Result<Exit, Problem> {
 }
 
 fn find<'a>(catalog: &'a Catalog, name: &str) -> Result<&'a Format, Problem> {
-    catalog.family_of(name).map(AsRef::as_ref).ok_or_else(|| {
-        crate::table::TableError::unknown_format(name, catalog).into()
-    })
+    catalog.family_of(name).map(AsRef::as_ref).ok_or_else(|| crate::table::TableError::unknown_format(name, catalog).into())
 }
 
 fn show(config: &Config, name: &str, program: bool) -> Result<Exit, Problem> {

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
 
+use super::Exit;
 use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
-use super::Exit;
 use crate::output::{OutputError, Target, Written, write_file, write_stream};
 use crate::session::{Answer, Session};
 
@@ -78,7 +78,8 @@ fn read(script: &Script) -> Result<(String, String), Problem> {
         }
         Script::File(path) => {
             let text = std::fs::read_to_string(path);
-            let text = text.map_err(|error| Problem::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()), None))?;
+            let text =
+                text.map_err(|error| Problem::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()), None))?;
             Ok((path.display().to_string(), text))
         }
     }
@@ -150,7 +151,8 @@ impl Run<'_> {
         if shows {
             self.last_rows = Some(written.rows);
         }
-        let talks = self.config.talk == Talk::Verbose || (self.config.talk == Talk::Normal && self.config.output.target == Target::Terminal);
+        let talks = self.config.talk == Talk::Verbose
+            || (self.config.talk == Talk::Normal && self.config.output.target == Target::Terminal);
         if shows && talks {
             tell::say(&footer(written, summary.bytes_read, began.elapsed()));
         }
@@ -161,14 +163,14 @@ impl Run<'_> {
         let options = &self.config.output;
         let failed = |error: OutputError| match error {
             OutputError::ClosedPipe => Failure::ClosedPipe,
-            OutputError::Query(error) => Failure::Problem(self.session.explain(error).into()),
+            OutputError::Query(error) => Failure::Problem(self.session.explain(&error).into()),
             error => Failure::Problem(error.into()),
         };
         if !answer.shows {
             // A statement without rows still has to be run to its end.
             let mut rows = answer.rows;
             while let Some(batch) = rows.next().await {
-                batch.map_err(|error| Failure::Problem(self.session.explain(error).into()))?;
+                batch.map_err(|error| Failure::Problem(self.session.explain(&error).into()))?;
             }
             return Ok(Written::default());
         }
@@ -177,7 +179,10 @@ impl Run<'_> {
                 self.files_written += 1;
                 if self.files_written > 1 {
                     let hint = Some("run the others by themselves".to_owned());
-                    return Err(Failure::Problem(Problem::usage("-o takes the result of one statement, and there are several", hint)));
+                    return Err(Failure::Problem(Problem::usage(
+                        "-o takes the result of one statement, and there are several",
+                        hint,
+                    )));
                 }
                 write_file(answer.rows, path, options).await.map_err(failed)
             }

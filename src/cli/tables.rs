@@ -62,7 +62,8 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
         text += &format!("no log of a known format {place}\n");
     }
     print(config, &text)?;
-    others.extend(listing.problems.iter().map(|(path, remark)| (remark.severity, format!("{}: {}", path.display(), remark.text))));
+    others
+        .extend(listing.problems.iter().map(|(path, remark)| (remark.severity, format!("{}: {}", path.display(), remark.text))));
     let lost = others.iter().any(|(severity, _)| *severity == Severity::Loss);
     let rank = |severity: Severity| match severity {
         Severity::Loss => 0,

@@ -72,11 +72,12 @@ impl From<TableError> for Problem {
 
 /// Prints an error: what, why, and what to do next.
 pub(super) fn problem(problem: &Problem) {
-    let color = if std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) {
-        Color::Always
-    } else {
-        Color::Never
-    };
+    let color =
+        if std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) {
+            Color::Always
+        } else {
+            Color::Never
+        };
     line(color, Mark::Error, &problem.message);
     for cause in &problem.causes {
         say(&format!("  caused by: {cause}"));
@@ -204,7 +205,7 @@ fn emptiness(config: &Config, files: &[FileReport], named: bool) {
         return;
     }
     let read = files.iter().filter(|file| file.counts.lines > 0).count();
-    let Some(table) = files.iter().map(|file| file.table.as_str()).find(|table| *table != "") else { return };
+    let Some(table) = files.iter().map(|file| file.table.as_str()).find(|table| !table.is_empty()) else { return };
     if read > 0 || files.iter().any(|file| file.table == crate::kernel::table::UNPARSED) {
         return;
     }
@@ -215,7 +216,11 @@ fn emptiness(config: &Config, files: &[FileReport], named: bool) {
         (_, n) => format!("no file feeds `{table}`; {n} of {} feed other tables", files.len()),
     };
     line(config.color_messages, Mark::Note, &text);
-    let hint = if named { "see what they feed with `logsql tables PATH…`" } else { "name files: `logsql \"SELECT …\" PATH…`; `logsql tables` shows what was found" };
+    let hint = if named {
+        "see what they feed with `logsql tables PATH…`"
+    } else {
+        "name files: `logsql \"SELECT …\" PATH…`; `logsql tables` shows what was found"
+    };
     line(config.color_messages, Mark::Hint, hint);
 }
 
@@ -251,6 +256,9 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
-        assert_eq!((bytes(12), bytes(1500), bytes(999_999), bytes(1 << 30)), ("12 B".into(), "1.5 kB".into(), "1.0 MB".into(), "1.1 GB".into()));
+        assert_eq!(
+            (bytes(12), bytes(1500), bytes(999_999), bytes(1 << 30)),
+            ("12 B".into(), "1.5 kB".into(), "1.0 MB".into(), "1.1 GB".into())
+        );
     }
 }

@@ -46,10 +46,7 @@ trait Encoder: Send {
     fn flush(&mut self) -> Result<(), OutputError>;
 }
 
-pub(super) async fn write_parquet(
-    stream: SendableRecordBatchStream,
-    sink: &mut Sink<'_>,
-) -> Result<Written, OutputError> {
+pub(super) async fn write_parquet(stream: SendableRecordBatchStream, sink: &mut Sink<'_>) -> Result<Written, OutputError> {
     let schema = stored_schema(&stream.schema(), &plain_type)?;
     let result = match parquet_writer(&mut *sink, &schema) {
         Ok(writer) => encode(stream, Parquet(writer), &schema).await,
@@ -109,11 +106,7 @@ impl Encoder for Parquet<'_, '_> {
 
     /// Nothing to show before a row group is full; what is seen to is that one does not grow without end.
     fn flush(&mut self) -> Result<(), OutputError> {
-        if self.0.memory_size() >= GROUP_BYTES {
-            self.0.flush().map_err(parquet_error)
-        } else {
-            Ok(())
-        }
+        if self.0.memory_size() >= GROUP_BYTES { self.0.flush().map_err(parquet_error) } else { Ok(()) }
     }
 }
 
@@ -145,14 +138,9 @@ impl Encoder for ArrowStream<'_, '_> {
     }
 }
 
-fn parquet_writer<'s, 'w>(
-    sink: &'s mut Sink<'w>,
-    schema: &SchemaRef,
-) -> Result<ArrowWriter<&'s mut Sink<'w>>, OutputError> {
+fn parquet_writer<'s, 'w>(sink: &'s mut Sink<'w>, schema: &SchemaRef) -> Result<ArrowWriter<&'s mut Sink<'w>>, OutputError> {
     if schema.fields().is_empty() {
-        return Err(OutputError::NoColumns {
-            format: OutputFormat::Parquet,
-        });
+        return Err(OutputError::NoColumns { format: OutputFormat::Parquet });
     }
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(parquet_error)?;
     let properties = WriterProperties::builder()
@@ -161,14 +149,9 @@ fn parquet_writer<'s, 'w>(
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         // The writer would note its own input types (views), which older readers do not know.
-        .set_key_value_metadata(Some(vec![KeyValue::new(
-            ARROW_SCHEMA_META_KEY.to_owned(),
-            encode_arrow_schema(schema),
-        )]))
+        .set_key_value_metadata(Some(vec![KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), encode_arrow_schema(schema))]))
         .build();
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties)
-        .with_skip_arrow_metadata(true);
+    let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     ArrowWriter::try_new_with_options(sink, Arc::clone(schema), options).map_err(parquet_error)
 }
 
@@ -181,20 +164,10 @@ fn arrow_error(source: arrow::error::ArrowError) -> OutputError {
 }
 
 /// The schema as it is stored: every type mapped, every name once.
-fn stored_schema(
-    schema: &Schema,
-    map: &dyn Fn(&DataType) -> DataType,
-) -> Result<SchemaRef, OutputError> {
-    let fields: Vec<Field> = schema
-        .fields()
-        .iter()
-        .zip(unique_names(schema))
-        .map(|(field, name)| mapped_field(field, map).with_name(name))
-        .collect();
-    Ok(Arc::new(Schema::new_with_metadata(
-        fields,
-        schema.metadata().clone(),
-    )))
+fn stored_schema(schema: &Schema, map: &dyn Fn(&DataType) -> DataType) -> Result<SchemaRef, OutputError> {
+    let fields: Vec<Field> =
+        schema.fields().iter().zip(unique_names(schema)).map(|(field, name)| mapped_field(field, map).with_name(name)).collect();
+    Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
 fn mapped_field(field: &Field, map: &dyn Fn(&DataType) -> DataType) -> Field {
@@ -247,17 +220,14 @@ fn stored(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, Output
         .columns()
         .iter()
         .zip(schema.fields())
-        .map(|(column, field)| {
-            if column.data_type() == field.data_type() {
-                Ok(compact(column))
-            } else {
-                cast(column, field.data_type())
-            }
-        })
+        .map(
+            |(column, field)| {
+                if column.data_type() == field.data_type() { Ok(compact(column)) } else { cast(column, field.data_type()) }
+            },
+        )
         .collect();
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(schema), columns.map_err(arrow_error)?, &options)
-        .map_err(arrow_error)
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns.map_err(arrow_error)?, &options).map_err(arrow_error)
 }
 
 /// IPC writes the whole buffers behind a view column, even if a filter left three rows of them.
@@ -266,20 +236,12 @@ fn compact(column: &ArrayRef) -> ArrayRef {
         DataType::Utf8View => {
             let views = column.as_string_view();
             let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
-            if held > 2 * views.total_buffer_bytes_used() {
-                Arc::new(views.gc())
-            } else {
-                Arc::clone(column)
-            }
+            if held > 2 * views.total_buffer_bytes_used() { Arc::new(views.gc()) } else { Arc::clone(column) }
         }
         DataType::BinaryView => {
             let views = column.as_binary_view();
             let held: usize = views.data_buffers().iter().map(|buffer| buffer.len()).sum();
-            if held > 2 * views.total_buffer_bytes_used() {
-                Arc::new(views.gc())
-            } else {
-                Arc::clone(column)
-            }
+            if held > 2 * views.total_buffer_bytes_used() { Arc::new(views.gc()) } else { Arc::clone(column) }
         }
         _ => Arc::clone(column),
     }

@@ -43,15 +43,7 @@ impl Delimited {
             Target::Terminal => sanitise(null).into_owned(),
             Target::Pipe | Target::File => null.to_owned(),
         });
-        Self {
-            dialect,
-            names,
-            header: options.header,
-            null,
-            safety: options.csv,
-            target: options.target,
-            scratch: String::new(),
-        }
+        Self { dialect, names, header: options.header, null, safety: options.csv, target: options.target, scratch: String::new() }
     }
 
     fn separator(&self) -> char {
@@ -86,9 +78,7 @@ impl Delimited {
 
     fn push_csv(&self, guard: &str, text: &str, out: &mut String) {
         let is_quoted = text.is_empty()
-            || text
-                .bytes()
-                .any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
+            || text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r'))
             || self.null.as_deref() == Some(text);
         if !is_quoted {
             out.push_str(guard);
@@ -109,9 +99,7 @@ impl Delimited {
 /// Whether a spreadsheet would compute this text instead of showing it (OWASP's list, with the full-width signs that
 /// some spreadsheets fold).
 fn is_formula(text: &str) -> bool {
-    text.starts_with([
-        '=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠',
-    ])
+    text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '\0', '＝', '＋', '－', '＠'])
 }
 
 fn push_tsv(guard: &str, text: &str, out: &mut String) {
@@ -147,12 +135,7 @@ impl TextWriter for Delimited {
         Ok(())
     }
 
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError> {
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         let mut scratch = std::mem::take(&mut self.scratch);
         for row in 0..rows {
             for (at, column) in columns.iter().enumerate() {

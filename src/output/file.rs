@@ -35,22 +35,11 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 ///
 /// A file that was there is replaced, and keeps its permissions; a symbolic link is followed. On an error, and if the
 /// future is dropped, the file that was there is untouched and no other is left behind.
-pub async fn write_file(
-    stream: SendableRecordBatchStream,
-    path: &Path,
-    options: &OutputOptions,
-) -> Result<Written, OutputError> {
-    let options = OutputOptions {
-        target: Target::File,
-        width: None,
-        ..options.clone()
-    };
+pub async fn write_file(stream: SendableRecordBatchStream, path: &Path, options: &OutputOptions) -> Result<Written, OutputError> {
+    let options = OutputOptions { target: Target::File, width: None, ..options.clone() };
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let name = path.display().to_string();
-    let failed = |source| OutputError::Write {
-        target: name.clone(),
-        source,
-    };
+    let failed = |source| OutputError::Write { target: name.clone(), source };
     let old = match fs::metadata(&path) {
         Ok(metadata) => Some(metadata),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -60,18 +49,12 @@ pub async fn write_file(
         return Err(failed(io::ErrorKind::IsADirectory.into()));
     }
     if old.as_ref().is_some_and(|old| !old.is_file()) {
-        let options = OutputOptions {
-            target: Target::Pipe,
-            ..options
-        };
+        let options = OutputOptions { target: Target::Pipe, ..options };
         let mut device = OpenOptions::new().write(true).open(&path).map_err(failed)?;
         return write_named(stream, &mut device, &options, &name).await;
     }
 
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     sweep(folder);
     let temporary = Temporary::create(folder).map_err(failed)?;
     if let Some(old) = &old {
@@ -94,23 +77,12 @@ pub async fn write_file(
 
 /// Reads the footer back: a file that cannot be opened must not replace one that can.
 fn verify(path: &Path, name: &str, rows: u64) -> Result<(), OutputError> {
-    let unreadable = |reason: String| OutputError::Unreadable {
-        path: name.to_owned(),
-        reason,
-    };
-    let file = File::open(path).map_err(|source| OutputError::Write {
-        target: name.to_owned(),
-        source,
-    })?;
-    let metadata = ParquetMetaDataReader::new()
-        .parse_and_finish(&file)
-        .map_err(|error| unreadable(error.to_string()))?;
+    let unreadable = |reason: String| OutputError::Unreadable { path: name.to_owned(), reason };
+    let file = File::open(path).map_err(|source| OutputError::Write { target: name.to_owned(), source })?;
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(&file).map_err(|error| unreadable(error.to_string()))?;
     match u64::try_from(metadata.file_metadata().num_rows()) {
         Ok(found) if found == rows => Ok(()),
-        found => Err(unreadable(format!(
-            "it should have {rows} rows and says {}",
-            found.unwrap_or(0)
-        ))),
+        found => Err(unreadable(format!("it should have {rows} rows and says {}", found.unwrap_or(0)))),
     }
 }
 
@@ -154,14 +126,7 @@ impl Drop for Temporary {
 fn sync_folder(folder: &Path) -> io::Result<()> {
     match File::open(folder)?.sync_all() {
         // Some network file systems cannot sync a folder; a rename there is as durable as they make it.
-        Err(error)
-            if matches!(
-                error.raw_os_error(),
-                Some(libc::EINVAL | libc::ENOTSUP | libc::EBADF)
-            ) =>
-        {
-            Ok(())
-        }
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::ENOTSUP | libc::EBADF)) => Ok(()),
         result => result,
     }
 }
@@ -172,11 +137,7 @@ fn sweep(folder: &Path) {
         return;
     };
     for entry in entries.flatten() {
-        let is_stale = entry
-            .file_name()
-            .to_str()
-            .and_then(owner)
-            .is_some_and(|pid| !is_alive(pid))
+        let is_stale = entry.file_name().to_str().and_then(owner).is_some_and(|pid| !is_alive(pid))
             && entry
                 .metadata()
                 .ok()
@@ -191,10 +152,7 @@ fn sweep(folder: &Path) {
 
 /// The process that a name of ours belongs to.
 fn owner(name: &str) -> Option<u32> {
-    let (pid, number) = name
-        .strip_prefix(PREFIX)?
-        .strip_suffix(SUFFIX)?
-        .split_once('-')?;
+    let (pid, number) = name.strip_prefix(PREFIX)?.strip_suffix(SUFFIX)?.split_once('-')?;
     number.parse::<u64>().ok()?;
     pid.parse().ok()
 }

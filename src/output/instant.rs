@@ -42,24 +42,13 @@ fn split(value: i64, unit: TimeUnit) -> (i64, u32) {
 }
 
 /// Appends an instant: a count of `unit` since 1970 in UTC, seen from `zone`.
-pub(super) fn push_instant(
-    out: &mut String,
-    value: i64,
-    unit: TimeUnit,
-    zone: Option<&TimeZone>,
-    stamp: Stamp,
-) {
+pub(super) fn push_instant(out: &mut String, value: i64, unit: TimeUnit, zone: Option<&TimeZone>, stamp: Stamp) {
     let (seconds, nanos) = split(value, unit);
     let offset = zone.and_then(|zone| {
         let instant = jiff::Timestamp::from_second(seconds).ok()?;
         Some(zone.to_offset(instant).seconds())
     });
-    push_civil(
-        out,
-        seconds.saturating_add(i64::from(offset.unwrap_or(0))),
-        nanos,
-        stamp,
-    );
+    push_civil(out, seconds.saturating_add(i64::from(offset.unwrap_or(0))), nanos, stamp);
     match offset {
         None => out.push('Z'),
         Some(offset) => push_offset(out, offset),
@@ -102,10 +91,7 @@ pub(super) fn push_duration(out: &mut String, value: i64, unit: TimeUnit, stamp:
         out.push('-');
     }
     let total = total.unsigned_abs();
-    let (seconds, nanos) = (
-        (total / 1_000_000_000) as u64,
-        (total % 1_000_000_000) as u32,
-    );
+    let (seconds, nanos) = ((total / 1_000_000_000) as u64, (total % 1_000_000_000) as u32);
     match stamp {
         Stamp::Rfc3339 => {
             push(out, format_args!("PT{seconds}"));
@@ -125,10 +111,7 @@ pub(super) fn push_duration(out: &mut String, value: i64, unit: TimeUnit, stamp:
 
 /// The zone that a column's type names, or `None` if that is UTC (or nothing known, which is shown in UTC).
 pub(super) fn zone_of(name: &str) -> Option<TimeZone> {
-    if matches!(
-        name,
-        "UTC" | "Z" | "utc" | "Etc/UTC" | "+00:00" | "+00" | "+0000" | "-00:00" | "GMT"
-    ) {
+    if matches!(name, "UTC" | "Z" | "utc" | "Etc/UTC" | "+00:00" | "+00" | "+0000" | "-00:00" | "GMT") {
         return None;
     }
     fixed_offset(name).or_else(|| TimeZone::get(name).ok())
@@ -148,11 +131,7 @@ fn fixed_offset(name: &str) -> Option<TimeZone> {
         _ => return None,
     };
     let seconds = hours.parse::<u8>().ok()? as i32 * 3600 + minutes.parse::<u8>().ok()? as i32 * 60;
-    Some(
-        jiff::tz::Offset::from_seconds(sign * seconds)
-            .ok()?
-            .to_time_zone(),
-    )
+    Some(jiff::tz::Offset::from_seconds(sign * seconds).ok()?.to_time_zone())
 }
 
 fn push_civil(out: &mut String, seconds: i64, nanos: u32, stamp: Stamp) {
@@ -198,10 +177,7 @@ fn push_fraction(out: &mut String, nanos: u32) {
 fn push_offset(out: &mut String, seconds: i32) {
     out.push(if seconds < 0 { '-' } else { '+' });
     let seconds = seconds.unsigned_abs();
-    push(
-        out,
-        format_args!("{:02}:{:02}", seconds / 3600, seconds / 60 % 60),
-    );
+    push(out, format_args!("{:02}:{:02}", seconds / 3600, seconds / 60 % 60));
     // Before the railways a zone was the sun over its town: such offsets have seconds.
     if !seconds.is_multiple_of(60) {
         push(out, format_args!(":{:02}", seconds % 60));
@@ -220,16 +196,11 @@ fn civil(days: i64) -> (i64, u32, u32) {
     let days = days.saturating_add(719_468);
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month as u32, day as u32)
 }
@@ -246,22 +217,10 @@ mod tests {
 
     #[test]
     fn an_instant_has_its_zone_and_only_the_digits_it_needs() {
-        assert_eq!(
-            utc(1_795_222_504_123_456, TimeUnit::Microsecond),
-            "2026-11-21T00:55:04.123456Z"
-        );
-        assert_eq!(
-            utc(1_795_222_504_123_000, TimeUnit::Microsecond),
-            "2026-11-21T00:55:04.123Z"
-        );
-        assert_eq!(
-            utc(1_795_222_504_000_000, TimeUnit::Microsecond),
-            "2026-11-21T00:55:04Z"
-        );
-        assert_eq!(
-            utc(1_795_222_504_000_000_001, TimeUnit::Nanosecond),
-            "2026-11-21T00:55:04.000000001Z"
-        );
+        assert_eq!(utc(1_795_222_504_123_456, TimeUnit::Microsecond), "2026-11-21T00:55:04.123456Z");
+        assert_eq!(utc(1_795_222_504_123_000, TimeUnit::Microsecond), "2026-11-21T00:55:04.123Z");
+        assert_eq!(utc(1_795_222_504_000_000, TimeUnit::Microsecond), "2026-11-21T00:55:04Z");
+        assert_eq!(utc(1_795_222_504_000_000_001, TimeUnit::Nanosecond), "2026-11-21T00:55:04.000000001Z");
         assert_eq!(utc(-1, TimeUnit::Millisecond), "1969-12-31T23:59:59.999Z");
     }
 
@@ -272,10 +231,7 @@ mod tests {
         let mut count = i64::from(day.since(epoch).expect("in range").get_days());
         while day.year() < 9990 {
             let (year, month, number) = civil(count);
-            assert_eq!(
-                (year, month, number),
-                (day.year().into(), day.month() as u32, day.day() as u32)
-            );
+            assert_eq!((year, month, number), (day.year().into(), day.month() as u32, day.day() as u32));
             // 13 has no factor in common with 7, 4, 100 or 400: all kinds of days are met.
             day = day.saturating_add(jiff::ToSpan::days(13));
             count += 13;
@@ -284,12 +240,7 @@ mod tests {
 
     #[test]
     fn every_value_has_a_text() {
-        for unit in [
-            TimeUnit::Second,
-            TimeUnit::Millisecond,
-            TimeUnit::Microsecond,
-            TimeUnit::Nanosecond,
-        ] {
+        for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
             for value in [i64::MIN, -1, 0, 1, i64::MAX] {
                 for zone in [None, zone_of("+14:00")] {
                     let mut out = String::new();
@@ -302,36 +253,19 @@ mod tests {
                 }
             }
         }
-        assert_eq!(
-            utc(253_402_300_800, TimeUnit::Second),
-            "+10000-01-01T00:00:00Z"
-        );
+        assert_eq!(utc(253_402_300_800, TimeUnit::Second), "+10000-01-01T00:00:00Z");
     }
 
     #[test]
     fn a_zone_moves_the_clock_and_is_named_by_its_offset() {
         let berlin = TimeZone::get("Europe/Berlin").expect("the zone database is there");
         let mut out = String::new();
-        push_instant(
-            &mut out,
-            1_795_222_504,
-            TimeUnit::Second,
-            Some(&berlin),
-            Stamp::Table,
-        );
+        push_instant(&mut out, 1_795_222_504, TimeUnit::Second, Some(&berlin), Stamp::Table);
         assert_eq!(out, "2026-11-21 01:55:04+01:00");
         out.clear();
-        push_instant(
-            &mut out,
-            0,
-            TimeUnit::Second,
-            zone_of("-0530").as_ref(),
-            Stamp::Rfc3339,
-        );
+        push_instant(&mut out, 0, TimeUnit::Second, zone_of("-0530").as_ref(), Stamp::Rfc3339);
         assert_eq!(out, "1969-12-31T18:30:00-05:30");
-        assert!(
-            zone_of("UTC").is_none() && zone_of("no such zone").is_none() && zone_of("ü").is_none()
-        );
+        assert!(zone_of("UTC").is_none() && zone_of("no such zone").is_none() && zone_of("ü").is_none());
     }
 
     #[test]

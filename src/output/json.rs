@@ -38,11 +38,7 @@ impl Json {
             key.push(':');
             key
         };
-        Self {
-            layout,
-            keys: names.iter().enumerate().map(key).collect(),
-            rows: 0,
-        }
+        Self { layout, keys: names.iter().enumerate().map(key).collect(), rows: 0 }
     }
 }
 
@@ -54,12 +50,7 @@ impl TextWriter for Json {
         Ok(())
     }
 
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError> {
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         for row in 0..rows {
             if self.layout == Layout::Array {
                 out.text.push_str(if self.rows == 0 { "\n" } else { ",\n" });
@@ -68,8 +59,7 @@ impl TextWriter for Json {
                 out.text.push_str(key);
                 column.json(row, &mut out.text);
             }
-            out.text
-                .push_str(if columns.is_empty() { "{}" } else { "}" });
+            out.text.push_str(if columns.is_empty() { "{}" } else { "}" });
             if self.layout == Layout::Lines {
                 out.text.push('\n');
             }
@@ -81,8 +71,7 @@ impl TextWriter for Json {
 
     fn finish(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         if self.layout == Layout::Array {
-            out.text
-                .push_str(if self.rows == 0 { "]\n" } else { "\n]\n" });
+            out.text.push_str(if self.rows == 0 { "]\n" } else { "\n]\n" });
         }
         Ok(())
     }

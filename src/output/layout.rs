@@ -16,11 +16,7 @@ const LEAST: usize = 3;
 
 /// The width of a sanitised text.
 pub(super) fn text_width(text: &str) -> usize {
-    if text.is_ascii() {
-        text.len()
-    } else {
-        text.chars().map(char_width).sum()
-    }
+    if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
 }
 
 fn char_width(c: char) -> usize {
@@ -28,13 +24,7 @@ fn char_width(c: char) -> usize {
 }
 
 /// Appends the text, cut to `max` columns with a mark at its end if it is wider; returns the width of what was appended.
-pub(super) fn push_cut(
-    out: &mut String,
-    text: &str,
-    width: usize,
-    max: usize,
-    mark: char,
-) -> usize {
+pub(super) fn push_cut(out: &mut String, text: &str, width: usize, max: usize, mark: char) -> usize {
     if width <= max {
         out.push_str(text);
         return width;
@@ -83,11 +73,7 @@ impl Wish {
     }
 
     fn floor(&self) -> usize {
-        if self.is_rigid {
-            self.cells.max(self.head.min(SENSIBLE_HEAD)).max(1)
-        } else {
-            self.natural().min(LEAST)
-        }
+        if self.is_rigid { self.cells.max(self.head.min(SENSIBLE_HEAD)).max(1) } else { self.natural().min(LEAST) }
     }
 }
 
@@ -113,35 +99,19 @@ pub(super) enum Fit {
 pub(super) fn share(wishes: &[Wish], room: usize) -> Widths {
     let natural: Vec<usize> = wishes.iter().map(Wish::natural).collect();
     if natural.iter().sum::<usize>() <= room {
-        return Widths {
-            columns: natural,
-            fit: Fit::Whole,
-        };
+        return Widths { columns: natural, fit: Fit::Whole };
     }
-    let at = |level: usize| {
-        wishes
-            .iter()
-            .map(move |wish| wish.natural().min(level).max(wish.floor()))
-    };
+    let at = |level: usize| wishes.iter().map(move |wish| wish.natural().min(level).max(wish.floor()));
     // The highest level that fits. Halving: the sum only grows with the level.
     let (mut low, mut high) = (0, natural.iter().copied().max().unwrap_or(0));
     while low + 1 < high {
         let middle = (low + high) / 2;
-        if at(middle).sum::<usize>() <= room {
-            low = middle
-        } else {
-            high = middle
-        }
+        if at(middle).sum::<usize>() <= room { low = middle } else { high = middle }
     }
     let mut columns: Vec<usize> = at(low).collect();
     let used: usize = columns.iter().sum();
-    let is_poor =
-        |(wish, width): (&Wish, &usize)| !wish.is_rigid && *width < wish.natural().min(SENSIBLE);
-    let fit = if used > room || wishes.iter().zip(&columns).any(is_poor) {
-        Fit::Poor
-    } else {
-        Fit::Cut
-    };
+    let is_poor = |(wish, width): (&Wish, &usize)| !wish.is_rigid && *width < wish.natural().min(SENSIBLE);
+    let fit = if used > room || wishes.iter().zip(&columns).any(is_poor) { Fit::Poor } else { Fit::Cut };
     // What the level leaves over, less than one for each column that would take it.
     let mut left = room.saturating_sub(used);
     for (width, natural) in columns.iter_mut().zip(&natural) {
@@ -158,79 +128,31 @@ mod tests {
     use super::*;
 
     fn text(cells: usize) -> Wish {
-        Wish {
-            cells,
-            head: 4,
-            is_rigid: false,
-        }
+        Wish { cells, head: 4, is_rigid: false }
     }
 
     fn number(cells: usize) -> Wish {
-        Wish {
-            cells,
-            head: 4,
-            is_rigid: true,
-        }
+        Wish { cells, head: 4, is_rigid: true }
     }
 
     #[test]
     fn what_fits_gets_what_it_wants() {
-        assert_eq!(
-            share(&[text(10), number(2)], 14),
-            Widths {
-                columns: vec![10, 4],
-                fit: Fit::Whole
-            }
-        );
-        assert_eq!(
-            share(&[], 80),
-            Widths {
-                columns: vec![],
-                fit: Fit::Whole
-            }
-        );
+        assert_eq!(share(&[text(10), number(2)], 14), Widths { columns: vec![10, 4], fit: Fit::Whole });
+        assert_eq!(share(&[], 80), Widths { columns: vec![], fit: Fit::Whole });
     }
 
     #[test]
     fn the_widest_text_gives_first_and_numbers_never() {
-        assert_eq!(
-            share(&[text(100), text(20), number(30)], 80).columns,
-            [30, 20, 30]
-        );
-        assert_eq!(
-            share(&[text(100), text(100), number(30)], 81).columns,
-            [26, 25, 30]
-        );
-        assert_eq!(
-            share(&[text(100), number(30)], 20),
-            Widths {
-                columns: vec![3, 30],
-                fit: Fit::Poor
-            }
-        );
+        assert_eq!(share(&[text(100), text(20), number(30)], 80).columns, [30, 20, 30]);
+        assert_eq!(share(&[text(100), text(100), number(30)], 81).columns, [26, 25, 30]);
+        assert_eq!(share(&[text(100), number(30)], 20), Widths { columns: vec![3, 30], fit: Fit::Poor });
     }
 
     #[test]
     fn a_long_name_over_short_numbers_is_cut() {
-        let wish = Wish {
-            cells: 3,
-            head: 30,
-            is_rigid: true,
-        };
-        assert_eq!(
-            share(&[wish, text(12)], 30),
-            Widths {
-                columns: vec![18, 12],
-                fit: Fit::Cut
-            }
-        );
-        assert_eq!(
-            share(&[wish, text(5)], 13),
-            Widths {
-                columns: vec![8, 5],
-                fit: Fit::Cut
-            }
-        );
+        let wish = Wish { cells: 3, head: 30, is_rigid: true };
+        assert_eq!(share(&[wish, text(12)], 30), Widths { columns: vec![18, 12], fit: Fit::Cut });
+        assert_eq!(share(&[wish, text(5)], 13), Widths { columns: vec![8, 5], fit: Fit::Cut });
     }
 
     #[test]
@@ -242,10 +164,7 @@ mod tests {
                 let floor: usize = wishes.iter().map(Wish::floor).sum();
                 let sum: usize = widths.columns.iter().sum();
                 assert!(sum <= room.max(floor), "{room} {wide}: {widths:?}");
-                assert!(
-                    widths.fit != Fit::Cut || sum == room,
-                    "{room} {wide}: {widths:?} leaves room"
-                );
+                assert!(widths.fit != Fit::Cut || sum == room, "{room} {wide}: {widths:?} leaves room");
             }
         }
     }

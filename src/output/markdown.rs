@@ -24,12 +24,7 @@ pub(super) struct Markdown {
 impl Markdown {
     pub(super) fn new(names: Vec<String>, is_number: Vec<bool>, null: Option<&str>) -> Self {
         let null = null.unwrap_or("NULL").to_owned();
-        Self {
-            names,
-            is_number,
-            null,
-            scratch: String::new(),
-        }
+        Self { names, is_number, null, scratch: String::new() }
     }
 }
 
@@ -77,19 +72,13 @@ impl TextWriter for Markdown {
         }
         out.text.push_str("\n|");
         for is_number in &self.is_number {
-            out.text
-                .push_str(if *is_number { " ---: |" } else { " --- |" });
+            out.text.push_str(if *is_number { " ---: |" } else { " --- |" });
         }
         out.text.push('\n');
         Ok(())
     }
 
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError> {
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         if columns.is_empty() {
             return Ok(());
         }

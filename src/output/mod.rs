@@ -96,17 +96,8 @@ pub enum OutputFormat {
 
 impl OutputFormat {
     /// All formats, in the order in which help lists them.
-    pub const ALL: [Self; 9] = [
-        Self::Table,
-        Self::Csv,
-        Self::Tsv,
-        Self::Json,
-        Self::Ndjson,
-        Self::Markdown,
-        Self::Line,
-        Self::Parquet,
-        Self::Arrow,
-    ];
+    pub const ALL: [Self; 9] =
+        [Self::Table, Self::Csv, Self::Tsv, Self::Json, Self::Ndjson, Self::Markdown, Self::Line, Self::Parquet, Self::Arrow];
 
     /// The name that `--format` takes.
     pub fn name(self) -> &'static str {
@@ -162,17 +153,13 @@ impl FromStr for OutputFormat {
             _ => {}
         }
         let found = Self::ALL.into_iter().find(|format| format.name() == lower);
-        found.ok_or_else(|| UnknownFormat {
-            name: name.to_owned(),
-        })
+        found.ok_or_else(|| UnknownFormat { name: name.to_owned() })
     }
 }
 
 /// A name that no output format has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "unknown output format `{name}`: there are table, csv, tsv, json, ndjson, markdown, line, parquet and arrow"
-)]
+#[error("unknown output format `{name}`: there are table, csv, tsv, json, ndjson, markdown, line, parquet and arrow")]
 pub struct UnknownFormat {
     /// What was asked for.
     pub name: String,
@@ -435,18 +422,12 @@ async fn write_named(
 ) -> Result<Written, OutputError> {
     let mut sink = Sink::new(sink, name);
     if options.format.is_binary() && options.target == Target::Terminal {
-        return Err(OutputError::Binary {
-            format: options.format,
-        });
+        return Err(OutputError::Binary { format: options.format });
     }
     match (options.format, options.target) {
         (OutputFormat::Parquet, _) => columnar::write_parquet(stream, &mut sink).await,
-        (OutputFormat::Arrow, Target::File) => {
-            columnar::write_arrow(stream, &mut sink, Container::File).await
-        }
-        (OutputFormat::Arrow, _) => {
-            columnar::write_arrow(stream, &mut sink, Container::Stream).await
-        }
+        (OutputFormat::Arrow, Target::File) => columnar::write_arrow(stream, &mut sink, Container::File).await,
+        (OutputFormat::Arrow, _) => columnar::write_arrow(stream, &mut sink, Container::Stream).await,
         _ => write_text(stream, sink, options).await,
     }
 }
@@ -457,12 +438,7 @@ trait TextWriter: Send {
     fn start(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError>;
 
     /// The rows of one batch.
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError>;
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError>;
 
     /// What comes after the rows.
     fn finish(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError>;
@@ -505,10 +481,7 @@ async fn write_text(
     }
     writer.finish(&mut out)?;
     out.flush()?;
-    Ok(Written {
-        rows,
-        shown: writer.shown().unwrap_or(rows),
-    })
+    Ok(Written { rows, shown: writer.shown().unwrap_or(rows) })
 }
 
 fn render(
@@ -517,57 +490,23 @@ fn render(
     writer: &mut dyn TextWriter,
     out: &mut TextSink<'_>,
 ) -> Result<(), OutputError> {
-    let columns = value::columns(batch.columns(), spelling)
-        .map_err(|source| OutputError::Encode { source })?;
+    let columns = value::columns(batch.columns(), spelling).map_err(|source| OutputError::Encode { source })?;
     writer.batch(&columns, batch.num_rows(), out)
 }
 
 fn text_writer(schema: &Schema, options: &OutputOptions) -> Box<dyn TextWriter> {
-    let names = || {
-        schema
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect::<Vec<_>>()
-    };
-    let json = |layout| {
-        Box::new(json::Json::new(
-            layout,
-            &unique_names(schema),
-            json_escape(options.target),
-        ))
-    };
+    let names = || schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
+    let json = |layout| Box::new(json::Json::new(layout, &unique_names(schema), json_escape(options.target)));
     match options.format {
-        OutputFormat::Csv => Box::new(delimited::Delimited::new(
-            delimited::Dialect::Csv,
-            names(),
-            options,
-        )),
-        OutputFormat::Tsv => Box::new(delimited::Delimited::new(
-            delimited::Dialect::Tsv,
-            names(),
-            options,
-        )),
+        OutputFormat::Csv => Box::new(delimited::Delimited::new(delimited::Dialect::Csv, names(), options)),
+        OutputFormat::Tsv => Box::new(delimited::Delimited::new(delimited::Dialect::Tsv, names(), options)),
         OutputFormat::Json => json(json::Layout::Array),
         OutputFormat::Ndjson => json(json::Layout::Lines),
         OutputFormat::Markdown => {
-            let is_number = schema
-                .fields()
-                .iter()
-                .map(|field| value::is_number(field.data_type()))
-                .collect();
-            Box::new(markdown::Markdown::new(
-                names(),
-                is_number,
-                options.null.as_deref(),
-            ))
+            let is_number = schema.fields().iter().map(|field| value::is_number(field.data_type())).collect();
+            Box::new(markdown::Markdown::new(names(), is_number, options.null.as_deref()))
         }
-        OutputFormat::Line => Box::new(record::Records::new(
-            record::Look::Line,
-            &names(),
-            usize::MAX,
-            options,
-        )),
+        OutputFormat::Line => Box::new(record::Records::new(record::Look::Line, &names(), usize::MAX, options)),
         // The binary formats have gone another way.
         OutputFormat::Table | OutputFormat::Parquet | OutputFormat::Arrow => {
             let heading = |field: &std::sync::Arc<arrow::datatypes::Field>| table::Heading {
@@ -575,10 +514,7 @@ fn text_writer(schema: &Schema, options: &OutputOptions) -> Box<dyn TextWriter> 
                 is_number: value::is_number(field.data_type()),
                 is_rigid: value::is_rigid(field.data_type()),
             };
-            Box::new(table::Table::new(
-                schema.fields().iter().map(heading).collect(),
-                options,
-            ))
+            Box::new(table::Table::new(schema.fields().iter().map(heading).collect(), options))
         }
     }
 }
@@ -588,12 +524,7 @@ fn spelling(options: &OutputOptions) -> Spelling {
         OutputFormat::Table | OutputFormat::Line | OutputFormat::Markdown => Stamp::Table,
         _ => Stamp::Rfc3339,
     };
-    Spelling {
-        stamp,
-        zone: options.zone.clone(),
-        inner_null: "NULL",
-        json: json_escape(options.target),
-    }
+    Spelling { stamp, zone: options.zone.clone(), inner_null: "NULL", json: json_escape(options.target) }
 }
 
 fn json_escape(target: Target) -> JsonEscape {
@@ -605,11 +536,7 @@ fn json_escape(target: Target) -> JsonEscape {
 
 /// The names of the columns, each once: the second `a` is `a_2`, or the next number that is free.
 fn unique_names(schema: &Schema) -> Vec<String> {
-    let given: HashSet<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let given: HashSet<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let mut taken = HashSet::new();
     let unique = |field: &std::sync::Arc<arrow::datatypes::Field>| {
         let mut name = field.name().clone();

@@ -47,10 +47,7 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new(look: Look, names: &[String], limit: usize, options: &OutputOptions) -> Self {
-        let names: Vec<String> = names
-            .iter()
-            .map(|name| sanitise_cell(name).into_owned())
-            .collect();
+        let names: Vec<String> = names.iter().map(|name| sanitise_cell(name).into_owned()).collect();
         Self {
             look,
             widest_name: names.iter().map(|name| text_width(name)).max().unwrap_or(0),
@@ -96,11 +93,7 @@ impl Records {
     }
 
     /// Appends one row of values that are rendered and sanitised already, `None` being NULL.
-    pub(super) fn push_rendered<'v>(
-        &mut self,
-        values: impl Iterator<Item = Option<&'v str>>,
-        out: &mut String,
-    ) {
+    pub(super) fn push_rendered<'v>(&mut self, values: impl Iterator<Item = Option<&'v str>>, out: &mut String) {
         self.begin();
         for (at, value) in values.enumerate() {
             match value {
@@ -174,12 +167,7 @@ impl TextWriter for Records {
         Ok(())
     }
 
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError> {
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         for row in 0..rows {
             self.push_row(columns, row, &mut out.text);
             out.row_done()?;

@@ -57,9 +57,7 @@ pub(crate) fn is_forbidden(c: char) -> bool {
     match c {
         '\n' | '\t' => false,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => true,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => {
-            true
-        }
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' => true,
         '\u{180e}' => true,
         '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
         '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' => true,
@@ -95,8 +93,7 @@ fn show(text: &str, breaks: Breaks) -> Cow<'_, str> {
     let Some(first) = text.bytes().position(|byte| SUSPICIOUS[usize::from(byte)]) else {
         return Cow::Borrowed(text);
     };
-    let is_shown =
-        |c: char| is_forbidden(c) || (breaks == Breaks::Show && matches!(c, '\n' | '\t'));
+    let is_shown = |c: char| is_forbidden(c) || (breaks == Breaks::Show && matches!(c, '\n' | '\t'));
     // A suspicious byte is ASCII or begins a character, so `first` is a boundary.
     let Some(start) = text[first..].find(is_shown).map(|at| first + at) else {
         return Cow::Borrowed(text);
@@ -104,11 +101,7 @@ fn show(text: &str, breaks: Breaks) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len() + 16);
     out.push_str(&text[..start]);
     for c in text[start..].chars() {
-        if is_shown(c) {
-            push_visible(&mut out, c)
-        } else {
-            out.push(c)
-        }
+        if is_shown(c) { push_visible(&mut out, c) } else { out.push(c) }
     }
     Cow::Owned(out)
 }
@@ -131,17 +124,8 @@ mod tests {
 
     #[test]
     fn plain_text_is_borrowed() {
-        for text in [
-            "",
-            "GET /a HTTP/1.1",
-            "grün 日本語 🦀 °",
-            "two\nlines\tand a tab",
-            "naïve — “quoted”…",
-        ] {
-            assert!(
-                matches!(sanitise(text), Cow::Borrowed(same) if same == text),
-                "{text:?}"
-            );
+        for text in ["", "GET /a HTTP/1.1", "grün 日本語 🦀 °", "two\nlines\tand a tab", "naïve — “quoted”…"] {
+            assert!(matches!(sanitise(text), Cow::Borrowed(same) if same == text), "{text:?}");
         }
     }
 
@@ -155,16 +139,8 @@ mod tests {
             ("NUL and DEL", "\0\x7f", "\\x00\\x7f"),
             ("override", "abc\u{202e}txt.exe", "abc\\u{202e}txt.exe"),
             ("isolate", "\u{2066}x\u{2069}", "\\u{2066}x\\u{2069}"),
-            (
-                "marks",
-                "\u{200e}\u{200f}\u{61c}",
-                "\\u{200e}\\u{200f}\\u{61c}",
-            ),
-            (
-                "zero width",
-                "pass\u{200b}word\u{feff}",
-                "pass\\u{200b}word\\u{feff}",
-            ),
+            ("marks", "\u{200e}\u{200f}\u{61c}", "\\u{200e}\\u{200f}\\u{61c}"),
+            ("zero width", "pass\u{200b}word\u{feff}", "pass\\u{200b}word\\u{feff}"),
             ("tags", "a\u{e0041}", "a\\u{e0041}"),
             ("separators", "\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
         ] {

@@ -20,11 +20,7 @@ pub(super) struct Sink<'a> {
 
 impl<'a> Sink<'a> {
     pub(super) fn new(inner: &'a mut (dyn Write + Send), name: &'a str) -> Self {
-        Self {
-            inner,
-            name,
-            failure: None,
-        }
+        Self { inner, name, failure: None }
     }
 
     /// The failure of the target if there was one: what is behind an error of any layer above it.
@@ -33,10 +29,7 @@ impl<'a> Sink<'a> {
         Some(if source.kind() == io::ErrorKind::BrokenPipe {
             OutputError::ClosedPipe
         } else {
-            OutputError::Write {
-                target: self.name.to_owned(),
-                source,
-            }
+            OutputError::Write { target: self.name.to_owned(), source }
         })
     }
 
@@ -73,19 +66,12 @@ pub(super) struct TextSink<'a> {
 
 impl<'a> TextSink<'a> {
     pub(super) fn new(sink: Sink<'a>) -> Self {
-        Self {
-            text: String::with_capacity(2 * SPILL_BYTES),
-            sink,
-        }
+        Self { text: String::with_capacity(2 * SPILL_BYTES), sink }
     }
 
     /// Writes if much is waiting: called after each row.
     pub(super) fn row_done(&mut self) -> Result<(), OutputError> {
-        if self.text.len() < SPILL_BYTES {
-            Ok(())
-        } else {
-            self.write()
-        }
+        if self.text.len() < SPILL_BYTES { Ok(()) } else { self.write() }
     }
 
     /// Writes all and flushes: called after each batch, so that rows are seen as they come.
@@ -105,10 +91,7 @@ impl<'a> TextSink<'a> {
 
     fn checked(&mut self, result: io::Result<()>) -> Result<(), OutputError> {
         result.map_err(|source| {
-            self.sink.failure().unwrap_or_else(|| OutputError::Write {
-                target: self.sink.name.to_owned(),
-                source,
-            })
+            self.sink.failure().unwrap_or_else(|| OutputError::Write { target: self.sink.name.to_owned(), source })
         })
     }
 }

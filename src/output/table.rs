@@ -52,11 +52,7 @@ pub(super) struct Table {
 
 enum State {
     /// The sample is being collected: the rendered cells of whole rows, one after the other.
-    Sampling {
-        cells: Vec<Cell>,
-        rows: usize,
-        bytes: usize,
-    },
+    Sampling { cells: Vec<Cell>, rows: usize, bytes: usize },
     /// The widths are known and the head of the table is written.
     Grid { widths: Vec<usize> },
     /// One value per line.
@@ -74,13 +70,8 @@ struct Cell {
 
 impl Table {
     pub(super) fn new(headings: Vec<Heading>, options: &OutputOptions) -> Self {
-        let headings: Vec<Heading> = headings
-            .into_iter()
-            .map(|heading| Heading {
-                name: sanitise_cell(&heading.name).into_owned(),
-                ..heading
-            })
-            .collect();
+        let headings: Vec<Heading> =
+            headings.into_iter().map(|heading| Heading { name: sanitise_cell(&heading.name).into_owned(), ..heading }).collect();
         let left = match (options.target, options.max_rows) {
             (Target::Terminal, MaxRows::Rows(rows)) => rows,
             _ => u64::MAX,
@@ -90,11 +81,7 @@ impl Table {
             null: sanitise_cell(options.null.as_deref().unwrap_or("NULL")).into_owned(),
             left,
             shown: 0,
-            state: State::Sampling {
-                cells: Vec::new(),
-                rows: 0,
-                bytes: 0,
-            },
+            state: State::Sampling { cells: Vec::new(), rows: 0, bytes: 0 },
             options: options.clone(),
         };
         if options.expanded == Expanded::On {
@@ -104,34 +91,17 @@ impl Table {
     }
 
     fn records(&self, limit: usize) -> State {
-        let names: Vec<String> = self
-            .headings
-            .iter()
-            .map(|heading| heading.name.clone())
-            .collect();
-        State::Records(Box::new(Records::new(
-            Look::Expanded,
-            &names,
-            limit,
-            &self.options,
-        )))
+        let names: Vec<String> = self.headings.iter().map(|heading| heading.name.clone()).collect();
+        State::Records(Box::new(Records::new(Look::Expanded, &names, limit, &self.options)))
     }
 
     fn cell_bytes(&self) -> usize {
-        if self.options.width.is_some() {
-            CELL_BYTES
-        } else {
-            usize::MAX
-        }
+        if self.options.width.is_some() { CELL_BYTES } else { usize::MAX }
     }
 
     fn cell(&self, column: &Column<'_>, row: usize) -> Cell {
         if column.is_null(row) {
-            return Cell {
-                width: text_width(&self.null),
-                text: self.null.clone(),
-                is_null: true,
-            };
+            return Cell { width: text_width(&self.null), text: self.null.clone(), is_null: true };
         }
         let mut text = String::new();
         let value = match column.as_str(row) {
@@ -146,11 +116,7 @@ impl Table {
         if is_cut {
             text.push(self.options.charset.mark());
         }
-        Cell {
-            width: text_width(&text),
-            text,
-            is_null: false,
-        }
+        Cell { width: text_width(&text), text, is_null: false }
     }
 
     /// Keeps a rendered row for the sample, or writes it.
@@ -158,10 +124,7 @@ impl Table {
         match &mut self.state {
             State::Sampling { cells, rows, bytes } => {
                 *rows += 1;
-                *bytes += row
-                    .iter()
-                    .map(|cell| cell.text.len() + size_of::<Cell>())
-                    .sum::<usize>();
+                *bytes += row.iter().map(|cell| cell.text.len() + size_of::<Cell>()).sum::<usize>();
                 cells.extend(row);
                 if *rows >= SAMPLE_ROWS || *bytes >= SAMPLE_BYTES {
                     self.settle(out)?;
@@ -179,8 +142,7 @@ impl Table {
 
     /// Decides the widths, or that there will be no table, and writes the sample.
     fn settle(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError> {
-        let State::Sampling { cells, rows, .. } = std::mem::replace(&mut self.state, State::Done)
-        else {
+        let State::Sampling { cells, rows, .. } = std::mem::replace(&mut self.state, State::Done) else {
             return Ok(());
         };
         let Some(widths) = self.widths(&cells, rows) else {
@@ -208,11 +170,7 @@ impl Table {
             .iter()
             .map(|heading| Wish {
                 cells: 0,
-                head: if self.options.header == Header::Show {
-                    text_width(&heading.name)
-                } else {
-                    0
-                },
+                head: if self.options.header == Header::Show { text_width(&heading.name) } else { 0 },
                 is_rigid: heading.is_rigid,
             })
             .collect();
@@ -221,10 +179,7 @@ impl Table {
             wish.cells = wish.cells.max(cell.width);
         }
         // Two blanks and a bar for each column, and the bar on the left.
-        let room = self
-            .options
-            .width
-            .map(|width| usize::from(width).saturating_sub(3 * count + 1));
+        let room = self.options.width.map(|width| usize::from(width).saturating_sub(3 * count + 1));
         let shared = layout::share(&wishes, room.unwrap_or(usize::MAX));
         let is_better_as_records = match shared.fit {
             Fit::Whole => false,
@@ -235,13 +190,7 @@ impl Table {
         if is_better_as_records && self.options.expanded == Expanded::Auto {
             return None;
         }
-        Some(
-            shared
-                .columns
-                .into_iter()
-                .map(|width| width.min(WIDEST_PADDING))
-                .collect(),
-        )
+        Some(shared.columns.into_iter().map(|width| width.min(WIDEST_PADDING)).collect())
     }
 
     fn write_records(&mut self, cells: &[Cell], out: &mut TextSink<'_>) -> Result<(), OutputError> {
@@ -249,11 +198,7 @@ impl Table {
             return Ok(());
         };
         for row in cells.chunks(self.headings.len().max(1)) {
-            records.push_rendered(
-                row.iter()
-                    .map(|cell| (!cell.is_null).then_some(cell.text.as_str())),
-                &mut out.text,
-            );
+            records.push_rendered(row.iter().map(|cell| (!cell.is_null).then_some(cell.text.as_str())), &mut out.text);
             out.row_done()?;
         }
         Ok(())
@@ -273,13 +218,7 @@ impl Table {
             out.push(' ');
             let mut name = String::new();
             let full = text_width(&heading.name);
-            let used = layout::push_cut(
-                &mut name,
-                &heading.name,
-                full,
-                *width,
-                self.options.charset.mark(),
-            );
+            let used = layout::push_cut(&mut name, &heading.name, full, *width, self.options.charset.mark());
             let blanks = width.saturating_sub(used);
             if heading.is_number {
                 push_blanks(out, blanks);
@@ -307,13 +246,7 @@ impl Table {
             if cell.is_null {
                 push_dim(out, &cell.text, self.options.color);
             } else if self.options.width.is_some() && !heading.is_rigid && cell.width > *width {
-                let used = layout::push_cut(
-                    out,
-                    &cell.text,
-                    cell.width,
-                    *width,
-                    self.options.charset.mark(),
-                );
+                let used = layout::push_cut(out, &cell.text, cell.width, *width, self.options.charset.mark());
                 // A wide character may not have found room in the last column.
                 push_blanks(out, width - used);
             } else {
@@ -363,21 +296,13 @@ impl TextWriter for Table {
         Ok(())
     }
 
-    fn batch(
-        &mut self,
-        columns: &[Column<'_>],
-        rows: usize,
-        out: &mut TextSink<'_>,
-    ) -> Result<(), OutputError> {
+    fn batch(&mut self, columns: &[Column<'_>], rows: usize, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         let rows = rows.min(usize::try_from(self.left).unwrap_or(usize::MAX));
         for row in 0..rows {
             if let State::Records(records) = &mut self.state {
                 records.push_row(columns, row, &mut out.text);
             } else {
-                let rendered = columns
-                    .iter()
-                    .map(|column| self.cell(column, row))
-                    .collect();
+                let rendered = columns.iter().map(|column| self.cell(column, row)).collect();
                 self.take(rendered, out)?;
             }
             out.row_done()?;

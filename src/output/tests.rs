@@ -49,7 +49,9 @@ fn strings(values: &[Option<&str>]) -> ArrayRef {
     Arc::new(StringViewArray::from(values.to_vec()))
 }
 
-fn map_array(rows: &[Option<&[(&str, Option<&str>)]>]) -> ArrayRef {
+type Entries<'a> = &'a [(&'a str, Option<&'a str>)];
+
+fn map_array(rows: &[Option<Entries<'_>>]) -> ArrayRef {
     let mut builder = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
     for row in rows {
         for (key, value) in row.unwrap_or_default() {

@@ -12,9 +12,8 @@
 use std::fmt::Write;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryViewArray, BooleanArray,
-    FixedSizeBinaryArray, LargeBinaryArray, LargeStringArray, PrimitiveArray, StringArray,
-    StringViewArray,
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray,
+    LargeBinaryArray, LargeStringArray, PrimitiveArray, StringArray, StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::*;
@@ -126,14 +125,8 @@ enum Kind<'a> {
 enum Ranges<'a> {
     Offsets(&'a [i32]),
     LargeOffsets(&'a [i64]),
-    Views {
-        offsets: &'a [i32],
-        sizes: &'a [i32],
-    },
-    LargeViews {
-        offsets: &'a [i64],
-        sizes: &'a [i64],
-    },
+    Views { offsets: &'a [i32], sizes: &'a [i32] },
+    LargeViews { offsets: &'a [i64], sizes: &'a [i64] },
     Fixed(usize),
 }
 
@@ -142,26 +135,16 @@ impl Ranges<'_> {
         match self {
             Self::Offsets(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
             Self::LargeOffsets(offsets) => offsets[row] as usize..offsets[row + 1] as usize,
-            Self::Views { offsets, sizes } => {
-                offsets[row] as usize..(offsets[row] + sizes[row]) as usize
-            }
-            Self::LargeViews { offsets, sizes } => {
-                offsets[row] as usize..(offsets[row] + sizes[row]) as usize
-            }
+            Self::Views { offsets, sizes } => offsets[row] as usize..(offsets[row] + sizes[row]) as usize,
+            Self::LargeViews { offsets, sizes } => offsets[row] as usize..(offsets[row] + sizes[row]) as usize,
             Self::Fixed(size) => row * size..(row + 1) * size,
         }
     }
 }
 
 /// The columns of a batch.
-pub(super) fn columns<'a>(
-    columns: &'a [ArrayRef],
-    spelling: &'a Spelling,
-) -> Result<Vec<Column<'a>>, ArrowError> {
-    columns
-        .iter()
-        .map(|column| Column::try_new(column, spelling))
-        .collect()
+pub(super) fn columns<'a>(columns: &'a [ArrayRef], spelling: &'a Spelling) -> Result<Vec<Column<'a>>, ArrowError> {
+    columns.iter().map(|column| Column::try_new(column, spelling)).collect()
 }
 
 fn natives<T: ArrowPrimitiveType>(array: &dyn Array) -> &[T::Native] {
@@ -210,94 +193,54 @@ impl<'a> Column<'a> {
             DataType::LargeBinary => Kind::LargeBinary(array.as_binary()),
             DataType::BinaryView => Kind::BinaryView(array.as_binary_view()),
             DataType::FixedSizeBinary(_) => Kind::FixedBinary(array.as_fixed_size_binary()),
-            DataType::Timestamp(unit, None) => Kind::Local {
-                values: timestamps(array, *unit),
-                unit: *unit,
-            },
+            DataType::Timestamp(unit, None) => Kind::Local { values: timestamps(array, *unit), unit: *unit },
             DataType::Timestamp(unit, Some(name)) => {
                 let zone = instant::zone_of(name).or_else(|| spelling.zone.clone());
-                Kind::Instant {
-                    values: timestamps(array, *unit),
-                    unit: *unit,
-                    zone,
-                }
+                Kind::Instant { values: timestamps(array, *unit), unit: *unit, zone }
             }
             DataType::Date32 => Kind::Date32(natives::<Date32Type>(array)),
             DataType::Date64 => Kind::Date64(natives::<Date64Type>(array)),
-            DataType::Time32(unit @ TimeUnit::Second) => Kind::Time32 {
-                values: natives::<Time32SecondType>(array),
-                unit: *unit,
-            },
-            DataType::Time32(unit @ TimeUnit::Millisecond) => Kind::Time32 {
-                values: natives::<Time32MillisecondType>(array),
-                unit: *unit,
-            },
-            DataType::Time64(unit @ TimeUnit::Microsecond) => Kind::Time64 {
-                values: natives::<Time64MicrosecondType>(array),
-                unit: *unit,
-            },
-            DataType::Time64(unit @ TimeUnit::Nanosecond) => Kind::Time64 {
-                values: natives::<Time64NanosecondType>(array),
-                unit: *unit,
-            },
-            DataType::Duration(unit) => Kind::Duration {
-                values: durations(array, *unit),
-                unit: *unit,
-            },
+            DataType::Time32(unit @ TimeUnit::Second) => Kind::Time32 { values: natives::<Time32SecondType>(array), unit: *unit },
+            DataType::Time32(unit @ TimeUnit::Millisecond) => {
+                Kind::Time32 { values: natives::<Time32MillisecondType>(array), unit: *unit }
+            }
+            DataType::Time64(unit @ TimeUnit::Microsecond) => {
+                Kind::Time64 { values: natives::<Time64MicrosecondType>(array), unit: *unit }
+            }
+            DataType::Time64(unit @ TimeUnit::Nanosecond) => {
+                Kind::Time64 { values: natives::<Time64NanosecondType>(array), unit: *unit }
+            }
+            DataType::Duration(unit) => Kind::Duration { values: durations(array, *unit), unit: *unit },
             DataType::Dictionary(..) => {
                 let dictionary = array.as_any_dictionary();
                 let rows = match dictionary.values().len() {
                     0 => vec![0; array.len()], // all rows are NULL, and never looked up
                     _ => dictionary.normalized_keys(),
                 };
-                Kind::Indirect {
-                    rows,
-                    values: boxed(dictionary.values())?,
-                }
+                Kind::Indirect { rows, values: boxed(dictionary.values())? }
             }
             DataType::RunEndEncoded(ends, _) => Self::runs(array, ends.data_type(), spelling)?,
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
-                Kind::List {
-                    ranges: Ranges::Offsets(list.value_offsets()),
-                    values: boxed(list.values())?,
-                }
+                Kind::List { ranges: Ranges::Offsets(list.value_offsets()), values: boxed(list.values())? }
             }
             DataType::LargeList(_) => {
                 let list = array.as_list::<i64>();
-                Kind::List {
-                    ranges: Ranges::LargeOffsets(list.value_offsets()),
-                    values: boxed(list.values())?,
-                }
+                Kind::List { ranges: Ranges::LargeOffsets(list.value_offsets()), values: boxed(list.values())? }
             }
             DataType::ListView(_) => {
                 let list = array.as_list_view::<i32>();
-                let ranges = Ranges::Views {
-                    offsets: list.value_offsets(),
-                    sizes: list.value_sizes(),
-                };
-                Kind::List {
-                    ranges,
-                    values: boxed(list.values())?,
-                }
+                let ranges = Ranges::Views { offsets: list.value_offsets(), sizes: list.value_sizes() };
+                Kind::List { ranges, values: boxed(list.values())? }
             }
             DataType::LargeListView(_) => {
                 let list = array.as_list_view::<i64>();
-                let ranges = Ranges::LargeViews {
-                    offsets: list.value_offsets(),
-                    sizes: list.value_sizes(),
-                };
-                Kind::List {
-                    ranges,
-                    values: boxed(list.values())?,
-                }
+                let ranges = Ranges::LargeViews { offsets: list.value_offsets(), sizes: list.value_sizes() };
+                Kind::List { ranges, values: boxed(list.values())? }
             }
             DataType::FixedSizeList(_, size) => {
                 let list = array.as_fixed_size_list();
-                Kind::List {
-                    ranges: Ranges::Fixed(*size as usize),
-                    values: boxed(list.values())?,
-                }
+                Kind::List { ranges: Ranges::Fixed(*size as usize), values: boxed(list.values())? }
             }
             DataType::Struct(fields) => Kind::Struct {
                 names: fields.iter().map(|field| field.name().as_str()).collect(),
@@ -305,56 +248,32 @@ impl<'a> Column<'a> {
             },
             DataType::Map(..) => {
                 let map = array.as_map();
-                Kind::Map {
-                    offsets: map.value_offsets(),
-                    keys: boxed(map.keys())?,
-                    values: boxed(map.values())?,
-                }
+                Kind::Map { offsets: map.value_offsets(), keys: boxed(map.keys())?, values: boxed(map.values())? }
             }
             other => {
                 // An unreadable value becomes its own error text instead of ending the query: `safe` is the default.
                 static OPTIONS: FormatOptions<'static> = FormatOptions::new();
-                Kind::Other {
-                    formatter: ArrayFormatter::try_new(array, &OPTIONS)?,
-                    is_number: is_number(other),
-                }
+                Kind::Other { formatter: ArrayFormatter::try_new(array, &OPTIONS)?, is_number: is_number(other) }
             }
         };
-        Ok(Self {
-            kind,
-            nulls: array.logical_nulls(),
-            spelling,
-        })
+        Ok(Self { kind, nulls: array.logical_nulls(), spelling })
     }
 
-    fn runs(
-        array: &'a dyn Array,
-        ends: &DataType,
-        spelling: &'a Spelling,
-    ) -> Result<Kind<'a>, ArrowError> {
+    fn runs(array: &'a dyn Array, ends: &DataType, spelling: &'a Spelling) -> Result<Kind<'a>, ArrowError> {
         fn rows<R: RunEndIndexType>(array: &dyn Array) -> (Vec<usize>, &ArrayRef) {
             let runs = array.as_run::<R>();
-            (
-                (0..array.len())
-                    .map(|row| runs.get_physical_index(row))
-                    .collect(),
-                runs.values(),
-            )
+            ((0..array.len()).map(|row| runs.get_physical_index(row)).collect(), runs.values())
         }
         let (rows, values) = match ends {
             DataType::Int16 => rows::<Int16Type>(array),
             DataType::Int32 => rows::<Int32Type>(array),
             _ => rows::<Int64Type>(array),
         };
-        Ok(Kind::Indirect {
-            rows,
-            values: Box::new(Self::try_new(values, spelling)?),
-        })
+        Ok(Kind::Indirect { rows, values: Box::new(Self::try_new(values, spelling)?) })
     }
 
     pub(super) fn is_null(&self, row: usize) -> bool {
-        matches!(self.kind, Kind::Null)
-            || self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+        matches!(self.kind, Kind::Null) || self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }
 
     /// The value itself if the column holds text: nothing to render, nothing to copy.
@@ -376,9 +295,7 @@ impl<'a> Column<'a> {
         match &self.kind {
             Kind::Indirect { values, .. } => values.is_plain(),
             Kind::Text(_) | Kind::LargeText(_) | Kind::TextView(_) => false,
-            Kind::List { .. } | Kind::Struct { .. } | Kind::Map { .. } | Kind::Other { .. } => {
-                false
-            }
+            Kind::List { .. } | Kind::Struct { .. } | Kind::Map { .. } | Kind::Other { .. } => false,
             _ => true,
         }
     }
@@ -417,15 +334,11 @@ impl<'a> Column<'a> {
             Kind::Date64(values) => instant::push_date(out, values[row].div_euclid(86_400_000)),
             Kind::Time32 { values, unit } => instant::push_time(out, values[row].into(), *unit),
             Kind::Time64 { values, unit } => instant::push_time(out, values[row], *unit),
-            Kind::Duration { values, unit } => {
-                instant::push_duration(out, values[row], *unit, stamp)
-            }
+            Kind::Duration { values, unit } => instant::push_duration(out, values[row], *unit, stamp),
             Kind::Indirect { rows, values } => values.text(rows[row], out),
             Kind::List { ranges, values } => {
                 let range = ranges.of(row);
-                enclose(out, "[", "]", ", ", range, |out, element| {
-                    values.text_or_null(element, out)
-                });
+                enclose(out, "[", "]", ", ", range, |out, element| values.text_or_null(element, out));
             }
             Kind::Struct { names, fields } => {
                 enclose(out, "{", "}", ", ", 0..fields.len(), |out, field| {
@@ -434,11 +347,7 @@ impl<'a> Column<'a> {
                     fields[field].text_or_null(row, out);
                 });
             }
-            Kind::Map {
-                offsets,
-                keys,
-                values,
-            } => {
+            Kind::Map { offsets, keys, values } => {
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
                 enclose(out, "{", "}", ", ", range, |out, entry| {
                     keys.text_or_null(entry, out);
@@ -451,11 +360,7 @@ impl<'a> Column<'a> {
     }
 
     fn text_or_null(&self, row: usize, out: &mut String) {
-        if self.is_null(row) {
-            out.push_str(self.spelling.inner_null)
-        } else {
-            self.text(row, out)
-        }
+        if self.is_null(row) { out.push_str(self.spelling.inner_null) } else { self.text(row, out) }
     }
 
     /// Appends the value as JSON, `null` for NULL and for numbers that JSON does not have.
@@ -475,9 +380,7 @@ impl<'a> Column<'a> {
             | Kind::U16(_)
             | Kind::U32(_)
             | Kind::U64(_)
-            | Kind::Other {
-                is_number: true, ..
-            } => self.text(row, out),
+            | Kind::Other { is_number: true, .. } => self.text(row, out),
             Kind::F16(array) if !array.value(row).is_finite() => out.push_str("null"),
             Kind::F32(values) if !values[row].is_finite() => out.push_str("null"),
             Kind::F64(values) if !values[row].is_finite() => out.push_str("null"),
@@ -487,9 +390,7 @@ impl<'a> Column<'a> {
             Kind::TextView(array) => push_json_string(out, array.value(row), escape),
             Kind::Indirect { rows, values } => values.json(rows[row], out),
             Kind::List { ranges, values } => {
-                enclose(out, "[", "]", ",", ranges.of(row), |out, element| {
-                    values.json(element, out)
-                });
+                enclose(out, "[", "]", ",", ranges.of(row), |out, element| values.json(element, out));
             }
             Kind::Struct { names, fields } => {
                 enclose(out, "{", "}", ",", 0..fields.len(), |out, field| {
@@ -498,11 +399,7 @@ impl<'a> Column<'a> {
                     fields[field].json(row, out);
                 });
             }
-            Kind::Map {
-                offsets,
-                keys,
-                values,
-            } => {
+            Kind::Map { offsets, keys, values } => {
                 let range = offsets[row] as usize..offsets[row + 1] as usize;
                 enclose(out, "{", "}", ",", range, |out, entry| {
                     match keys.as_str(entry) {
@@ -517,9 +414,7 @@ impl<'a> Column<'a> {
                     values.json(entry, out);
                 });
             }
-            Kind::Other { formatter, .. } => {
-                push_json_string(out, &formatter.value(row).to_string(), escape)
-            }
+            Kind::Other { formatter, .. } => push_json_string(out, &formatter.value(row).to_string(), escape),
             // Hex, dates, times: text of our own that has nothing to escape.
             _ => {
                 out.push('"');

@@ -46,8 +46,8 @@ pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, dis
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
-pub(crate) use stream::free_bytes;
 pub use stream::forget_streams;
+pub(crate) use stream::free_bytes;
 
 /// When to map a file into memory instead of reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -211,5 +211,4 @@ fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Resul
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests;

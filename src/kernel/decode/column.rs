@@ -262,8 +262,11 @@ fn offset_minutes(chunk: &Chunk<'_>, column: usize, row: usize) -> Option<i16> {
     chunk.first(feeds, row, &mut Tally::default(), read)
 }
 
+/// Bytes of a key or value, changed or not.
+type Text<'a> = std::borrow::Cow<'a, [u8]>;
+
 fn append_map(builder: &mut MapBuilder<StringBuilder, StringBuilder>, chunk: &Chunk<'_>, column: usize, row: usize) {
-    let mut pairs: Vec<(std::borrow::Cow<'_, [u8]>, std::borrow::Cow<'_, [u8]>)> = vec![];
+    let mut pairs: Vec<(Text<'_>, Text<'_>)> = vec![];
     match &chunk.kind(row).columns[column] {
         ColumnPlan::Fields(fields) => {
             for (name, feed) in fields {

@@ -162,7 +162,7 @@ fn compile_pattern(
     for (slot, capture) in matcher.captures().iter().enumerate() {
         let described = pattern.capture.get(&**capture).or_else(|| def.capture.get(&**capture));
         let plain = CaptureDef::default();
-        let (capture_def, span) = described.map_or((&plain, pattern.regex.span()), |d| (d.get_ref(), d.span()));
+        let (capture_def, span) = described.map_or_else(|| (&plain, pattern.regex.span()), |d| (d.get_ref(), d.span()));
         let feeds = feeds_of(origin, capture, capture_def, &span)?;
         let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
         for (column, extract) in feeds {

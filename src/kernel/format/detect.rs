@@ -63,7 +63,7 @@ pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
         .filter(|candidate| candidate.taken > 0)
         .collect();
     // Most lines first; among equals the one whose lines say most.
-    candidates.sort_by(|a, b| (b.taken, b.score).cmp(&(a.taken, a.score)));
+    candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.taken, candidate.score)));
     let most = candidates.first().map_or(0, |first| first.taken);
     // A catch-all takes what nobody else does; it must not win by those few lines.
     let specific = candidates.iter().position(|c| c.score > 0 && c.taken * 10 >= most * 9);

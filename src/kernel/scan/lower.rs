@@ -60,7 +60,7 @@ pub(super) fn clear_parts(parts: &[Hir]) -> usize {
     let end = Follow { set: ByteSet::EMPTY, end: true };
     let is_ambiguous = |step: &Step| match step {
         Step::Greedy { .. } | Step::Lazy { .. } => true,
-        Step::Branch { ways, .. } => ways.iter().any(|&way| way == TAKE | SKIP),
+        Step::Branch { ways, .. } => ways.contains(&(TAKE | SKIP)),
         _ => false,
     };
     for (index, part) in parts.iter().enumerate() {

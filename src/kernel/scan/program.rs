@@ -414,7 +414,7 @@ impl fmt::Display for Program {
                 Step::Open(slot) => writeln!(f, "open      {slot}")?,
                 Step::Close(slot) => writeln!(f, "close     {slot}")?,
                 Step::Branch { ways, skip, .. } => {
-                    let ambiguous = ways.iter().any(|&way| way == TAKE | SKIP);
+                    let ambiguous = ways.contains(&(TAKE | SKIP));
                     writeln!(f, "branch    or {skip}{}", if ambiguous { " (may come back)" } else { "" })?;
                 }
                 Step::Jump(to) => writeln!(f, "jump      {to}")?,

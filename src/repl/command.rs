@@ -1,0 +1,471 @@
+//! The commands: one table, from which they are read, completed, explained and corrected.
+//!
+//! Both dialects are understood: `\d` and `.tables` are the same, and any name may follow either sign.
+
+use thiserror::Error;
+
+use super::script::unquote;
+use crate::output::{Expanded, Header, MaxRows, OutputFormat};
+use crate::table::nearest;
+
+/// What an argument is, for completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Argument {
+    None,
+    Table,
+    File,
+    Format,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    Free,
+}
+
+/// How a command is written and what it does.
+pub(super) struct Definition {
+    /// As it is shown: with `\`, and with `.`.
+    pub(super) usage: (&'static str, &'static str),
+    /// All names, without their sign.
+    pub(super) names: &'static [&'static str],
+    pub(super) argument: Argument,
+    pub(super) about: &'static str,
+    verb: Verb,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Describe,
+    Unparsed,
+    Report,
+    Formats,
+    Why,
+    Functions,
+    Expand,
+    Mode,
+    Headers,
+    Null,
+    MaxRows,
+    Set,
+    Timing,
+    Output,
+    Once,
+    Read,
+    History,
+    Shell,
+    Help,
+    Quit,
+}
+
+const SWITCH: &[&str] = &["on", "off"];
+
+/// All commands, in the order of the help.
+pub(super) const COMMANDS: &[Definition] = &[
+    Definition {
+        usage: ("\\d [TABLE]", ".tables, .schema TABLE"),
+        names: &["d", "tables", "dt", "d+", "schema", "describe"],
+        argument: Argument::Table,
+        about: "the tables, or the columns and files of one",
+        verb: Verb::Describe,
+    },
+    Definition {
+        usage: ("\\unparsed", ".unparsed"),
+        names: &["unparsed"],
+        argument: Argument::None,
+        about: "the first lines that no format takes",
+        verb: Verb::Unparsed,
+    },
+    Definition {
+        usage: ("\\report", ".report"),
+        names: &["report"],
+        argument: Argument::None,
+        about: "what the last query read of each file",
+        verb: Verb::Report,
+    },
+    Definition {
+        usage: ("\\formats", ".formats"),
+        names: &["formats"],
+        argument: Argument::None,
+        about: "the formats that are known",
+        verb: Verb::Formats,
+    },
+    Definition {
+        usage: ("\\why FILE", ".why FILE"),
+        names: &["why"],
+        argument: Argument::File,
+        about: "which format a file has, and why not another",
+        verb: Verb::Why,
+    },
+    Definition {
+        usage: ("\\h [WORD]", ".functions [WORD]"),
+        names: &["h", "functions", "df"],
+        argument: Argument::Free,
+        about: "the SQL functions, or those with WORD in them",
+        verb: Verb::Functions,
+    },
+    Definition {
+        usage: ("\\x [on|off|auto]", ".expanded [on|off|auto]"),
+        names: &["x", "expanded"],
+        argument: Argument::OneOf(&["on", "off", "auto"]),
+        about: "one value per line",
+        verb: Verb::Expand,
+    },
+    Definition {
+        usage: ("\\pset format FORMAT", ".mode FORMAT"),
+        names: &["mode"],
+        argument: Argument::Format,
+        about: "table, csv, tsv, json, ndjson, markdown, line, parquet, arrow",
+        verb: Verb::Mode,
+    },
+    Definition {
+        usage: ("\\t [on|off]", ".headers [on|off]"),
+        names: &["headers", "header", "t"],
+        argument: Argument::OneOf(SWITCH),
+        about: "names above the rows (`\\t on` is without)",
+        verb: Verb::Headers,
+    },
+    Definition {
+        usage: ("\\pset null TEXT", ".nullvalue TEXT"),
+        names: &["nullvalue"],
+        argument: Argument::Free,
+        about: "text that stands for NULL",
+        verb: Verb::Null,
+    },
+    Definition {
+        usage: ("\\maxrows N|inf", ".maxrows N|inf"),
+        names: &["maxrows"],
+        argument: Argument::Free,
+        about: "rows that a table on the terminal shows",
+        verb: Verb::MaxRows,
+    },
+    Definition {
+        usage: ("\\timing [on|off]", ".timer on|off"),
+        names: &["timing", "timer"],
+        argument: Argument::OneOf(SWITCH),
+        about: "time, files, bytes and lines of each query",
+        verb: Verb::Timing,
+    },
+    Definition {
+        usage: ("\\o [FILE]", ".output [FILE]"),
+        names: &["o", "output", "out"],
+        argument: Argument::File,
+        about: "results go to FILE, or to the screen again",
+        verb: Verb::Output,
+    },
+    Definition {
+        usage: ("\\g [FILE], \\gx", ".once FILE"),
+        names: &["once"],
+        argument: Argument::File,
+        about: "in place of `;`: one result to FILE, or one value per line",
+        verb: Verb::Once,
+    },
+    Definition {
+        usage: ("\\i FILE", ".read FILE"),
+        names: &["i", "read", "include"],
+        argument: Argument::File,
+        about: "run the commands and statements of FILE",
+        verb: Verb::Read,
+    },
+    Definition {
+        usage: ("\\s", ".history"),
+        names: &["s", "history"],
+        argument: Argument::None,
+        about: "what was typed so far",
+        verb: Verb::History,
+    },
+    Definition {
+        usage: ("\\! [COMMAND]", ".shell [COMMAND]"),
+        names: &["!", "shell", "system"],
+        argument: Argument::File,
+        about: "run a command of the system, or a shell",
+        verb: Verb::Shell,
+    },
+    Definition {
+        usage: ("\\?", ".help"),
+        names: &["?", "help"],
+        argument: Argument::None,
+        about: "this list",
+        verb: Verb::Help,
+    },
+    Definition {
+        usage: ("\\q", ".quit, .exit"),
+        names: &["q", "quit", "exit"],
+        argument: Argument::None,
+        about: "leave (so does Ctrl-D)",
+        verb: Verb::Quit,
+    },
+    // The ways of psql to say what has a name of its own here.
+    Definition {
+        usage: ("", ""),
+        names: &["pset"],
+        argument: Argument::OneOf(&["format", "null", "expanded"]),
+        about: "",
+        verb: Verb::Set,
+    },
+];
+
+/// On, off, or the other way round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Switch {
+    On,
+    Off,
+    Toggle,
+}
+
+/// A command that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Tables,
+    Columns(String),
+    Unparsed,
+    Report,
+    Formats,
+    Why(String),
+    Functions(Option<String>),
+    /// `None` is a switch.
+    Expand(Option<Expanded>),
+    ShowMode,
+    Mode(OutputFormat),
+    /// `None` is a switch.
+    Headers(Option<Header>),
+    Null(String),
+    MaxRows(MaxRows),
+    Timing(Switch),
+    Output(Option<String>),
+    Once(String),
+    Read(String),
+    History,
+    Shell(Option<String>),
+    Help,
+    Quit,
+}
+
+/// A command that makes no sense.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub(super) enum CommandError {
+    #[error("there is no command `{name}`")]
+    Unknown { name: String, nearest: Vec<String> },
+    #[error("`{name}` needs more: `{usage}`")]
+    Missing { name: String, usage: String },
+    #[error("`{name}` cannot be `{value}`")]
+    BadValue { name: String, value: String, expected: &'static str },
+}
+
+impl CommandError {
+    pub(super) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown { nearest, .. } if nearest.is_empty() => Some("`\\?` lists the commands".to_owned()),
+            Self::Unknown { nearest, .. } => {
+                let names: Vec<String> = nearest.iter().map(|name| format!("`{name}`")).collect();
+                Some(format!("did you mean {}? `\\?` lists the commands", names.join(" or ")))
+            }
+            Self::Missing { .. } => None,
+            Self::BadValue { expected, .. } => Some(format!("it is {expected}")),
+        }
+    }
+}
+
+/// The definition that has this name.
+pub(super) fn find(name: &str) -> Option<&'static Definition> {
+    COMMANDS.iter().find(|definition| definition.names.contains(&name))
+}
+
+/// A command's name with its sign, and the rest of its line.
+pub(super) fn name_and_rest(line: &str) -> (&str, &str) {
+    // `\!ls` needs no blank, and `\d;` is a habit.
+    let word_end = match line.strip_prefix("\\!") {
+        Some(_) => 2,
+        None => line.find(char::is_whitespace).unwrap_or(line.len()),
+    };
+    let (name, rest) = line.split_at(word_end);
+    (name, rest.trim())
+}
+
+/// Reads a command.
+pub(super) fn parse(line: &str) -> Result<Command, CommandError> {
+    let (given, rest) = name_and_rest(line.trim());
+    let name = given.trim_end_matches(';');
+    let bare = name.strip_prefix(['\\', '.']).unwrap_or(name);
+    // `\T` of psql is another command, but nobody's `.QUIT` is.
+    let definition = find(bare).or_else(|| find(&bare.to_ascii_lowercase())).ok_or_else(|| unknown(name, bare))?;
+    let rest = if definition.verb == Verb::Shell { rest } else { rest.trim_end_matches(';').trim_end() };
+    arguments(definition, name, rest)
+}
+
+fn unknown(name: &str, bare: &str) -> CommandError {
+    let sign = if name.starts_with('.') { '.' } else { '\\' };
+    let names = COMMANDS.iter().flat_map(|definition| definition.names.iter().copied());
+    let near = if bare.is_empty() { vec![] } else { nearest(bare, names) };
+    CommandError::Unknown { name: name.to_owned(), nearest: near.iter().map(|near| format!("{sign}{near}")).collect() }
+}
+
+fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command, CommandError> {
+    let text = (!rest.is_empty()).then(|| unquote(rest).to_owned());
+    let bad = |expected| CommandError::BadValue { name: name.to_owned(), value: rest.to_owned(), expected };
+    let needed = || {
+        let usage = if name.starts_with('.') { definition.usage.1 } else { definition.usage.0 };
+        text.clone().ok_or_else(|| CommandError::Missing { name: name.to_owned(), usage: usage.to_owned() })
+    };
+    Ok(match definition.verb {
+        Verb::Describe => text.map_or(Command::Tables, Command::Columns),
+        Verb::Unparsed => Command::Unparsed,
+        Verb::Report => Command::Report,
+        Verb::Formats => Command::Formats,
+        Verb::Why => Command::Why(needed()?),
+        Verb::Functions => Command::Functions(text),
+        Verb::Expand => expand(rest).ok_or_else(|| bad("`on`, `off` or `auto`"))?,
+        Verb::Mode => match &text {
+            None => Command::ShowMode,
+            Some(format) => mode(format).ok_or_else(|| bad(FORMATS))?,
+        },
+        Verb::Headers => {
+            let switch = switch(rest).ok_or_else(|| bad("`on` or `off`"))?;
+            let tuples_only = name.ends_with('t');
+            Command::Headers(match (switch, tuples_only) {
+                (Switch::Toggle, _) => None,
+                (Switch::On, false) | (Switch::Off, true) => Some(Header::Show),
+                (Switch::Off, false) | (Switch::On, true) => Some(Header::Hide),
+            })
+        }
+        Verb::Null => Command::Null(text.unwrap_or_default()),
+        Verb::MaxRows => Command::MaxRows(needed()?.parse().map_err(|_| bad("a number or `inf`"))?),
+        Verb::Set => return set(name, rest),
+        Verb::Timing => Command::Timing(switch(rest).ok_or_else(|| bad("`on` or `off`"))?),
+        Verb::Output => Command::Output(text.filter(|file| file != "stdout")),
+        Verb::Once => Command::Once(needed()?),
+        Verb::Read => Command::Read(needed()?),
+        Verb::History => Command::History,
+        Verb::Shell => Command::Shell((!rest.is_empty()).then(|| rest.to_owned())),
+        Verb::Help => Command::Help,
+        Verb::Quit => Command::Quit,
+    })
+}
+
+const FORMATS: &str = "table, csv, tsv, json, ndjson, markdown, line, parquet or arrow";
+
+fn mode(name: &str) -> Option<Command> {
+    match name {
+        // What other programs call a framed table.
+        "aligned" | "box" | "column" => Some(Command::Mode(OutputFormat::Table)),
+        "tabs" => Some(Command::Mode(OutputFormat::Tsv)),
+        name => name.parse().ok().map(Command::Mode),
+    }
+}
+
+/// `\pset NAME VALUE`
+fn set(name: &str, rest: &str) -> Result<Command, CommandError> {
+    let (what, value) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let value = unquote(value);
+    let full = format!("{name} {what}");
+    let bad = |expected| CommandError::BadValue { name: full.clone(), value: value.to_owned(), expected };
+    match what {
+        "format" if value.is_empty() => Ok(Command::ShowMode),
+        "format" => mode(value).ok_or_else(|| bad(FORMATS)),
+        "null" => Ok(Command::Null(value.to_owned())),
+        "expanded" | "x" => expand(value).ok_or_else(|| bad("`on`, `off` or `auto`")),
+        "" => Err(CommandError::Missing { name: name.to_owned(), usage: "\\pset format|null|expanded VALUE".to_owned() }),
+        _ => Err(CommandError::BadValue { name: name.to_owned(), value: what.to_owned(), expected: "`format`, `null` or `expanded`" }),
+    }
+}
+
+fn expand(text: &str) -> Option<Command> {
+    Some(Command::Expand(match (text, switch(text)) {
+        ("auto", _) => Some(Expanded::Auto),
+        (_, Some(Switch::On)) => Some(Expanded::On),
+        (_, Some(Switch::Off)) => Some(Expanded::Off),
+        (_, Some(Switch::Toggle)) => None,
+        (_, None) => return None,
+    }))
+}
+
+fn switch(text: &str) -> Option<Switch> {
+    match text.to_ascii_lowercase().as_str() {
+        "" => Some(Switch::Toggle),
+        "on" | "true" | "yes" | "1" => Some(Switch::On),
+        "off" | "false" | "no" | "0" => Some(Switch::Off),
+        _ => None,
+    }
+}
+
+/// The help: commands, then keys.
+pub(super) fn help() -> String {
+    let shown = || COMMANDS.iter().filter(|definition| !definition.about.is_empty());
+    let first = shown().map(|definition| definition.usage.0.len()).max().unwrap_or(0);
+    let second = shown().map(|definition| definition.usage.1.len()).max().unwrap_or(0);
+    let mut text = String::from("A statement ends with `;`. A command begins with `\\` or `.` and ends with its line.\n\n");
+    for Definition { usage: (backslash, dot), about, .. } in shown() {
+        text += &format!("  {backslash:first$}  {dot:second$}  {about}\n");
+    }
+    text += "\n  Tab completes, Ctrl-R searches what was typed before, Ctrl-C stops a query or drops the input, Ctrl-D leaves\n";
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_dialects_say_the_same() {
+        for (backslash, dot) in [
+            ("\\d", ".tables"),
+            ("\\dt;", ".schema"),
+            ("\\d access_log;", ".schema \"access_log\""),
+            ("\\d+ 'a b.log'", ".schema 'a b.log'"),
+            ("\\timing on", ".timer ON"),
+            ("\\o /tmp/a b", ".output '/tmp/a b'"),
+            ("\\o", ".output stdout"),
+            ("\\i x.sql", ".read x.sql"),
+            ("\\pset format csv", ".mode csv"),
+            ("\\pset null -", ".nullvalue '-'"),
+            ("\\t on", ".headers off"),
+            ("\\x on", "\\pset expanded on"),
+            ("\\h date", ".functions date"),
+            ("\\q", ".exit"),
+            ("quit;", "exit"),
+            ("\\?", "HELP"),
+        ] {
+            let read = parse(backslash);
+            assert!(read.is_ok(), "{backslash}: {read:?}");
+            assert_eq!(read, parse(dot), "{backslash} and {dot}");
+        }
+    }
+
+    #[test]
+    fn arguments_are_read_and_checked() {
+        assert_eq!(parse("\\x"), Ok(Command::Expand(None)));
+        assert_eq!(parse("\\x auto"), Ok(Command::Expand(Some(Expanded::Auto))));
+        assert_eq!(parse(".maxrows inf"), Ok(Command::MaxRows(MaxRows::Inf)));
+        assert_eq!(parse("\\!ls -l;"), Ok(Command::Shell(Some("ls -l;".to_owned()))));
+        assert_eq!(parse("\\!"), Ok(Command::Shell(None)));
+        for (line, error) in [
+            (".maxrows many", "`.maxrows` cannot be `many`"),
+            (".maxrows", "`.maxrows` needs more: `.maxrows N|inf`"),
+            (".mode xml", "`.mode` cannot be `xml`"),
+            ("\\x maybe", "`\\x` cannot be `maybe`"),
+            ("\\i", "`\\i` needs more: `\\i FILE`"),
+            ("\\pset", "`\\pset` needs more: `\\pset format|null|expanded VALUE`"),
+            ("\\pset border 2", "`\\pset` cannot be `border`"),
+        ] {
+            assert_eq!(parse(line).unwrap_err().to_string(), error);
+        }
+    }
+
+    #[test]
+    fn an_unknown_command_names_the_nearest_in_its_own_dialect() {
+        assert_eq!(parse(".tabels").unwrap_err().hint().unwrap(), "did you mean `.tables`? `\\?` lists the commands");
+        assert_eq!(parse("\\timng").unwrap_err().hint().unwrap(), "did you mean `\\timing`? `\\?` lists the commands");
+        assert_eq!(parse("\\").unwrap_err().hint().unwrap(), "`\\?` lists the commands");
+    }
+
+    #[test]
+    fn every_name_is_once_in_the_table_and_every_usage_in_the_help() {
+        let mut names: Vec<&str> = COMMANDS.iter().flat_map(|definition| definition.names.iter().copied()).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+        let help = help();
+        for definition in COMMANDS {
+            assert!(help.contains(definition.usage.0) && help.contains(definition.usage.1));
+        }
+        assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
+    }
+}

@@ -1,0 +1,313 @@
+//! One statement: planned, run, written; and given up at once when Ctrl-C is pressed.
+//!
+//! ```text
+//!   a task of its own ── batches ──► the thread of the REPL ── write_stream ──► terminal, file
+//!          ▲                               │
+//!          └──────── dropped ◄── Ctrl-C ───┘
+//! ```
+//!
+//! The query runs in a task, so that an operator that computes for long without a pause keeps nobody from the prompt. What
+//! goes to a terminal comes in slices, with a look at Ctrl-C after each.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::sql::parser::Statement;
+use futures::{StreamExt as _, stream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::script::Then;
+use super::voice::Problem;
+use super::{Flow, Repl};
+use crate::output::people::{bytes, count, footer};
+use crate::output::{
+    Color, Expanded, OutputError, OutputFormat, OutputOptions, Target, Written, terminal_width, write_file, write_stream,
+};
+
+/// Rows that are written between two looks at Ctrl-C.
+const SLICE_ROWS: usize = 1024;
+
+/// How long the tasks of a query that was given up may take to report what they read.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+/// Where results go.
+pub(super) enum Sink {
+    /// To stdout.
+    Screen,
+    /// One after the other into a file of text.
+    Text { file: File, path: PathBuf, format: OutputFormat },
+    /// A file that holds one result and is there when it is complete.
+    Whole { path: PathBuf, format: OutputFormat, state: Whole },
+}
+
+/// Whether a file for one result has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    Empty,
+    Written,
+}
+
+/// How a statement ended.
+enum Outcome {
+    Done { written: Written, shows: bool, planned: Duration, path: Option<PathBuf> },
+    Interrupted,
+    ClosedPipe,
+    Failed(Problem),
+}
+
+impl Repl<'_> {
+    /// Runs the statements of `text`, usually one. The first error ends them.
+    pub(super) fn sql(&mut self, text: &str, then: &Then) -> Flow {
+        let statements = match self.session.statements(text) {
+            Ok(statements) => statements,
+            Err(error) => return self.failed(error),
+        };
+        for statement in statements {
+            match self.statement(statement, then) {
+                Flow::GoOn => {}
+                flow => return flow,
+            }
+        }
+        Flow::GoOn
+    }
+
+    fn statement(&mut self, statement: Statement, then: &Then) -> Flow {
+        let began = Instant::now();
+        let once = self.once.take();
+        let file = match then {
+            Then::File(file) => Some(super::expand_home(file)),
+            Then::Usual | Then::Expand => once,
+        };
+        let outcome = self.runtime.block_on(async {
+            let mut interrupt = match signal(SignalKind::interrupt()) {
+                Ok(interrupt) => interrupt,
+                Err(error) => return Outcome::Failed(Problem::new(format!("cannot listen for Ctrl-C: {error}"), None)),
+            };
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => Outcome::Interrupted,
+                outcome = Box::pin(self.answer(statement, then, file.as_deref(), began)) => outcome,
+            }
+        });
+        let report = self.session.report();
+        // What its tasks read until they noticed belongs to the report.
+        let _ = self.runtime.block_on(async { tokio::time::timeout(LAST_MOMENT, report.settle()).await });
+        let summary = report.summary();
+        match outcome {
+            Outcome::Done { written, shows, planned, path } => {
+                (self.report)(&report.current(), summary, if shows { written.rows } else { 1 });
+                if shows {
+                    self.close(written, path.as_deref(), began.elapsed());
+                }
+                if self.timing {
+                    self.tell_timing(planned, began.elapsed());
+                }
+                Flow::GoOn
+            }
+            Outcome::Interrupted => {
+                self.voice.note("cancelled");
+                Flow::Interrupted
+            }
+            Outcome::ClosedPipe => Flow::Quit,
+            Outcome::Failed(problem) => {
+                // What was wrong with the input may be why.
+                (self.report)(&report.current(), summary, 1);
+                self.voice.problem(&problem);
+                Flow::Failed
+            }
+        }
+    }
+
+    async fn answer(&mut self, statement: Statement, then: &Then, file: Option<&Path>, began: Instant) -> Outcome {
+        let session = self.session;
+        let explain = |error: OutputError| match error {
+            OutputError::ClosedPipe => Outcome::ClosedPipe,
+            OutputError::Query(error) => Outcome::Failed(session.explain(&error).into()),
+            error => Outcome::Failed(error.into()),
+        };
+        let answer = match session.run(statement).await {
+            Ok(answer) => answer,
+            Err(error) => return Outcome::Failed(error.into()),
+        };
+        let planned = began.elapsed();
+        let shows = answer.shows;
+        let rows = detach(answer.rows);
+        let written = match (shows, file) {
+            (false, _) => drain(rows).await.map(|()| (Written::default(), None)),
+            (true, Some(path)) => {
+                let options = self.file_options(path);
+                write_file(rows, path, &options).await.map(|written| (written, Some(path.to_owned())))
+            }
+            (true, None) => self.write(rows, then).await,
+        };
+        match written {
+            Ok((written, path)) => Outcome::Done { written, shows, planned, path },
+            Err(error) => explain(error),
+        }
+    }
+
+    async fn write(
+        &mut self,
+        rows: SendableRecordBatchStream,
+        then: &Then,
+    ) -> Result<(Written, Option<PathBuf>), OutputError> {
+        match &mut self.sink {
+            Sink::Screen => {
+                let mut options = screen_options(&self.output);
+                if *then == Then::Expand {
+                    options.expanded = Expanded::On;
+                }
+                let rows = if options.target == Target::Terminal { sliced(rows) } else { rows };
+                Ok((write_screen(rows, &options).await?, None))
+            }
+            Sink::Text { file, path, format } => {
+                let options = to_file(&self.output, *format);
+                let path = path.clone();
+                Ok((write_stream(rows, file, &options).await?, Some(path)))
+            }
+            Sink::Whole { path, state: Whole::Written, .. } => {
+                let source = io::Error::new(io::ErrorKind::AlreadyExists, "it holds a result; name another file with `\\o`");
+                Err(OutputError::Write { target: path.display().to_string(), source })
+            }
+            Sink::Whole { path, format, state } => {
+                let options = to_file(&self.output, *format);
+                let written = write_file(rows, path, &options).await?;
+                *state = Whole::Written;
+                Ok((written, Some(path.clone())))
+            }
+        }
+    }
+
+    /// The options for one result in a file of this name.
+    fn file_options(&self, path: &Path) -> OutputOptions {
+        to_file(&self.output, OutputFormat::from_extension(path).unwrap_or(self.output.format))
+    }
+
+    /// The line under a result.
+    fn close(&self, written: Written, path: Option<&Path>, took: Duration) {
+        let line = footer(written, self.session.report().summary().bytes_read, took);
+        match path {
+            Some(path) => self.voice.note(&format!("{line} → {}", path.display())),
+            None if self.output.target == Target::Terminal => self.voice.note(&line),
+            None => {}
+        }
+    }
+
+    fn tell_timing(&self, planned: Duration, took: Duration) {
+        let summary = self.session.report().summary();
+        let seconds = took.as_secs_f64();
+        let mut text = format!("time: {:.3} s, of which {:.3} s planning", seconds, planned.as_secs_f64());
+        if summary.files > 0 {
+            let rate = (summary.lines as f64 / seconds.max(1e-6)) as u64;
+            text += &format!(
+                "; {} {}, {} read, {} lines ({} lines/s)",
+                count(summary.files),
+                if summary.files == 1 { "file" } else { "files" },
+                bytes(summary.bytes_read),
+                count(summary.lines),
+                count(rate)
+            );
+        }
+        self.voice.note(&text);
+    }
+}
+
+/// The options for the screen as it is now: the window may have another size than before.
+pub(super) fn screen_options(output: &OutputOptions) -> OutputOptions {
+    let width = if output.target == Target::Terminal { terminal_width() } else { output.width };
+    OutputOptions { width, ..output.clone() }
+}
+
+/// The options for a file.
+pub(super) fn to_file(output: &OutputOptions, format: OutputFormat) -> OutputOptions {
+    OutputOptions {
+        format,
+        width: None,
+        color: Color::Never,
+        target: Target::File,
+        // A file is not narrow.
+        expanded: if output.expanded == Expanded::On { Expanded::On } else { Expanded::Off },
+        ..output.clone()
+    }
+}
+
+/// Writes to standard output.
+pub(super) async fn write_screen(rows: SendableRecordBatchStream, options: &OutputOptions) -> Result<Written, OutputError> {
+    // The descriptor itself: std's own stdout would cut what we write into lines.
+    let out = io::stdout().as_fd().try_clone_to_owned();
+    let out = out.map_err(|source| OutputError::Write { target: "standard output".to_owned(), source })?;
+    write_stream(rows, &mut File::from(out), options).await
+}
+
+/// The rows, computed in a task that ends when they are dropped.
+fn detach(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let mut builder = RecordBatchReceiverStream::builder(rows.schema(), 2);
+    let sender = builder.tx();
+    builder.spawn(async move {
+        while let Some(batch) = rows.next().await {
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    });
+    builder.build()
+}
+
+/// The rows in small pieces, with a pause after each for others to have their turn.
+fn sliced(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+    let schema = rows.schema();
+    let pieces = rows.flat_map(|batch| {
+        let pieces: Vec<Result<_, DataFusionError>> = match batch {
+            Ok(batch) => (0..batch.num_rows().max(1))
+                .step_by(SLICE_ROWS)
+                .map(|at| Ok(batch.slice(at, SLICE_ROWS.min(batch.num_rows() - at))))
+                .collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pieces)
+    });
+    let paused = pieces.then(|piece| async {
+        tokio::task::yield_now().await;
+        piece
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, paused))
+}
+
+async fn drain(mut rows: SendableRecordBatchStream) -> Result<(), OutputError> {
+    while let Some(batch) = rows.next().await {
+        batch?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    use arrow::array::{Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+    #[tokio::test]
+    async fn slices_are_all_the_rows_in_order() {
+        let schema = Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, false)]));
+        let batch = |range: std::ops::Range<i64>| {
+            let numbers = Arc::new(Int64Array::from_iter_values(range));
+            RecordBatch::try_new(Arc::clone(&schema), vec![numbers]).map_err(DataFusionError::from)
+        };
+        let batches = vec![batch(0..2500), batch(0..0), batch(2500..2501)];
+        let rows = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter(batches)));
+        let pieces: Vec<RecordBatch> = sliced(detach(rows)).map(Result::unwrap).collect().await;
+        assert!(pieces.iter().all(|piece| piece.num_rows() <= SLICE_ROWS));
+        let all = arrow::compute::concat_batches(&schema, &pieces).unwrap();
+        let column = all.column(0).as_any().downcast_ref::<Int64Array>().unwrap();
+        assert_eq!(column.values().to_vec(), (0..2501).collect::<Vec<i64>>());
+    }
+}
