@@ -19,8 +19,8 @@
 //! `--jitter SECONDS` says so.
 //!
 //! What a damaged line looks like is chosen so that every careful reader agrees about it: it lacks its head, or the end
-//! of its request, or is something else. Whether a line is a record that was cut after its status is a matter of
-//! opinion (the common format ends there), so such lines are not made. A damaged access log
+//! of its request, or is something else. Whether a line is a record that was cut after its status (where the common
+//! format ends), or that holds another whole one, is a matter of opinion, so such lines are not made. A damaged access log
 //! also holds whole lines whose requests forge the rest of a line; the clean one has escaped quotes, but none of those.
 
 use std::fs::File;
@@ -472,10 +472,18 @@ impl Damage {
                 block.truncate(start + request.start + inside);
             }
             (0..=3, _) => block.truncate(head),
-            // Two writers without a lock: the first part of one line, and a whole other one.
-            (4, request) => {
+            // Two writers without a lock: the first part of one line and the last bytes of another. A whole line there
+            // would be a record to those who know that a user name may hold anything.
+            (4, Some(request)) => {
+                let last = block.len() - 6..block.len();
+                let cut = start + request.start + self.rng.below(request.len() as u32) as usize;
+                let last = block[last].to_vec();
+                block.truncate(cut);
+                block.extend_from_slice(&last);
+            }
+            (4, None) => {
                 let whole = block[start..].to_vec();
-                block.truncate(start + request.as_ref().map_or(cuts.head, |request| request.start));
+                block.truncate(start + cuts.head);
                 block.extend_from_slice(&whole);
             }
             // Blocks that were never written read as zeros.
