@@ -33,7 +33,13 @@ fn lines(format: &str) -> Vec<String> {
             i % 250,
             1024 + i % 60_000
         ),
-        _ => format!("Nov 21 00:{:02}:{:02} web1 sshd[{i}]: Failed password for invalid user u{i} from 192.0.2.{} port {} ssh2", i / 60 % 60, i % 60, i % 250, 1024 + i % 60_000),
+        _ => format!(
+            "Nov 21 00:{:02}:{:02} web1 sshd[{i}]: Failed password for invalid user u{i} from 192.0.2.{} port {} ssh2",
+            i / 60 % 60,
+            i % 60,
+            i % 250,
+            1024 + i % 60_000
+        ),
     };
     (0..2000).map(line).collect()
 }
@@ -55,13 +61,19 @@ fn spans(criterion: &mut Criterion) {
         let mut slots = vec![Span::NONE; matcher.captures().len()];
         group.bench_function(format!("{format}/lowered"), |bench| {
             bench.iter(|| {
-                let taken = lines.iter().filter(|line| matcher.find(black_box(line.as_bytes()), &mut slots, &mut scratch).is_ok()).count();
+                let taken = lines
+                    .iter()
+                    .filter(|line| matcher.find(black_box(line.as_bytes()), &mut slots, &mut scratch).is_ok())
+                    .count();
                 assert_eq!(taken, lines.len());
             });
         });
         group.bench_function(format!("{format}/regex"), |bench| {
             bench.iter(|| {
-                let taken = lines.iter().filter(|line| matcher.find_by_regex(black_box(line.as_bytes()), &mut slots, &mut scratch).is_ok()).count();
+                let taken = lines
+                    .iter()
+                    .filter(|line| matcher.find_by_regex(black_box(line.as_bytes()), &mut slots, &mut scratch).is_ok())
+                    .count();
                 assert_eq!(taken, lines.len());
             });
         });

@@ -48,7 +48,7 @@ pub(super) struct Options {
 #[command(next_help_heading = "Query")]
 pub(super) struct RunOptions {
     /// Run this SQL; may be repeated
-    #[arg(short, long = "command", value_name = "SQL")]
+    #[arg(short = 'c', long = "command", value_name = "SQL")]
     pub(super) sql: Vec<String>,
 
     /// Run the SQL in this file (`-` for standard input); may be repeated
