@@ -215,7 +215,8 @@ fn number(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Op
         ColumnPlan::Feeds(feeds) => chunk.first(feeds, row, tally, |extract, bytes| match extract {
             Extract::Address(half, take) => integer(value::address(*half, value::take(*take, bytes))?),
             Extract::Priority => integer(bytes).filter(|&priority| value::facility(priority).is_some()),
-            Extract::Integer => integer(value::take(crate::format::Take::Last, bytes)),
+            // Rarely a list, as nginx has them where several upstreams were asked: its last item counts.
+            Extract::Integer => integer(bytes).or_else(|| integer(value::take(crate::format::Take::Last, bytes))),
             _ => None,
         }),
         ColumnPlan::Line => Some(chunk.rows.lines[row]),

@@ -7,17 +7,16 @@
 //!   (?:[^"\\]|\\.)*  followed by '"'  a quoted text with escapes          → one memchr2 loop
 //!   (?:A|B), (?:A)?, (?:A)*           the next byte decides               → branch without a way back
 //!   the same, where both could go on  priority as written                 → branch that may be come back to
-//!   .*?  followed by ", client: "     leftmost place where the rest fits  → memmem, then try
+//!   .*?  followed by ", client: "     leftmost place where the rest fits  → its first byte, then try
 //! ```
 //!
 //! Sets may be over-approximated: a branch is then ambiguous where it need not be, never wrong.
 
-use memchr::memmem;
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use thiserror::Error;
 
 use super::byteset::ByteSet;
-use super::program::{Follow, Prefer, Program, Run, SKIP, Step, TAKE};
+use super::program::{Follow, Literal, Prefer, Program, Run, SKIP, Step, TAKE};
 
 /// More steps than any sane pattern needs; counted repetitions of groups are unrolled, so they need a bound.
 const MAX_STEPS: usize = 1 << 14;
@@ -97,7 +96,7 @@ impl Lowering<'_> {
             HirKind::Literal(literal) => {
                 let step = match *literal.0 {
                     [byte] => Step::Byte(byte),
-                    ref bytes => Step::Literal(bytes.into()),
+                    ref bytes => Step::Literal(Literal::new(bytes)),
                 };
                 self.push(step)?;
             }
@@ -178,7 +177,7 @@ impl Lowering<'_> {
         } else if greedy {
             Step::Greedy { run, min, max, follow }
         } else {
-            let literal = (rest.len() > 1).then(|| Box::new(memmem::Finder::new(rest).into_owned()));
+            let literal = (rest.len() > 1).then(|| Box::from(rest));
             Step::Lazy { run, min, max, follow, literal }
         };
         self.push(step)?;

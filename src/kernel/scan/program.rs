@@ -9,8 +9,6 @@
 
 use std::fmt;
 
-use memchr::memmem;
-
 use super::Span;
 use super::byteset::ByteSet;
 use super::find::{find1, find2, find3};
@@ -71,6 +69,35 @@ impl Run {
     }
 }
 
+/// Fixed text. Short ones are compared as one number, which saves the call that a comparison of unknown length is.
+#[derive(Clone)]
+pub(super) struct Literal {
+    bytes: Box<[u8]>,
+    word: u64,
+    mask: u64,
+}
+
+impl Literal {
+    pub(super) fn new(bytes: &[u8]) -> Self {
+        let mut word = [0; 8];
+        let mut mask = [0; 8];
+        for (index, &byte) in bytes.iter().take(8).enumerate() {
+            (word[index], mask[index]) = (byte, 0xff);
+        }
+        Self { bytes: bytes.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+    }
+
+    #[inline]
+    fn is_at(&self, record: &[u8], at: usize) -> bool {
+        let Some(rest) = record.get(at..) else { return false };
+        match rest.first_chunk() {
+            Some(next) if u64::from_le_bytes(*next) & self.mask != self.word => false,
+            Some(_) if self.bytes.len() <= 8 => true,
+            _ => rest.starts_with(&self.bytes),
+        }
+    }
+}
+
 /// A branch: which of the two ways can succeed, by the next byte (index 256: the end of the record).
 pub(super) const TAKE: u8 = 1;
 pub(super) const SKIP: u8 = 2;
@@ -85,7 +112,7 @@ pub(super) enum Prefer {
 #[derive(Clone)]
 pub(super) enum Step {
     Byte(u8),
-    Literal(Box<[u8]>),
+    Literal(Literal),
     Set(ByteSet),
     /// The longest run; nothing that follows can begin inside of it.
     Run {
@@ -111,7 +138,7 @@ pub(super) enum Step {
         min: u32,
         max: u32,
         follow: Follow,
-        literal: Option<Box<memmem::Finder<'static>>>,
+        literal: Option<Box<[u8]>>,
     },
     Open(u16),
     Close(u16),
@@ -197,12 +224,11 @@ impl Program {
                         at += 1;
                     }
                     Step::Literal(literal) => {
-                        let Some(end) = record.get(at..).and_then(|rest| rest.starts_with(literal).then(|| at + literal.len()))
-                        else {
-                            let same = record[at..].iter().zip(literal).take_while(|(a, b)| a == b).count();
+                        if !literal.is_at(record, at) {
+                            let same = record[at..].iter().zip(&literal.bytes).take_while(|(a, b)| a == b).count();
                             break 'steps at + same;
-                        };
-                        at = end;
+                        }
+                        at += literal.bytes.len();
                     }
                     Step::Set(set) => {
                         if !record.get(at).is_some_and(|&byte| set.contains(byte)) {
@@ -373,19 +399,21 @@ fn last_candidate(record: &[u8], low: usize, high: usize, follow: &Follow) -> Op
 }
 
 /// The first place in `low..=high` where what follows can begin.
-fn next_candidate(
-    record: &[u8],
-    low: usize,
-    high: usize,
-    follow: &Follow,
-    literal: Option<&memmem::Finder<'static>>,
-) -> Option<usize> {
+fn next_candidate(record: &[u8], low: usize, high: usize, follow: &Follow, literal: Option<&[u8]>) -> Option<usize> {
     if low > high {
         return None;
     }
-    if let Some(finder) = literal {
-        let reach = record.len().min(high + finder.needle().len());
-        return finder.find(&record[low..reach]).map(|at| low + at);
+    if let Some(literal) = literal {
+        // What follows is nearly always near: its first byte is looked for in line, then the rest compared.
+        let mut at = low;
+        while at <= high {
+            at = find1(record, at, literal[0]);
+            if at <= high && record[at..].starts_with(literal) {
+                return Some(at);
+            }
+            at += 1;
+        }
+        return None;
     }
     (low..=high).find(|&at| follow.accepts(record, at))
 }
@@ -397,7 +425,7 @@ impl fmt::Display for Program {
             write!(f, "{pc:4}  ")?;
             match step {
                 Step::Byte(byte) => writeln!(f, "byte      '{}'", byte.escape_ascii())?,
-                Step::Literal(bytes) => writeln!(f, "literal   \"{}\"", bytes.escape_ascii())?,
+                Step::Literal(bytes) => writeln!(f, "literal   \"{}\"", bytes.bytes.escape_ascii())?,
                 Step::Set(set) => writeln!(f, "one of    {set:?}")?,
                 Step::Run { run, min, max } => writeln!(f, "run       {}", Counted(run, *min, *max))?,
                 Step::Escaped { stop, escape } => {
@@ -407,7 +435,7 @@ impl fmt::Display for Program {
                 Step::Lazy { run, min, max, literal, .. } => {
                     write!(f, "lazy      {}", Counted(run, *min, *max))?;
                     match literal {
-                        Some(finder) => writeln!(f, " up to \"{}\"", finder.needle().escape_ascii())?,
+                        Some(literal) => writeln!(f, " up to \"{}\"", literal.escape_ascii())?,
                         None => writeln!(f)?,
                     }
                 }
