@@ -39,6 +39,7 @@ mod instant;
 mod json;
 mod layout;
 mod markdown;
+pub mod people;
 mod record;
 mod sanitise;
 mod sink;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::mpsc;
 
 use rustyline::error::ReadlineError;
-use rustyline::history::{FileHistory, History as _};
+use rustyline::history::FileHistory;
 use rustyline::{
     Behavior, Cmd, ColorMode, CompletionType, Config, ConditionalEventHandler, Editor, Event, EventContext, EventHandler,
     KeyCode, KeyEvent, Modifiers, RepeatCount,

@@ -1,16 +1,246 @@
-//! (being written)
-#![expect(missing_docs)]
-use crate::output::OutputOptions;
+//! The REPL: one session, statement by statement.
+//!
+//! ```text
+//!   input.rs ── lines ──► script.rs ──┬─ commands ──► command.rs ──► act.rs ──► list.rs, settings, files, shell
+//!      ▲                              └─ statements ──► query.rs ──► Session::run ──► output::write_stream
+//!      │                                                  └─ Ctrl-C drops the stream
+//!   helper.rs: completion, hints, colours        history.rs: the file        voice.rs: all that goes to stderr
+//! ```
+//!
+//! The command line builds the session and calls [`run`] on the thread that owns the terminal. That thread reads, writes
+//! and waits; queries run on the runtime. An error ends a statement, never the session; log text reaches a terminal only
+//! through the sanitiser of [`crate::output`].
+//!
+//! Without a terminal the same commands and statements are read line by line, without prompts.
+
+mod act;
+mod command;
+mod helper;
+mod history;
+mod input;
+mod lexer;
+mod list;
+mod query;
+mod script;
+mod voice;
+
+use std::future::Future;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+use thiserror::Error;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::output::people::{bytes, count};
+use crate::output::{Color, OutputOptions};
 use crate::session::Session;
-use crate::table::{FileReport, Summary};
+use crate::table::{FileReport, InputSpec, Summary};
+
+use act::expand_home;
+use helper::SqlHelper;
+use input::{Ask, Input, Line};
+use query::Sink;
+use script::{Item, Rest, split};
+use voice::{Problem, Talk, Voice};
+
+/// What a REPL is opened with.
 pub struct ReplOptions<'a> {
+    /// How results are shown.
     pub output: OutputOptions,
+    /// Commands and statements that are run first, quietly.
     pub rc: Option<String>,
+    /// Whether only errors are said: no greeting, no line under a result.
     pub quiet: bool,
+    /// Says what a query had to leave out: its files, their sums, and the number of its rows.
     pub report: &'a dyn Fn(&[FileReport], Summary, u64),
 }
-#[derive(Debug, thiserror::Error)]
-pub enum ReplError {}
-pub fn run(_: &tokio::runtime::Runtime, _: &Session, _: ReplOptions<'_>) -> Result<(), ReplError> {
-    Ok(())
+
+/// Why a REPL ended before its input did, or ended badly.
+#[derive(Debug, Error)]
+pub enum ReplError {
+    /// The terminal or standard input cannot be read.
+    #[error("cannot read standard input")]
+    Read(#[source] io::Error),
+    /// Standard input is a log file of this session.
+    #[error("standard input cannot be both a log and what is typed; name a file instead of `-`")]
+    StdinTaken,
+    /// Ctrl-C, where nobody can be asked what to do next.
+    #[error("interrupted")]
+    Interrupted,
+    /// Nobody looked at the errors when they were printed.
+    #[error("{failed} of the commands and statements failed")]
+    Failed {
+        /// How many.
+        failed: u64,
+    },
+}
+
+/// Reads commands and statements until there are no more, and carries them out.
+///
+/// Call it on the main thread and outside of `runtime`. Without a terminal, statements that failed make it
+/// [`ReplError::Failed`] at the end.
+pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Result<(), ReplError> {
+    if let InputSpec::Args(args) = session.schema().inputs().spec()
+        && args.iter().any(|arg| arg == "-" || arg.as_encoded_bytes().ends_with(b"=-"))
+    {
+        return Err(ReplError::StdinTaken);
+    }
+    let ReplOptions { output, rc, quiet, report } = options;
+    let color = if io::stderr().is_terminal() { output.color } else { Color::Never };
+    let talk = if quiet { Talk::Quiet } else { Talk::Normal };
+    let voice = Voice { talk, color };
+    // From here on Ctrl-C is a signal that is waited for; it kills nobody.
+    runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) }).map_err(ReplError::Read)?;
+    let color = output.color;
+    let mut input = Input::open(runtime, voice, color, || SqlHelper::new(session, runtime)).map_err(ReplError::Read)?;
+    let mut repl =
+        Repl { runtime, session, report, output, voice, timing: false, sink: Sink::Screen, once: None, depth: 0, failed: 0 };
+    if let Some(rc) = rc {
+        repl.voice.talk = Talk::Quiet;
+        let flow = repl.run_all(&rc, &input);
+        repl.voice.talk = talk;
+        repl.failed = 0;
+        if flow == Flow::Quit {
+            return Ok(());
+        }
+    }
+    if input.has_prompt() && talk == Talk::Normal {
+        repl.greet();
+    }
+    repl.read_and_run(&mut input)
+}
+
+/// How it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    GoOn,
+    /// Something failed and was told; the next statement may do better.
+    Failed,
+    /// Ctrl-C: what else was typed along with it is dropped.
+    Interrupted,
+    Quit,
+}
+
+/// The state of a REPL.
+struct Repl<'a> {
+    runtime: &'a Runtime,
+    session: &'a Session,
+    report: &'a dyn Fn(&[FileReport], Summary, u64),
+    output: OutputOptions,
+    voice: Voice,
+    timing: bool,
+    sink: Sink,
+    /// Where the next result goes, if not where all go.
+    once: Option<PathBuf>,
+    /// Files that are being read by one another.
+    depth: usize,
+    failed: u64,
+}
+
+impl Repl<'_> {
+    fn read_and_run(&mut self, input: &mut Input<'_>) -> Result<(), ReplError> {
+        let mut buffer = String::new();
+        loop {
+            let ask = if buffer.is_empty() { Ask::New } else { Ask::More };
+            let (flow, ended) = match input.read(ask).map_err(ReplError::Read)? {
+                Line::Text(line) => {
+                    buffer.push_str(&line);
+                    if !line.ends_with('\n') {
+                        buffer.push('\n');
+                    }
+                    (self.run_complete(&mut buffer, input), false)
+                }
+                Line::Dropped => {
+                    buffer.clear();
+                    (if input.has_prompt() { Flow::GoOn } else { Flow::Interrupted }, false)
+                }
+                Line::End => (self.run_all(&std::mem::take(&mut buffer), input), true),
+            };
+            match flow {
+                Flow::Interrupted if !input.has_prompt() => return Err(ReplError::Interrupted),
+                Flow::Interrupted => buffer.clear(),
+                Flow::GoOn | Flow::Failed => {}
+                Flow::Quit => break,
+            }
+            if ended {
+                break;
+            }
+        }
+        if self.failed > 0 && !input.has_prompt() {
+            return Err(ReplError::Failed { failed: self.failed });
+        }
+        Ok(())
+    }
+
+    /// Runs all of a text; its last statement may lack its `;`.
+    fn run_all(&mut self, text: &str, input: &Input<'_>) -> Flow {
+        let mut buffer = format!("{text}\n");
+        match self.run_complete(&mut buffer, input) {
+            Flow::GoOn | Flow::Failed if split(&buffer).rest != Rest::Nothing => self.sql(buffer.trim(), &script::Then::Usual),
+            flow => flow,
+        }
+    }
+
+    /// Runs what is complete in the buffer and leaves the rest in it.
+    fn run_complete(&mut self, buffer: &mut String, input: &Input<'_>) -> Flow {
+        let script = split(buffer);
+        let rest_at = if script.rest == Rest::Nothing { buffer.len() } else { script.rest_at };
+        buffer.drain(..rest_at);
+        for item in script.items {
+            let flow = match item {
+                Item::Command(line) => self.command(&line, input),
+                Item::Sql { text, then } => self.sql(&text, &then),
+            };
+            if matches!(flow, Flow::Interrupted | Flow::Quit) {
+                return flow;
+            }
+        }
+        Flow::GoOn
+    }
+
+    /// Tells a failure.
+    fn failed(&mut self, problem: impl Into<Problem>) -> Flow {
+        self.failed += 1;
+        self.voice.problem(&problem.into());
+        Flow::Failed
+    }
+
+    /// Waits for something that is not a query, unless Ctrl-C is pressed. Files are looked at as they are now.
+    fn look<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        self.session.report().begin_query();
+        self.runtime.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+            tokio::select! {
+                biased;
+                _ = interrupt.recv() => None,
+                found = Box::pin(what) => Some(found),
+            }
+        })
+    }
+
+    fn greet(&self) {
+        self.voice.note(concat!("logsql ", env!("CARGO_PKG_VERSION"), ": logs are SQL tables; `\\?` for help, `\\q` to leave"));
+        let Some(tables) = self.look(list::tables(self.session)) else { return };
+        let fed: Vec<_> = tables.rows.iter().filter_map(|row| row.files.map(|files| (&row.name, files))).collect();
+        let fed: Vec<_> = fed.into_iter().filter(|(_, (files, _))| *files > 0).collect();
+        let width = fed.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, (files, size)) in &fed {
+            let noun = if *files == 1 { "file" } else { "files" };
+            self.voice.note(&format!("  {name:width$}  {} {noun}, {}", count(*files), bytes(*size)));
+        }
+        if fed.is_empty() {
+            let place = match self.session.schema().inputs().spec() {
+                InputSpec::WellKnown(_) => "in the usual places of this machine",
+                InputSpec::Args(_) => "in what was named",
+            };
+            self.voice.note(&format!("  no log of a known format {place}"));
+            self.voice.hint("a path is a table too: `SELECT * FROM '/srv/logs/access.log' LIMIT 10;`");
+        }
+        let lost = tables.unreadable.len();
+        if lost > 0 {
+            let noun = if lost == 1 { "file" } else { "files" };
+            self.voice.note(&format!("  {} {noun} cannot be read: see `\\d`", count(lost as u64)));
+        }
+    }
 }

@@ -1,0 +1,332 @@
+//! Commands, carried out.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use super::command::{Command, Switch, help, parse};
+use super::input::Input;
+use super::list::{self, Detail, Tables, Values};
+use super::query::{Sink, Whole, screen_options, write_screen};
+use super::script::Then;
+use super::voice::Problem;
+use super::{Flow, Repl};
+use crate::output::people::{bytes, count};
+use crate::output::{Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell};
+use crate::table::FileSet;
+
+/// How many lines `\unparsed` shows.
+const UNPARSED_LINES: usize = 20;
+
+/// How many things of a kind are named one by one.
+const NAMED: usize = 10;
+
+/// Files may read files, but not themselves for ever.
+const DEEPEST: usize = 16;
+
+impl Repl<'_> {
+    /// Carries out one line that is a command.
+    pub(super) fn command(&mut self, line: &str, input: &Input<'_>) -> Flow {
+        let command = match parse(line) {
+            Ok(command) => command,
+            Err(error) => return self.failed(error),
+        };
+        match command {
+            Command::Tables => self.show_tables(),
+            Command::Columns(name) => self.show_columns(&name),
+            Command::Unparsed => self.sql(&format!("SELECT * FROM unparsed LIMIT {UNPARSED_LINES}"), &Then::Usual),
+            Command::Report => self.sql("SELECT * FROM scan_report", &Then::Usual),
+            Command::Formats => self.show_formats(),
+            Command::Why(path) => self.why(&path),
+            Command::Functions(word) => self.sql(&functions_sql(word.as_deref()), &Then::Usual),
+            Command::Read(path) => self.read_file(&path, input),
+            Command::History => {
+                let lines: Vec<String> = input.history().iter().map(|entry| sanitise_cell(entry).into_owned()).collect();
+                self.print(&lines.iter().fold(String::new(), |text, line| text + line + "\n"))
+            }
+            Command::Shell(command) => self.shell(command.as_deref(), input),
+            Command::Help => self.print(&help()),
+            Command::Quit => Flow::Quit,
+            setting => self.set(setting),
+        }
+    }
+
+    /// Commands that change how things are shown.
+    fn set(&mut self, command: Command) -> Flow {
+        match command {
+            Command::Expand(wanted) => {
+                let usual = if self.output.target == Target::Terminal { Expanded::Auto } else { Expanded::Off };
+                let flipped = if self.output.expanded == Expanded::On { usual } else { Expanded::On };
+                self.output.expanded = wanted.unwrap_or(flipped);
+                self.voice.note(match self.output.expanded {
+                    Expanded::On => "one value per line: on",
+                    Expanded::Off => "one value per line: off",
+                    Expanded::Auto => "one value per line: where a table would be too wide",
+                });
+            }
+            Command::ShowMode => return self.print(&format!("{}\n", self.output.format)),
+            Command::Mode(format) => {
+                if format.is_binary() && matches!(self.sink, Sink::Screen) && self.output.target == Target::Terminal {
+                    let hint = format!("name a file: `\\o result.{format}`");
+                    return self.failed(Problem::new(format!("{format} is binary and is not written to a terminal"), Some(&hint)));
+                }
+                self.output.format = format;
+                self.voice.note(&format!("format: {format}"));
+            }
+            Command::Headers(wanted) => {
+                let flipped = if self.output.header == Header::Show { Header::Hide } else { Header::Show };
+                self.output.header = wanted.unwrap_or(flipped);
+                self.voice.note(if self.output.header == Header::Show { "names: shown" } else { "names: hidden" });
+            }
+            Command::Null(text) => {
+                self.voice.note(&format!("NULL is shown as `{text}`"));
+                self.output.null = Some(text);
+            }
+            Command::MaxRows(rows) => {
+                self.output.max_rows = rows;
+                self.voice.note(&match rows {
+                    MaxRows::Rows(rows) => format!("a table shows {} rows", count(rows)),
+                    MaxRows::Inf => "a table shows all rows".to_owned(),
+                });
+            }
+            Command::Timing(switch) => {
+                self.timing = match switch {
+                    Switch::On => true,
+                    Switch::Off => false,
+                    Switch::Toggle => !self.timing,
+                };
+                self.voice.note(if self.timing { "timing: on" } else { "timing: off" });
+            }
+            Command::Output(file) => return self.redirect(file.as_deref()),
+            Command::Once(file) => self.once = Some(expand_home(&file)),
+            // All others have been carried out before.
+            _ => {}
+        }
+        Flow::GoOn
+    }
+
+    fn redirect(&mut self, file: Option<&str>) -> Flow {
+        let Some(file) = file else {
+            if !matches!(self.sink, Sink::Screen) {
+                self.voice.note("results go to the screen");
+            }
+            self.sink = Sink::Screen;
+            return Flow::GoOn;
+        };
+        let path = expand_home(file);
+        let format = OutputFormat::from_extension(&path).unwrap_or(self.output.format);
+        if format.is_binary() {
+            self.sink = Sink::Whole { path: path.clone(), format, state: Whole::Empty };
+            self.voice.note(&format!("the next result goes to `{}` as {format}; `\\o` ends that", path.display()));
+            return Flow::GoOn;
+        }
+        match std::fs::File::create(&path) {
+            Ok(file) => {
+                self.voice.note(&format!("results go to `{}` as {format}; `\\o` ends that", path.display()));
+                self.sink = Sink::Text { file, path, format };
+                Flow::GoOn
+            }
+            Err(error) => self.failed(Problem::new(format!("cannot write `{}`: {error}", path.display()), None)),
+        }
+    }
+
+    fn show_tables(&mut self) -> Flow {
+        let Some(tables) = self.look(list::tables(self.session)) else { return Flow::Interrupted };
+        let Tables { rows, unreadable, unknown } = tables;
+        let for_people = self.output.target == Target::Terminal;
+        let sizes = rows.iter().map(|row| row.files.map(|(_, bytes)| bytes));
+        let sizes = if for_people {
+            Values::Text(sizes.map(|size| size.map_or(String::new(), bytes)).collect())
+        } else {
+            Values::Number(sizes.collect())
+        };
+        let columns = vec![
+            ("table", Values::Text(rows.iter().map(|row| row.name.clone()).collect())),
+            ("what", Values::Text(rows.iter().map(|row| row.about.clone()).collect())),
+            ("files", Values::Number(rows.iter().map(|row| row.files.map(|(files, _)| files)).collect())),
+            ("size", sizes),
+        ];
+        let flow = self.show_list(columns);
+        for text in unreadable.iter().take(NAMED) {
+            self.voice.warning(text);
+        }
+        if unreadable.len() > NAMED {
+            self.voice.warning(&format!("… and {} more that cannot be read", count((unreadable.len() - NAMED) as u64)));
+        }
+        if !unknown.is_empty() {
+            let named: Vec<&str> = unknown.iter().take(3).map(String::as_str).collect();
+            let dots = if unknown.len() > named.len() { ", …" } else { "" };
+            let number = if unknown.len() == 1 { "1 file has".to_owned() } else { format!("{} files have", count(unknown.len() as u64)) };
+            self.voice.note(&format!("{number} no known format (`\\why FILE` says more): {}{dots}", named.join(", ")));
+        }
+        flow
+    }
+
+    fn show_columns(&mut self, name: &str) -> Flow {
+        let Some(found) = self.look(list::detail(self.session, name)) else { return Flow::Interrupted };
+        let detail = match found {
+            Ok(Some(detail)) => detail,
+            Ok(None) => {
+                let unknown = self.session.schema().unknown(name);
+                return self.failed(Problem::new(unknown.to_string(), unknown.hint().as_deref()));
+            }
+            Err(error) => return self.failed(self.session.explain(&error)),
+        };
+        let Detail { about, columns, files, has_meta } = detail;
+        if !about.is_empty() {
+            self.voice.note(&format!("{name}: {about}"));
+        }
+        let text = |pick: fn(&list::ColumnRow) -> &String| Values::Text(columns.iter().map(|column| pick(column).clone()).collect());
+        let flow = self.show_list(vec![
+            ("column", text(|column| &column.name)),
+            ("type", text(|column| &column.kind)),
+            ("what", text(|column| &column.about)),
+        ]);
+        if has_meta {
+            self.voice.note("(meta) columns are not part of `SELECT *`: name them");
+        }
+        let total = files.iter().map(|(_, _, size)| size).sum();
+        if !files.is_empty() {
+            let noun = if files.len() == 1 { "file" } else { "files" };
+            self.voice.note(&format!("{} {noun}, {}:", count(files.len() as u64), bytes(total)));
+        }
+        for (path, format, size) in files.iter().take(NAMED) {
+            self.voice.note(&format!("  {path}  {format}  {}", bytes(*size)));
+        }
+        if files.len() > NAMED {
+            self.voice.note(&format!("  … and {} more", count((files.len() - NAMED) as u64)));
+        }
+        flow
+    }
+
+    fn show_formats(&mut self) -> Flow {
+        let formats = self.session.formats().formats();
+        let columns = vec![
+            ("format", Values::Text(formats.iter().map(|format| format.name.clone()).collect())),
+            ("table", Values::Text(formats.iter().map(|format| format.table.name.to_owned()).collect())),
+            ("what", Values::Text(formats.iter().map(|format| format.title.clone()).collect())),
+        ];
+        self.show_list(columns)
+    }
+
+    fn why(&mut self, path: &str) -> Flow {
+        let path = expand_home(path).into_os_string();
+        let (explained, problems) = match FileSet::explain(self.session.schema().context(), &[path]) {
+            Ok(explained) => explained,
+            Err(error) => return self.failed(Problem::new(error.to_string(), error.hint().as_deref())),
+        };
+        for (path, remark) in &problems {
+            self.voice.warning(&format!("{}: {}", path.display(), remark.text));
+        }
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        for (path, detection) in explained {
+            let detection = match detection {
+                Ok(detection) => detection,
+                Err(remark) => {
+                    self.voice.warning(&format!("{}: {}", path.display(), remark.text));
+                    continue;
+                }
+            };
+            let best = detection.best.as_ref().map_or("no format takes half of its lines", |best| best.format.as_str());
+            let _ = writeln!(text, "{}: {best}", path.display());
+            for candidate in detection.candidates.iter().take(4) {
+                let _ = write!(text, "  {}: {} of {} lines", candidate.format, candidate.taken, candidate.lines);
+                if let Some(miss) = &candidate.miss {
+                    let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
+                    let line: String = String::from_utf8_lossy(&miss.text).chars().take(100).collect();
+                    let line = sanitise_cell(&line);
+                    let _ = write!(text, "; `{}` misses at column {}{field}: {line}", miss.pattern, miss.column);
+                }
+                text.push('\n');
+            }
+        }
+        self.print(&text)
+    }
+
+    fn read_file(&mut self, path: &str, input: &Input<'_>) -> Flow {
+        let path = expand_home(path);
+        if self.depth == DEEPEST {
+            return self.failed(Problem::new(format!("cannot read `{}`: {DEEPEST} files read each other", path.display()), None));
+        }
+        match std::fs::read_to_string(&path) {
+            Ok(text) => {
+                self.depth += 1;
+                let flow = self.run_all(&text, input);
+                self.depth -= 1;
+                flow
+            }
+            Err(error) => self.failed(Problem::new(format!("cannot read `{}`: {error}", path.display()), None)),
+        }
+    }
+
+    fn shell(&mut self, command: Option<&str>, input: &Input<'_>) -> Flow {
+        let mut process = match command {
+            Some(command) => {
+                let mut process = std::process::Command::new("/bin/sh");
+                process.arg("-c").arg(command);
+                process
+            }
+            None => std::process::Command::new(std::env::var_os("SHELL").unwrap_or_else(|| "/bin/sh".into())),
+        };
+        if !input.has_prompt() {
+            // What comes in is for us.
+            process.stdin(Stdio::null());
+        }
+        // A name for `ps`, not a path of ours.
+        process.arg0("sh");
+        match process.status() {
+            Ok(status) if status.success() => Flow::GoOn,
+            Ok(status) => self.failed(Problem::new(format!("the command ended with {status}"), None)),
+            Err(error) => self.failed(Problem::new(format!("cannot start a shell: {error}"), None)),
+        }
+    }
+
+    fn show_list(&mut self, columns: Vec<(&str, Values)>) -> Flow {
+        let options = OutputOptions {
+            format: list::format_of_list(self.output.format),
+            max_rows: MaxRows::Inf,
+            ..screen_options(&self.output)
+        };
+        let shown = list::stream_of(columns).map_err(OutputError::from);
+        let shown = shown.and_then(|rows| self.runtime.block_on(Box::pin(write_screen(rows, &options))));
+        match shown {
+            Ok(_) => Flow::GoOn,
+            Err(OutputError::ClosedPipe) => Flow::Quit,
+            Err(error) => self.failed(error),
+        }
+    }
+
+    /// Text to stdout.
+    fn print(&mut self, text: &str) -> Flow {
+        let shown = if self.output.target == Target::Terminal { for_terminal(text) } else { text.to_owned() };
+        match std::io::stdout().write_all(shown.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+            Ok(()) => Flow::GoOn,
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Flow::Quit,
+            Err(error) => self.failed(Problem::new(format!("cannot write to standard output: {error}"), None)),
+        }
+    }
+}
+
+/// The functions with `word` in their name or description.
+fn functions_sql(word: Option<&str>) -> String {
+    let filter = word.map(|word| {
+        let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        format!("WHERE lower(routine_name) LIKE '%{word}%'")
+    });
+    format!(
+        "SELECT DISTINCT routine_name AS function, lower(function_type) AS type, syntax_example AS usage, description \
+         FROM information_schema.routines {} ORDER BY 1",
+        filter.unwrap_or_default()
+    )
+}
+
+/// `~/` is the user's folder: no shell sees what is typed here.
+pub(super) fn expand_home(path: &str) -> PathBuf {
+    match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => PathBuf::from(path),
+    }
+}
