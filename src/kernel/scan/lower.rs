@@ -50,7 +50,53 @@ pub(super) fn lower(hir: &Hir, captures: usize, slot: impl Fn(&str) -> Option<u1
     lowering.emit(hir, end, &[])?;
     // What a set has at the end of each of its patterns, a single pattern has here.
     lowering.push(Step::Accept(0))?;
-    Ok(Program { steps: lowering.steps, owners: lowering.owners, captures })
+    let (steps, owners) = fuse(lowering.steps, lowering.owners);
+    Ok(Program { steps, owners, captures })
+}
+
+/// Makes one step of a capture that is nothing but a run or a quoted text: most fields are, and each step costs a jump.
+fn fuse(steps: Vec<Step>, owners: Vec<Option<u16>>) -> (Vec<Step>, Vec<Option<u16>>) {
+    let mut is_target = vec![false; steps.len() + 1];
+    for step in &steps {
+        if let Step::Branch { skip: to, .. } | Step::Jump(to) = step {
+            is_target[*to as usize] = true;
+        }
+    }
+    let mut moved = vec![0; steps.len() + 1];
+    let mut fused: Vec<Step> = vec![];
+    let mut fused_owners = vec![];
+    let mut at = 0;
+    while at < steps.len() {
+        moved[at] = fused.len() as u32;
+        let field = match &steps[at..] {
+            [Step::Open(slot), Step::Run { run, min, max }, Step::Close(_), ..] => {
+                Some(Step::Field { slot: *slot, run: run.clone(), min: *min, max: *max })
+            }
+            [Step::Open(slot), Step::Escaped { stop, escape }, Step::Close(_), ..] => {
+                Some(Step::Quoted { slot: *slot, stop: *stop, escape: *escape })
+            }
+            _ => None,
+        };
+        match field {
+            Some(field) if !is_target[at + 1] && !is_target[at + 2] => {
+                fused.push(field);
+                fused_owners.push(owners[at + 1]);
+                at += 3;
+            }
+            _ => {
+                fused.push(steps[at].clone());
+                fused_owners.push(owners[at]);
+                at += 1;
+            }
+        }
+    }
+    moved[steps.len()] = fused.len() as u32;
+    for step in &mut fused {
+        if let Step::Branch { skip: to, .. } | Step::Jump(to) = step {
+            *to = moved[*to as usize];
+        }
+    }
+    (fused, fused_owners)
 }
 
 /// How many of the first parts have one way only, whatever follows them in this sequence.

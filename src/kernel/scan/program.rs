@@ -142,6 +142,10 @@ pub(super) enum Step {
     },
     Open(u16),
     Close(u16),
+    /// A run that is a whole capture.
+    Field { slot: u16, run: Run, min: u32, max: u32 },
+    /// Text with escapes that is a whole capture.
+    Quoted { slot: u16, stop: u8, escape: u8 },
     /// Goes on here or at `skip`, whichever the next byte allows.
     Branch {
         ways: Box<[u8; 257]>,
@@ -243,17 +247,20 @@ impl Program {
                         }
                         at = end;
                     }
-                    Step::Escaped { stop, escape } => loop {
-                        at = find2(record, at, *stop, *escape);
-                        if record.get(at) != Some(escape) {
-                            break;
+                    Step::Field { slot, run, min, max } => {
+                        let end = run.end(record, at, *max);
+                        if end - at < *min as usize {
+                            break 'steps end;
                         }
-                        // A lone escape at the very end is not an escaped byte: the run ends before it.
-                        if at + 1 == record.len() {
-                            break;
-                        }
-                        at += 2;
-                    },
+                        stacks.capture(*slot, at, end, slots);
+                        at = end;
+                    }
+                    Step::Escaped { stop, escape } => at = escaped_end(record, at, *stop, *escape),
+                    Step::Quoted { slot, stop, escape } => {
+                        let end = escaped_end(record, at, *stop, *escape);
+                        stacks.capture(*slot, at, end, slots);
+                        at = end;
+                    }
                     Step::Greedy { run, min, max, follow } => {
                         let high = run.end(record, at, *max);
                         let low = at + *min as usize;
@@ -276,11 +283,7 @@ impl Program {
                         stacks.opened[usize::from(*slot)] = at as u32;
                     }
                     Step::Close(slot) => {
-                        let index = usize::from(*slot);
-                        if !stacks.frames.is_empty() {
-                            stacks.trail.push((*slot, slots[index]));
-                        }
-                        slots[index] = Span { start: stacks.opened[index], end: at as u32 };
+                        stacks.capture(*slot, stacks.opened[usize::from(*slot)] as usize, at, slots);
                     }
                     Step::Branch { ways, skip, prefer } => {
                         let way = ways[record.get(at).map_or(256, |&byte| usize::from(byte))];
@@ -385,11 +388,33 @@ impl Stacks {
         self.frames.push(frame);
     }
 
+    #[inline]
+    fn capture(&mut self, slot: u16, start: usize, end: usize, slots: &mut [Span]) {
+        let span = &mut slots[usize::from(slot)];
+        if !self.frames.is_empty() {
+            self.trail.push((slot, *span));
+        }
+        *span = Span { start: start as u32, end: end as u32 };
+    }
+
     fn undo(&mut self, to: u32, slots: &mut [Span]) {
         while self.trail.len() > to as usize {
             let Some((slot, span)) = self.trail.pop() else { break };
             slots[usize::from(slot)] = span;
         }
+    }
+}
+
+/// Where text with escapes ends: at `stop`, or at the end of the record.
+#[inline]
+fn escaped_end(record: &[u8], mut at: usize, stop: u8, escape: u8) -> usize {
+    loop {
+        at = find2(record, at, stop, escape);
+        // A lone escape at the very end is not an escaped byte: the run ends before it.
+        if record.get(at) != Some(&escape) || at + 1 == record.len() {
+            return at;
+        }
+        at += 2;
     }
 }
 
@@ -438,6 +463,10 @@ impl fmt::Display for Program {
                         Some(literal) => writeln!(f, " up to \"{}\"", literal.escape_ascii())?,
                         None => writeln!(f)?,
                     }
+                }
+                Step::Field { slot, run, min, max } => writeln!(f, "field {slot:3} {}", Counted(run, *min, *max))?,
+                Step::Quoted { slot, stop, escape } => {
+                    writeln!(f, "field {slot:3} quoted until '{}', escape '{}'", stop.escape_ascii(), escape.escape_ascii())?;
                 }
                 Step::Open(slot) => writeln!(f, "open      {slot}")?,
                 Step::Close(slot) => writeln!(f, "close     {slot}")?,
