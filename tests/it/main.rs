@@ -1,1 +1,55 @@
-//! x
+//! The one integration test binary: linking it costs most of the time, so there is no second one.
+//!
+//! - `layering`: which layer may use which.
+//! - `sqllogic`: what SQL means, in `testdata/slt/*.slt`, read several ways with the same rows.
+//! - `cli`: the binary as users see it: output, messages, exit codes.
+//! - `identity`: every line has its place, in every plan, over all of testdata and the corpus.
+//! - `readme`: the commands of the README do what it says.
+
+mod cli;
+mod identity;
+mod layering;
+mod readme;
+mod sqllogic;
+
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+use logsql::session::{Session, SessionOptions, TimeWindow};
+use logsql::table::{InputSpec, ScanOptions};
+
+/// The repository.
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// How a test reads.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    partitions: usize,
+    piece_bytes: u64,
+}
+
+/// Ways of reading that have to give the same rows: alone, beside each other, and in tiny pieces.
+const READINGS: [Reading; 4] = [
+    Reading { partitions: 1, piece_bytes: 16 << 20 },
+    Reading { partitions: 2, piece_bytes: 16 << 20 },
+    Reading { partitions: 7, piece_bytes: 4096 },
+    Reading { partitions: 2, piece_bytes: 97 },
+];
+
+fn session(inputs: Vec<PathBuf>, reading: Reading) -> Session {
+    let options = SessionOptions {
+        inputs: InputSpec::Args(inputs.into_iter().map(Into::into).collect()),
+        bindings: vec![],
+        definition_folders: vec![],
+        scan: ScanOptions { piece_bytes: reading.piece_bytes, zone: TimeZone::UTC, ..ScanOptions::default() },
+        window: TimeWindow::default(),
+        memory_bytes: 512 << 20,
+        disk_bytes: 1 << 30,
+        threads: reading.partitions,
+        shown_zone: None,
+        settings: vec![],
+    };
+    Session::try_new(&options).expect("a session")
+}

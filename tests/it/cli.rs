@@ -1,0 +1,291 @@
+//! The binary as users see it.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::root;
+
+/// logsql in the repository's folder, with an empty home and nothing of the caller's environment that it heeds.
+fn logsql(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
+    command.current_dir(root()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+struct Ran {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn run(args: &[&str]) -> Ran {
+    let home = tempfile::tempdir().expect("a folder");
+    ran(&logsql(home.path()).args(args).output().expect("runs"))
+}
+
+const COMBINED: &str = "testdata/logs/nginx/combined.log";
+const CUT: &str = "testdata/logs/malformed/cut-within-first-line.log";
+const THREE: &str = "SELECT status, count(*) AS hits FROM access_log WHERE status IN (200, 404) GROUP BY 1 ORDER BY 1";
+
+#[test]
+fn each_text_format_is_written() {
+    let rotated = "testdata/logs/rotated/access.log.1";
+    let cases: [(&str, &str); 7] = [
+        ("--tsv", "status\thits\n200\t22\n404\t3\n"),
+        ("--csv", "status,hits\n200,22\n404,3\n"),
+        ("--json", "[\n{\"status\":200,\"hits\":22},\n{\"status\":404,\"hits\":3}\n]\n"),
+        ("--ndjson", "{\"status\":200,\"hits\":22}\n{\"status\":404,\"hits\":3}\n"),
+        ("--markdown", "| status | hits |\n| -----: | ---: |\n| 200 | 22 |\n| 404 | 3 |\n"),
+        ("--line", "-[ RECORD 1 ]-\nstatus = 200\nhits   = 22\n-[ RECORD 2 ]-\nstatus = 404\nhits   = 3\n"),
+        ("--format=table", "┌────────┬──────┐\n│ status │ hits │\n├────────┼──────┤\n│    200 │   22 │\n│    404 │    3 │\n└────────┴──────┘\n"),
+    ];
+    for (format, expected) in cases {
+        let got = run(&[format, THREE, rotated]);
+        assert_eq!((got.code, got.out.as_str(), got.err.as_str()), (0, expected, ""), "{format}");
+    }
+    assert_eq!(run(&["--no-header", THREE, rotated]).out, "200\t22\n404\t3\n");
+}
+
+#[test]
+fn files_are_written_whole_and_read_back() {
+    let home = tempfile::tempdir().expect("a folder");
+    for name in ["out.parquet", "out.arrow", "out.csv"] {
+        let path = home.path().join(name);
+        let got = ran(&logsql(home.path()).args(["-o", path.to_str().expect("UTF-8"), THREE, COMBINED]).output().expect("runs"));
+        assert_eq!((got.code, got.out.as_str()), (0, ""), "{name}: {}", got.err);
+        assert!(std::fs::metadata(&path).expect("written").len() > 0, "{name}");
+    }
+    let parquet = std::fs::File::open(home.path().join("out.parquet")).expect("opens");
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(parquet).expect("a Parquet file");
+    let rows: usize = reader.build().expect("a reader").map(|batch| batch.expect("a batch").num_rows()).sum();
+    assert_eq!(rows, 2);
+    let arrow = std::fs::File::open(home.path().join("out.arrow")).expect("opens");
+    let rows: usize = arrow::ipc::reader::FileReader::try_new(arrow, None).expect("an Arrow file").map(|batch| batch.expect("a batch").num_rows()).sum();
+    assert_eq!(rows, 2);
+    let left: Vec<_> = std::fs::read_dir(home.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    assert_eq!(left.len(), 3, "nothing else is left behind: {left:?}");
+}
+
+#[test]
+fn sql_comes_from_words_options_files_and_standard_input() {
+    let home = tempfile::tempdir().expect("a folder");
+    let script = home.path().join("a.sql");
+    std::fs::write(&script, "SELECT 1 AS a; SELECT 2 AS b").expect("written");
+    let got = run(&["--no-header", "-c", "SELECT 0", "-f", script.to_str().expect("UTF-8")]);
+    assert_eq!((got.code, got.out.as_str()), (0, "0\n1\n2\n"));
+    let mut child = logsql(home.path()).arg("--no-header").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+    child.stdin.take().expect("a pipe").write_all(b"SELECT 3").expect("written");
+    assert_eq!(ran(&child.wait_with_output().expect("ends")).out, "3\n");
+}
+
+#[test]
+fn a_log_comes_in_by_a_pipe_compressed_or_not_and_can_be_read_twice() {
+    let home = tempfile::tempdir().expect("a folder");
+    for file in ["testdata/logs/rotated/access.log.1", "testdata/logs/rotated/access.log.2.gz"] {
+        let input = std::fs::read(root().join(file)).expect("testdata");
+        let sql = "SELECT a.n, b.n FROM (SELECT count(*) n FROM access_log) a, (SELECT count(*) n FROM access_log WHERE status > 0) b";
+        let mut child = logsql(home.path()).args(["--no-header", sql, "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+        child.stdin.take().expect("a pipe").write_all(&input).expect("written");
+        let got = ran(&child.wait_with_output().expect("ends"));
+        let rows: Vec<&str> = got.out.trim().split('\t').collect();
+        assert_eq!(rows.len(), 2, "{}", got.out);
+        assert!(rows[0] == rows[1] && rows[0] != "0", "{file}: {}", got.out);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = tempfile::tempdir().expect("a folder");
+    let sql = "SELECT value FROM generate_series(1, 50000000)";
+    let mut child = logsql(home.path()).args([sql]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut first).expect("a line");
+    let got = ran(&child.wait_with_output().expect("ends"));
+    assert_eq!((first.as_str(), got.code, got.err.as_str()), ("value\n", 0, ""));
+}
+
+#[test]
+fn errors_say_what_and_what_to_do() {
+    let cases: [(&[&str], i32, &str); 10] = [
+        (&["SELECT ip FROM access_log", COMBINED], 1, "error: there is no column `ip`\nhint: it is called `client_ip` here\n"),
+        (&["SELECT statsu FROM access_log", COMBINED], 1, "error: there is no column `statsu`\nhint: did you mean `status`"),
+        (&["SELECT * FROM acess_log", COMBINED], 1, "error: unknown table `acess_log`\nhint: did you mean access_log?\n"),
+        (&["SELECT FROM WHERE x"], 1, "error: the SQL does not parse: "),
+        (&["SELECT * FROM 'no/such/*.log'"], 1, "error: no file matches 'no/such/*.log'"),
+        (&["--no-such-option"], 2, "error: unexpected argument '--no-such-option' found"),
+        (&["--format", "xml", "SELECT 1"], 2, "error: unknown output format `xml`"),
+        (&["--since", "soon", "SELECT 1"], 2, "error: --since: `soon` is no time\nhint: write `2026-11-21`"),
+        (&["-i", "combinde", "SELECT 1", COMBINED], 2, "error: unknown format `combinde`\nhint: did you mean combined"),
+        (&["-m", "lots", "SELECT 1"], 2, "error: --memory-limit: `lots` is no size\nhint: write `512M` or `4G`\n"),
+    ];
+    for (args, code, err) in cases {
+        let got = run(args);
+        assert_eq!(got.code, code, "{args:?}: {}", got.err);
+        assert!(got.err.starts_with(err), "{args:?}\nexpected {err}\ngot      {}", got.err);
+    }
+}
+
+#[test]
+fn what_is_not_parsed_is_said_and_counts_if_asked() {
+    let sql = "SELECT count(*) FROM access_log";
+    let said = format!("warning: 1 of 20 lines is not parsed, first {CUT}:1: ");
+    let got = run(&["--no-header", sql, CUT]);
+    assert_eq!((got.code, got.out.as_str()), (0, "19\n"));
+    assert!(got.err.starts_with(&said), "{}", got.err);
+    assert_eq!(run(&["-q", sql, CUT]).err, "");
+    assert_eq!(run(&["--strict", sql, CUT]).code, 3);
+    assert_eq!(run(&["--max-errors", "0", sql, CUT]).code, 3);
+    assert_eq!(run(&["--max-errors", "1", sql, CUT]).code, 0);
+    let got = run(&[sql, COMBINED, "no-such.log"]);
+    assert_eq!(got.code, 3, "a file that was named is missed: {}", got.err);
+    assert!(got.err.contains("no-such.log"), "{}", got.err);
+}
+
+#[test]
+fn alerts_have_a_code_of_their_own() {
+    assert_eq!(run(&["--fail-if-rows", "SELECT 1"]).code, 10);
+    assert_eq!(run(&["--fail-if-rows", "SELECT 1 WHERE false"]).code, 0);
+    assert_eq!(run(&["--fail-if-empty", "SELECT 1 WHERE false"]).code, 10);
+}
+
+#[test]
+fn a_window_of_time_is_half_open() {
+    let count = |args: &[&str]| {
+        let sql = "SELECT count(*), min(time), max(time) FROM access_log";
+        run(&[&["--no-header", sql, COMBINED][..], args].concat()).out
+    };
+    let all = count(&[]);
+    let (first, last) = { let mut parts = all.trim().split('\t').skip(1); (parts.next().expect("min").to_owned(), parts.next().expect("max").to_owned()) };
+    assert_eq!(count(&["--since", &first]), all);
+    assert!(count(&["--until", &first]).starts_with("0\t"), "{}", count(&["--until", &first]));
+    assert_ne!(count(&["--until", &last]), all);
+}
+
+#[test]
+fn tables_and_formats_are_listed_and_explained() {
+    let got = run(&["tables", COMBINED, "testdata/logs/bind/query_all.log"]);
+    assert_eq!(got.code, 0, "{}", got.err);
+    assert!(got.out.contains("access_log: ") && got.out.contains("dns_log: ") && got.out.contains("query_all.log  bind"), "{}", got.out);
+    let got = run(&["format", "list"]);
+    assert!(got.out.contains("nginx_error") && got.out.contains("https://"), "{}", got.out);
+    assert!(run(&["format", "show", "combined"]).out.contains("[[pattern]]"));
+    assert!(run(&["format", "show", "combined", "--program"]).out.contains("accept"));
+    let got = run(&["format", "why", "testdata/logs/malformed/three-formats-mixed.log"]);
+    assert!(got.out.contains("→ access: ") && got.out.contains("first miss"), "{}", got.out);
+    let got = run(&["format", "test"]);
+    assert_eq!(got.code, 0, "{}", got.out);
+    for command in [&["--help"][..], &["-h"], &["tables", "--help"], &["repl", "--help"], &["format", "why", "--help"]] {
+        let got = run(command);
+        assert_eq!((got.code, got.err.as_str()), (0, ""), "{command:?}");
+        assert!(got.out.contains("Usage: logsql"), "{command:?}");
+    }
+}
+
+const MINE: &str = r#"
+name = "mine"
+table = "error_log"
+title = "a test"
+url = "https://example.org"
+[capture]
+time = { type = "time", layout = "rfc3339" }
+[[pattern]]
+name = "mine"
+regex = '<(?<time>[^>]+)> (?<level>[A-Z]+) (?<shard>\d+): (?<message>.*)'
+[[sample]]
+line = "<2026-11-21T00:00:00Z> WARN 7: hello"
+pattern = "mine"
+expect = { level = "WARN", message = "hello", "fields.shard" = "7" }
+"#;
+
+#[test]
+fn a_definition_of_ones_own_is_used_and_a_bad_one_refused() {
+    let home = tempfile::tempdir().expect("a folder");
+    let formats = home.path().join("formats");
+    std::fs::create_dir(&formats).expect("made");
+    std::fs::write(formats.join("mine.toml"), MINE).expect("written");
+    let log = home.path().join("my.log");
+    std::fs::write(&log, "<2026-11-21T10:00:00Z> FATAL 3: no more\n<2026-11-21T10:00:01Z> INFO 4: fine\n").expect("written");
+    let sql = "SELECT level, fields['shard'] FROM error_log WHERE level = 'FATAL'";
+    let args = ["--no-header", "--formats", formats.to_str().expect("UTF-8"), sql, log.to_str().expect("UTF-8")];
+    let got = ran(&logsql(home.path()).args(args).output().expect("runs"));
+    assert_eq!((got.code, got.out.as_str(), got.err.as_str()), (0, "FATAL\t3\n", ""));
+
+    let bad = home.path().join("bad.toml");
+    std::fs::write(&bad, MINE.replace("\"time\", layout", "\"tiem\", layout")).expect("written");
+    let got = ran(&logsql(home.path()).args(["format", "test", bad.to_str().expect("UTF-8")]).output().expect("runs"));
+    assert_eq!(got.code, 2, "{}", got.err);
+    assert!(got.err.contains("bad.toml:7:8: unknown field type `tiem`\nhint: did you mean `time`?"), "{}", got.err);
+}
+
+#[test]
+fn tables_are_bound_and_formats_forced() {
+    let got = run(&["--no-header", "--table", "shop:combined=testdata/logs/rotated/*", "SELECT count(*) FROM shop"]);
+    assert_eq!((got.code, got.out.as_str()), (0, "100\n"), "{}", got.err);
+    let got = run(&["--no-header", "-i", "nginx_error", "SELECT count(*) FROM error_log", COMBINED]);
+    assert_eq!(got.out, "0\n", "a forced format takes no line of another");
+    assert!(got.err.contains("not parsed"), "{}", got.err);
+}
+
+#[test]
+fn log_text_does_not_steer_a_terminal() {
+    let sql = "SELECT request, user_agent, referer, user_name FROM access_log";
+    for file in ["testdata/logs/nginx/combined.log", "testdata/logs/apache/combined.log"] {
+        for format in ["table", "markdown", "line"] {
+            let got = run(&["--format", format, sql, file]);
+            assert!(!got.out.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)), "{file} {format}");
+        }
+    }
+}
+
+#[test]
+fn an_interrupt_ends_a_long_query_at_once() {
+    let home = tempfile::tempdir().expect("a folder");
+    let sql = "SELECT count(*) FROM generate_series(1, 1000000000000)";
+    let child = logsql(home.path()).arg(sql).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    std::thread::sleep(Duration::from_millis(700));
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().expect("kill runs").success());
+    let began = Instant::now();
+    let got = ran(&child.wait_with_output().expect("ends"));
+    assert_eq!(got.code, 130, "{}", got.err);
+    assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn a_file_that_changes_under_the_query_never_ends_the_program() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().join("access.log");
+    let line = "192.0.2.1 - - [21/Nov/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"x\"\n";
+    for round in 0..20 {
+        std::fs::write(&path, line.repeat(60_000)).expect("written");
+        // Old enough to be mapped.
+        let old = std::time::SystemTime::now() - Duration::from_secs(3600);
+        std::fs::File::options().write(true).open(&path).expect("opens").set_modified(old).expect("set");
+        let sql = "SELECT status, client_ip, count(*) FROM access_log GROUP BY 1, 2";
+        let mut command = logsql(home.path());
+        command.args(["--no-header", "--mmap", "always", sql]).arg(&path);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+        std::thread::sleep(Duration::from_millis(40 + round * 5));
+        match round % 3 {
+            0 => std::fs::File::options().write(true).open(&path).expect("opens").set_len(1000).expect("truncated"),
+            1 => std::fs::rename(&path, home.path().join("access.log.1")).expect("renamed"),
+            _ => std::fs::write(&path, "x\n".repeat(2_000_000)).expect("written anew"),
+        }
+        let got = ran(&child.wait_with_output().expect("ends"));
+        assert!(got.code == 0 || got.code == 3, "round {round}: {} {}", got.code, got.err);
+        // Either nothing, or rows of the old generation only.
+        assert!(got.out.is_empty() || got.out.starts_with("200\t192.0.2.1\t"), "round {round}: {}", got.out);
+        assert!(got.out.lines().count() <= 1, "round {round}: {}", got.out);
+    }
+}
