@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 use super::Exit;
 use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
+use crate::output::people::footer;
 use crate::output::{OutputError, Target, Written, write_file, write_stream};
 use crate::session::{Answer, Session};
 
@@ -199,18 +200,4 @@ impl Run<'_> {
 enum Failure {
     ClosedPipe,
     Problem(Problem),
-}
-
-/// `3 rows (2 shown) · 1.0 GB in 0.21 s (4.8 GB/s)`
-pub(super) fn footer(written: Written, bytes_read: u64, took: Duration) -> String {
-    let rows = if written.rows == 1 { "1 row".to_owned() } else { format!("{} rows", tell::count(written.rows)) };
-    let shown = if written.shown < written.rows { format!(" ({} shown)", tell::count(written.shown)) } else { String::new() };
-    let seconds = took.as_secs_f64();
-    let rate = bytes_read as f64 / seconds.max(1e-6);
-    let read = if bytes_read == 0 {
-        format!(" · {seconds:.2} s")
-    } else {
-        format!(" · {} in {seconds:.2} s ({}/s)", tell::bytes(bytes_read), tell::bytes(rate as u64))
-    };
-    format!("{rows}{shown}{read}")
 }

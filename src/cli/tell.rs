@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use super::Exit;
 use super::config::{Config, Talk};
+pub(super) use crate::output::people::{bytes, count};
 use crate::output::{Color, OutputError, for_terminal};
 use crate::session::{QueryError, SessionError};
 use crate::source::Severity;
@@ -222,43 +223,4 @@ fn emptiness(config: &Config, files: &[FileReport], named: bool) {
         "name files: `logsql \"SELECT …\" PATH…`; `logsql tables` shows what was found"
     };
     line(config.color_messages, Mark::Hint, hint);
-}
-
-/// `1234567` as `1,234,567`.
-pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Bytes for people: `1.0 GB`.
-pub(super) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = number as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_for_people() {
-        assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
-        assert_eq!(
-            (bytes(12), bytes(1500), bytes(999_999), bytes(1 << 30)),
-            ("12 B".into(), "1.5 kB".into(), "1.0 MB".into(), "1.1 GB".into())
-        );
-    }
 }

@@ -50,7 +50,10 @@ mod tests {
     #[test]
     fn numbers_are_for_people() {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
-        assert_eq!((bytes(12), bytes(1500), bytes(999_999), bytes(1 << 30)), ("12 B".into(), "1.5 kB".into(), "1.0 MB".into(), "1.1 GB".into()));
+        assert_eq!(
+            (bytes(12), bytes(1500), bytes(999_999), bytes(1 << 30)),
+            ("12 B".into(), "1.5 kB".into(), "1.0 MB".into(), "1.1 GB".into())
+        );
     }
 
     #[test]

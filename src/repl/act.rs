@@ -70,7 +70,8 @@ impl Repl<'_> {
             Command::Mode(format) => {
                 if format.is_binary() && matches!(self.sink, Sink::Screen) && self.output.target == Target::Terminal {
                     let hint = format!("name a file: `\\o result.{format}`");
-                    return self.failed(Problem::new(format!("{format} is binary and is not written to a terminal"), Some(&hint)));
+                    return self
+                        .failed(Problem::new(format!("{format} is binary and is not written to a terminal"), Some(&hint)));
                 }
                 self.output.format = format;
                 self.voice.note(&format!("format: {format}"));
@@ -158,7 +159,8 @@ impl Repl<'_> {
         if !unknown.is_empty() {
             let named: Vec<&str> = unknown.iter().take(3).map(String::as_str).collect();
             let dots = if unknown.len() > named.len() { ", …" } else { "" };
-            let number = if unknown.len() == 1 { "1 file has".to_owned() } else { format!("{} files have", count(unknown.len() as u64)) };
+            let number =
+                if unknown.len() == 1 { "1 file has".to_owned() } else { format!("{} files have", count(unknown.len() as u64)) };
             self.voice.note(&format!("{number} no known format (`\\why FILE` says more): {}{dots}", named.join(", ")));
         }
         flow
@@ -178,7 +180,8 @@ impl Repl<'_> {
         if !about.is_empty() {
             self.voice.note(&format!("{name}: {about}"));
         }
-        let text = |pick: fn(&list::ColumnRow) -> &String| Values::Text(columns.iter().map(|column| pick(column).clone()).collect());
+        let text =
+            |pick: fn(&list::ColumnRow) -> &String| Values::Text(columns.iter().map(|column| pick(column).clone()).collect());
         let flow = self.show_list(vec![
             ("column", text(|column| &column.name)),
             ("type", text(|column| &column.kind)),
@@ -288,6 +291,7 @@ impl Repl<'_> {
         let options = OutputOptions {
             format: list::format_of_list(self.output.format),
             max_rows: MaxRows::Inf,
+            null: Some(String::new()),
             ..screen_options(&self.output)
         };
         let shown = list::stream_of(columns).map_err(OutputError::from);
@@ -310,14 +314,15 @@ impl Repl<'_> {
     }
 }
 
-/// The functions with `word` in their name or description.
+/// The functions with `word` in their name.
 fn functions_sql(word: Option<&str>) -> String {
     let filter = word.map(|word| {
         let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         format!("WHERE lower(routine_name) LIKE '%{word}%'")
     });
     format!(
-        "SELECT DISTINCT routine_name AS function, lower(function_type) AS type, syntax_example AS usage, description \
+        "SELECT DISTINCT routine_name AS function, syntax_example AS usage, \
+         btrim(replace(description, chr(10), ' ')) AS description \
          FROM information_schema.routines {} ORDER BY 1",
         filter.unwrap_or_default()
     )

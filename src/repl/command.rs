@@ -178,13 +178,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         about: "run a command of the system, or a shell",
         verb: Verb::Shell,
     },
-    Definition {
-        usage: ("\\?", ".help"),
-        names: &["?", "help"],
-        argument: Argument::None,
-        about: "this list",
-        verb: Verb::Help,
-    },
+    Definition { usage: ("\\?", ".help"), names: &["?", "help"], argument: Argument::None, about: "this list", verb: Verb::Help },
     Definition {
         usage: ("\\q", ".quit, .exit"),
         names: &["q", "quit", "exit"],
@@ -362,7 +356,11 @@ fn set(name: &str, rest: &str) -> Result<Command, CommandError> {
         "null" => Ok(Command::Null(value.to_owned())),
         "expanded" | "x" => expand(value).ok_or_else(|| bad("`on`, `off` or `auto`")),
         "" => Err(CommandError::Missing { name: name.to_owned(), usage: "\\pset format|null|expanded VALUE".to_owned() }),
-        _ => Err(CommandError::BadValue { name: name.to_owned(), value: what.to_owned(), expected: "`format`, `null` or `expanded`" }),
+        _ => Err(CommandError::BadValue {
+            name: name.to_owned(),
+            value: what.to_owned(),
+            expected: "`format`, `null` or `expanded`",
+        }),
     }
 }
 

@@ -35,13 +35,92 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Words of SQL, for completion and colour.
 const KEYWORDS: &[&str] = &[
-    "ALL", "ANALYZE", "AND", "ANY", "AS", "ASC", "BETWEEN", "BY", "CASE", "CAST", "COPY", "CREATE", "CROSS", "CURRENT",
-    "DESC", "DESCRIBE", "DISTINCT", "DROP", "ELSE", "END", "ESCAPE", "EXCEPT", "EXISTS", "EXPLAIN", "EXTERNAL", "EXTRACT",
-    "FALSE", "FILTER", "FIRST", "FOLLOWING", "FROM", "FULL", "GROUP", "GROUPING", "HAVING", "ILIKE", "IN", "INNER",
-    "INTERSECT", "INTERVAL", "INTO", "IS", "JOIN", "LAST", "LEFT", "LIKE", "LIMIT", "LOCATION", "NOT", "NULL", "NULLS",
-    "OFFSET", "ON", "OR", "ORDER", "OUTER", "OVER", "PARTITION", "PRECEDING", "RANGE", "RECURSIVE", "RIGHT", "ROW",
-    "ROWS", "SELECT", "SET", "SETS", "SHOW", "SIMILAR", "STORED", "TABLE", "THEN", "TIMESTAMP", "TO", "TRUE", "UNBOUNDED",
-    "UNION", "UNNEST", "USING", "VALUES", "VIEW", "WHEN", "WHERE", "WINDOW", "WITH", "WITHIN",
+    "ALL",
+    "ANALYZE",
+    "AND",
+    "ANY",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COPY",
+    "CREATE",
+    "CROSS",
+    "CURRENT",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "ESCAPE",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "EXTERNAL",
+    "EXTRACT",
+    "FALSE",
+    "FILTER",
+    "FIRST",
+    "FOLLOWING",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "GROUPING",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LAST",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "LOCATION",
+    "NOT",
+    "NULL",
+    "NULLS",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PARTITION",
+    "PRECEDING",
+    "RANGE",
+    "RECURSIVE",
+    "RIGHT",
+    "ROW",
+    "ROWS",
+    "SELECT",
+    "SET",
+    "SETS",
+    "SHOW",
+    "SIMILAR",
+    "STORED",
+    "TABLE",
+    "THEN",
+    "TIMESTAMP",
+    "TO",
+    "TRUE",
+    "UNBOUNDED",
+    "UNION",
+    "UNNEST",
+    "USING",
+    "VALUES",
+    "VIEW",
+    "WHEN",
+    "WHERE",
+    "WINDOW",
+    "WITH",
+    "WITHIN",
 ];
 
 const KEYWORD: &str = "\x1b[34;1m";
@@ -198,9 +277,8 @@ impl<'a> SqlHelper<'a> {
     }
 
     fn word_candidates(&self, line: &str, from: usize, word_at: usize, word: &str) -> Vec<Pair> {
-        let before: Vec<Token> = tokens(&line[..word_at], from)
-            .filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment))
-            .collect();
+        let before: Vec<Token> =
+            tokens(&line[..word_at], from).filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment)).collect();
         let previous = before.last().map(|token| line[token.at.clone()].to_ascii_uppercase());
         let names = self.table_names();
         if matches!(previous.as_deref(), Some("FROM" | "JOIN" | "TABLE" | "DESCRIBE")) {
@@ -320,16 +398,23 @@ fn colored(line: &str, cursor: Option<usize>) -> String {
             _ => "",
         };
         // Writing to a string cannot fail.
-        let _ = match (token.kind, text.rsplit_once('\n')) {
-            // The indentation that Enter made becomes a prompt of the same width.
-            (Kind::Blank, Some((head, tail))) if tail.len() >= GOES_ON.len() && tail.bytes().all(|b| b == b' ') => {
-                write!(out, "{head}\n{DIM}{GOES_ON}{PLAIN}{}", &tail[GOES_ON.len()..])
-            }
+        let _ = match token.kind {
+            Kind::Blank => write!(out, "{}", indented(text)),
             _ if code.is_empty() => write!(out, "{text}"),
             _ => write!(out, "{code}{text}{PLAIN}"),
         };
     }
     out
+}
+
+/// Blanks, with prompts where lines go on: the indentation that Enter made becomes one of the same width.
+fn indented(blank: &str) -> Cow<'_, str> {
+    let indentation = format!("\n{:1$}", "", GOES_ON.len());
+    if blank.contains(&indentation) {
+        Cow::Owned(blank.replace(&indentation, &format!("\n{DIM}{GOES_ON}{PLAIN}")))
+    } else {
+        Cow::Borrowed(blank)
+    }
 }
 
 /// What was pasted may steer the terminal; it is kept, but not sent.
@@ -351,8 +436,11 @@ fn harmless(line: &str) -> Cow<'_, str> {
 fn brackets(line: &str, all: &[Token], cursor: usize) -> [Option<usize>; 2] {
     let symbol = |token: &Token| (token.kind == Kind::Symbol).then(|| line.as_bytes()[token.at.start]);
     let is_bracket = |token: &&Token| symbol(token).is_some_and(|byte| b"()[]".contains(&byte));
-    let near: Vec<(usize, &Token)> =
-        all.iter().enumerate().filter(|(_, token)| is_bracket(token) && (token.at.start == cursor || token.at.end == cursor)).collect();
+    let near: Vec<(usize, &Token)> = all
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| is_bracket(token) && (token.at.start == cursor || token.at.end == cursor))
+        .collect();
     let Some((index, token)) = near.last().copied() else { return [None; 2] };
     let (open, close) = if matches!(symbol(token), Some(b'(' | b')')) { (b'(', b')') } else { (b'[', b']') };
     let forwards = symbol(token) == Some(open);
@@ -397,6 +485,7 @@ mod tests {
             assert_eq!(bare(&colored(line, Some(1))), line);
         }
         assert_eq!(bare(&colored("SELECT 1\n        , 2\n          FROM t;", None)), "SELECT 1\n   ...> , 2\n   ...>   FROM t;");
+        assert_eq!(bare(&colored("SELECT\n        \n        1", None)), "SELECT\n   ...> \n   ...> 1");
         // Inside of quotes blanks are blanks.
         assert_eq!(bare(&colored("'a\n        b'", None)), "'a\n        b'");
     }

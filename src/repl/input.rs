@@ -15,15 +15,15 @@ use std::sync::mpsc;
 use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{
-    Behavior, Cmd, ColorMode, CompletionType, Config, ConditionalEventHandler, Editor, Event, EventContext, EventHandler,
+    Behavior, Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
     KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::history;
 use super::helper::SqlHelper;
+use super::history;
 use super::script::{Rest, split};
 use super::voice::Voice;
 use crate::output::{Color, sanitise};

@@ -46,7 +46,8 @@ pub(super) async fn tables(session: &Session) -> Tables {
                 None if name == SCAN_REPORT => ("what the last query read of each file".to_owned(), None),
                 None => ("made in this session".to_owned(), None),
                 Some(log) => {
-                    let about = if log.def().name == name { log.def().about.to_owned() } else { format!("as {}", log.def().name) };
+                    let about =
+                        if log.def().name == name { log.def().about.to_owned() } else { format!("as {}", log.def().name) };
                     match log.files().listing().await {
                         Err(error) => (error.to_string(), None),
                         Ok(listing) => {

@@ -24,6 +24,7 @@ mod query;
 mod script;
 mod voice;
 
+use std::collections::HashSet;
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -32,6 +33,7 @@ use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::kernel::table::UNPARSED;
 use crate::output::people::{bytes, count};
 use crate::output::{Color, OutputOptions};
 use crate::session::Session;
@@ -94,8 +96,19 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) }).map_err(ReplError::Read)?;
     let color = output.color;
     let mut input = Input::open(runtime, voice, color, || SqlHelper::new(session, runtime)).map_err(ReplError::Read)?;
-    let mut repl =
-        Repl { runtime, session, report, output, voice, timing: false, sink: Sink::Screen, once: None, depth: 0, failed: 0 };
+    let mut repl = Repl {
+        runtime,
+        session,
+        report,
+        output,
+        voice,
+        timing: false,
+        sink: Sink::Screen,
+        once: None,
+        depth: 0,
+        failed: 0,
+        said: HashSet::new(),
+    };
     if let Some(rc) = rc {
         repl.voice.talk = Talk::Quiet;
         let flow = repl.run_all(&rc, &input);
@@ -136,6 +149,8 @@ struct Repl<'a> {
     /// Files that are being read by one another.
     depth: usize,
     failed: u64,
+    /// Remarks about files that were made before.
+    said: HashSet<(PathBuf, String)>,
 }
 
 impl Repl<'_> {
@@ -222,8 +237,13 @@ impl Repl<'_> {
     fn greet(&self) {
         self.voice.note(concat!("logsql ", env!("CARGO_PKG_VERSION"), ": logs are SQL tables; `\\?` for help, `\\q` to leave"));
         let Some(tables) = self.look(list::tables(self.session)) else { return };
-        let fed: Vec<_> = tables.rows.iter().filter_map(|row| row.files.map(|files| (&row.name, files))).collect();
-        let fed: Vec<_> = fed.into_iter().filter(|(_, (files, _))| *files > 0).collect();
+        let fed: Vec<(&str, (u64, u64))> = tables
+            .rows
+            .iter()
+            .filter_map(|row| row.files.map(|files| (row.name.as_str(), files)))
+            // Any file may have lines for that one.
+            .filter(|(name, (files, _))| *files > 0 && *name != UNPARSED)
+            .collect();
         let width = fed.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, (files, size)) in &fed {
             let noun = if *files == 1 { "file" } else { "files" };
@@ -237,10 +257,11 @@ impl Repl<'_> {
             self.voice.note(&format!("  no log of a known format {place}"));
             self.voice.hint("a path is a table too: `SELECT * FROM '/srv/logs/access.log' LIMIT 10;`");
         }
-        let lost = tables.unreadable.len();
-        if lost > 0 {
-            let noun = if lost == 1 { "file" } else { "files" };
-            self.voice.note(&format!("  {} {noun} cannot be read: see `\\d`", count(lost as u64)));
+        for (others, what) in [(&tables.unknown, "of no known format"), (&tables.unreadable, "cannot be read")] {
+            if !others.is_empty() {
+                let noun = if others.len() == 1 { "file" } else { "files" };
+                self.voice.note(&format!("  {} {noun} {what}: see `\\d`", count(others.len() as u64)));
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 //! goes to a terminal comes in slices, with a look at Ctrl-C after each.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,6 +29,8 @@ use crate::output::people::{bytes, count, footer};
 use crate::output::{
     Color, Expanded, OutputError, OutputFormat, OutputOptions, Target, Written, terminal_width, write_file, write_stream,
 };
+use crate::source::Severity;
+use crate::table::{FileReport, Summary};
 
 /// Rows that are written between two looks at Ctrl-C.
 const SLICE_ROWS: usize = 1024;
@@ -101,7 +103,7 @@ impl Repl<'_> {
         let summary = report.summary();
         match outcome {
             Outcome::Done { written, shows, planned, path } => {
-                (self.report)(&report.current(), summary, if shows { written.rows } else { 1 });
+                self.tell_input(&report.current(), summary, if shows { written.rows } else { 1 });
                 if shows {
                     self.close(written, path.as_deref(), began.elapsed());
                 }
@@ -111,13 +113,14 @@ impl Repl<'_> {
                 Flow::GoOn
             }
             Outcome::Interrupted => {
-                self.voice.note("cancelled");
+                // The terminal has written `^C`, and the cursor stands behind it.
+                self.voice.note(if io::stdin().is_terminal() { "\ncancelled" } else { "cancelled" });
                 Flow::Interrupted
             }
             Outcome::ClosedPipe => Flow::Quit,
             Outcome::Failed(problem) => {
                 // What was wrong with the input may be why.
-                (self.report)(&report.current(), summary, 1);
+                self.tell_input(&report.current(), summary, 1);
                 self.voice.problem(&problem);
                 Flow::Failed
             }
@@ -152,11 +155,7 @@ impl Repl<'_> {
         }
     }
 
-    async fn write(
-        &mut self,
-        rows: SendableRecordBatchStream,
-        then: &Then,
-    ) -> Result<(Written, Option<PathBuf>), OutputError> {
+    async fn write(&mut self, rows: SendableRecordBatchStream, then: &Then) -> Result<(Written, Option<PathBuf>), OutputError> {
         match &mut self.sink {
             Sink::Screen => {
                 let mut options = screen_options(&self.output);
@@ -182,6 +181,17 @@ impl Repl<'_> {
                 Ok((written, Some(path.clone())))
             }
         }
+    }
+
+    /// Says what was left out of the input. What is no loss is said once in a session.
+    fn tell_input(&mut self, files: &[FileReport], summary: Summary, rows: u64) {
+        let mut files = files.to_vec();
+        for file in &mut files {
+            let said = &mut self.said;
+            file.remarks
+                .retain(|remark| remark.severity == Severity::Loss || said.insert((file.path.clone(), remark.text.clone())));
+        }
+        (self.report)(&files, summary, rows);
     }
 
     /// The options for one result in a file of this name.
