@@ -60,7 +60,7 @@ impl Repl<'_> {
                 let usual = if self.output.target == Target::Terminal { Expanded::Auto } else { Expanded::Off };
                 let flipped = if self.output.expanded == Expanded::On { usual } else { Expanded::On };
                 self.output.expanded = wanted.unwrap_or(flipped);
-                self.voice.note(match self.output.expanded {
+                self.voice.done(match self.output.expanded {
                     Expanded::On => "one value per line: on",
                     Expanded::Off => "one value per line: off",
                     Expanded::Auto => "one value per line: where a table would be too wide",
@@ -74,20 +74,20 @@ impl Repl<'_> {
                         .failed(Problem::new(format!("{format} is binary and is not written to a terminal"), Some(&hint)));
                 }
                 self.output.format = format;
-                self.voice.note(&format!("format: {format}"));
+                self.voice.done(&format!("format: {format}"));
             }
             Command::Headers(wanted) => {
                 let flipped = if self.output.header == Header::Show { Header::Hide } else { Header::Show };
                 self.output.header = wanted.unwrap_or(flipped);
-                self.voice.note(if self.output.header == Header::Show { "names: shown" } else { "names: hidden" });
+                self.voice.done(if self.output.header == Header::Show { "names: shown" } else { "names: hidden" });
             }
             Command::Null(text) => {
-                self.voice.note(&format!("NULL is shown as `{text}`"));
+                self.voice.done(&format!("NULL is shown as `{text}`"));
                 self.output.null = Some(text);
             }
             Command::MaxRows(rows) => {
                 self.output.max_rows = rows;
-                self.voice.note(&match rows {
+                self.voice.done(&match rows {
                     MaxRows::Rows(rows) => format!("a table shows {} rows", count(rows)),
                     MaxRows::Inf => "a table shows all rows".to_owned(),
                 });
@@ -98,7 +98,7 @@ impl Repl<'_> {
                     Switch::Off => false,
                     Switch::Toggle => !self.timing,
                 };
-                self.voice.note(if self.timing { "timing: on" } else { "timing: off" });
+                self.voice.done(if self.timing { "timing: on" } else { "timing: off" });
             }
             Command::Output(file) => return self.redirect(file.as_deref()),
             Command::Once(file) => self.once = Some(expand_home(&file)),
@@ -111,7 +111,7 @@ impl Repl<'_> {
     fn redirect(&mut self, file: Option<&str>) -> Flow {
         let Some(file) = file else {
             if !matches!(self.sink, Sink::Screen) {
-                self.voice.note("results go to the screen");
+                self.voice.done("results go to the screen");
             }
             self.sink = Sink::Screen;
             return Flow::GoOn;
@@ -120,12 +120,12 @@ impl Repl<'_> {
         let format = OutputFormat::from_extension(&path).unwrap_or(self.output.format);
         if format.is_binary() {
             self.sink = Sink::Whole { path: path.clone(), format, state: Whole::Empty };
-            self.voice.note(&format!("the next result goes to `{}` as {format}; `\\o` ends that", path.display()));
+            self.voice.done(&format!("the next result goes to `{}` as {format}; `\\o` ends that", path.display()));
             return Flow::GoOn;
         }
         match std::fs::File::create(&path) {
             Ok(file) => {
-                self.voice.note(&format!("results go to `{}` as {format}; `\\o` ends that", path.display()));
+                self.voice.done(&format!("results go to `{}` as {format}; `\\o` ends that", path.display()));
                 self.sink = Sink::Text { file, path, format };
                 Flow::GoOn
             }

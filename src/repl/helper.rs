@@ -27,7 +27,7 @@ use super::input::GOES_ON;
 use super::lexer::{End, Kind, Token, tokens};
 use super::script::{Rest, split, unquote};
 use crate::kernel::table::{table, tables};
-use crate::output::{OutputFormat, sanitise, sanitise_cell};
+use crate::output::{Color, OutputFormat, sanitise, sanitise_cell};
 use crate::session::Session;
 
 /// Nobody waits longer for a completion.
@@ -140,12 +140,13 @@ pub(super) struct SqlHelper<'a> {
     columns: RefCell<HashMap<String, Vec<String>>>,
     files: FilenameCompleter,
     hints: HistoryHinter,
+    color: Color,
     /// The line is drawn for the last time.
     is_final: Cell<bool>,
 }
 
 impl<'a> SqlHelper<'a> {
-    pub(super) fn new(session: &'a Session, runtime: &'a Runtime) -> Self {
+    pub(super) fn new(session: &'a Session, runtime: &'a Runtime, color: Color) -> Self {
         Self {
             session,
             runtime,
@@ -153,6 +154,7 @@ impl<'a> SqlHelper<'a> {
             columns: RefCell::default(),
             files: FilenameCompleter::new(),
             hints: HistoryHinter::new(),
+            color,
             is_final: Cell::new(false),
         }
     }
@@ -336,7 +338,8 @@ impl Hinter for SqlHelper<'_> {
     type Hint = String;
 
     fn hint(&self, line: &str, pos: usize, context: &Context<'_>) -> Option<String> {
-        if line.trim().is_empty() {
+        // Without colours a hint looks as if it had been typed.
+        if line.trim().is_empty() || self.color == Color::Never {
             return None;
         }
         let hint = self.hints.hint(line, pos, context)?;

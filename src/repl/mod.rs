@@ -95,7 +95,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     // From here on Ctrl-C is a signal that is waited for; it kills nobody.
     runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) }).map_err(ReplError::Read)?;
     let color = output.color;
-    let mut input = Input::open(runtime, voice, color, || SqlHelper::new(session, runtime)).map_err(ReplError::Read)?;
+    let mut input = Input::open(runtime, voice, color, || SqlHelper::new(session, runtime, color)).map_err(ReplError::Read)?;
     let mut repl = Repl {
         runtime,
         session,
@@ -109,16 +109,17 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         failed: 0,
         said: HashSet::new(),
     };
+    let talk = if input.has_prompt() && talk == Talk::Normal { Talk::Chatty } else { talk };
     if let Some(rc) = rc {
         repl.voice.talk = Talk::Quiet;
         let flow = repl.run_all(&rc, &input);
-        repl.voice.talk = talk;
         repl.failed = 0;
         if flow == Flow::Quit {
             return Ok(());
         }
     }
-    if input.has_prompt() && talk == Talk::Normal {
+    repl.voice.talk = talk;
+    if talk == Talk::Chatty {
         repl.greet();
     }
     repl.read_and_run(&mut input)

@@ -121,8 +121,7 @@ impl Repl<'_> {
             Outcome::Failed(problem) => {
                 // What was wrong with the input may be why.
                 self.tell_input(&report.current(), summary, 1);
-                self.voice.problem(&problem);
-                Flow::Failed
+                self.failed(problem)
             }
         }
     }

@@ -8,11 +8,14 @@ use crate::session::QueryError;
 use super::command::CommandError;
 
 /// How much is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Talk {
     /// Errors only.
     Quiet,
+    /// What belongs to results, too.
     Normal,
+    /// To a person: that a setting was changed, too.
+    Chatty,
 }
 
 /// Says things.
@@ -77,14 +80,21 @@ impl Voice {
     }
 
     pub(super) fn hint(self, text: &str) {
-        if self.talk == Talk::Normal {
+        if self.talk >= Talk::Normal {
             self.marked("hint", "36", text);
         }
     }
 
     /// What is good to know, unless quiet was asked for.
     pub(super) fn note(self, text: &str) {
-        if self.talk == Talk::Normal {
+        if self.talk >= Talk::Normal {
+            line(&for_terminal(text));
+        }
+    }
+
+    /// That something was done as asked.
+    pub(super) fn done(self, text: &str) {
+        if self.talk >= Talk::Chatty {
             line(&for_terminal(text));
         }
     }
