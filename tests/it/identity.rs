@@ -13,8 +13,9 @@ const TABLES: [&str; 5] = ["access_log", "error_log", "dns_log", "syslog", "unpa
 
 /// Plans that look at lines in different ways.
 fn queries(table: &str) -> Vec<String> {
-    let mut queries = vec![format!("SELECT count(*) FROM {table}"), format!("SELECT _line, _offset, * FROM {table}")];
+    let mut queries = vec![format!("SELECT count(*) FROM {table}"), format!("SELECT * FROM {table}")];
     if table != "unparsed" {
+        queries.push(format!("SELECT _line, _offset, * FROM {table}"));
         queries.push(format!("SELECT count(*) FROM {table} WHERE time IS NOT NULL"));
         queries.push(format!("SELECT _raw FROM {table} WHERE _line % 3 = 1"));
     }

@@ -33,9 +33,14 @@ impl AsyncDB for Db {
                 let formatters: Vec<ArrayFormatter<'_>> =
                     batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).expect("can be shown")).collect();
                 for row in 0..batch.num_rows() {
+                    if sql.starts_with("EXPLAIN") {
+                        rows.extend(scan_line(&formatters[1].value(row).to_string()).map(|line| vec![line]));
+                        columns = 1;
+                        continue;
+                    }
                     let cell = |formatter: &ArrayFormatter<'_>| {
                         let text = formatter.value(row).to_string();
-                        if text.is_empty() { "(empty)".to_owned() } else { text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'") }
+                        if text.is_empty() { "(empty)".to_owned() } else if text.trim().is_empty() { "(blank)".to_owned() } else { text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'") }
                     };
                     rows.push(formatters.iter().map(cell).collect());
                 }
@@ -53,6 +58,15 @@ impl AsyncDB for Db {
     async fn sleep(duration: Duration) {
         tokio::time::sleep(duration).await;
     }
+}
+
+/// The line of the scan in a physical plan, without its files: where they are depends on the checkout.
+fn scan_line(plan: &str) -> Option<String> {
+    let line = plan.lines().find(|line| line.contains("DataSourceExec: "))?.trim();
+    let (before, behind) = line.split_once("file_groups={")?;
+    let (_, behind) = behind.split_once("}, ")?;
+    let above = plan.lines().filter(|line| line.contains("FilterExec")).count();
+    Some(format!("{before}{behind}{}", if above > 0 { " below a FilterExec" } else { "" }))
 }
 
 #[test]
