@@ -48,7 +48,10 @@ fn each_text_format_is_written() {
         ("--ndjson", "{\"status\":200,\"hits\":17}\n{\"status\":404,\"hits\":3}\n"),
         ("--markdown", "| status | hits |\n| ---: | ---: |\n| 200 | 17 |\n| 404 | 3 |\n"),
         ("--line", "-[ RECORD 1 ]-\nstatus = 200\nhits   = 17\n-[ RECORD 2 ]-\nstatus = 404\nhits   = 3\n"),
-        ("--format=table", "┌────────┬──────┐\n│ status │ hits │\n├────────┼──────┤\n│    200 │   17 │\n│    404 │    3 │\n└────────┴──────┘\n"),
+        (
+            "--format=table",
+            "┌────────┬──────┐\n│ status │ hits │\n├────────┼──────┤\n│    200 │   17 │\n│    404 │    3 │\n└────────┴──────┘\n",
+        ),
     ];
     for (format, expected) in cases {
         let got = run(&[format, THREE, rotated]);
@@ -71,9 +74,13 @@ fn files_are_written_whole_and_read_back() {
     let rows: usize = reader.build().expect("a reader").map(|batch| batch.expect("a batch").num_rows()).sum();
     assert_eq!(rows, 2);
     let arrow = std::fs::File::open(home.path().join("out.arrow")).expect("opens");
-    let rows: usize = arrow::ipc::reader::FileReader::try_new(arrow, None).expect("an Arrow file").map(|batch| batch.expect("a batch").num_rows()).sum();
+    let rows: usize = arrow::ipc::reader::FileReader::try_new(arrow, None)
+        .expect("an Arrow file")
+        .map(|batch| batch.expect("a batch").num_rows())
+        .sum();
     assert_eq!(rows, 2);
-    let left: Vec<_> = std::fs::read_dir(home.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(home.path()).expect("a folder").map(|entry| entry.expect("an entry").file_name()).collect();
     assert_eq!(left.len(), 3, "nothing else is left behind: {left:?}");
 }
 
@@ -94,8 +101,14 @@ fn a_log_comes_in_by_a_pipe_compressed_or_not_and_can_be_read_twice() {
     let home = tempfile::tempdir().expect("a folder");
     for file in ["testdata/logs/rotated/access.log.1", "testdata/logs/rotated/access.log.2.gz"] {
         let input = std::fs::read(root().join(file)).expect("testdata");
-        let sql = "SELECT a.n, b.n FROM (SELECT count(*) n FROM access_log) a, (SELECT count(*) n FROM access_log WHERE status > 0) b";
-        let mut child = logsql(home.path()).args(["--no-header", sql, "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+        let sql =
+            "SELECT a.n, b.n FROM (SELECT count(*) n FROM access_log) a, (SELECT count(*) n FROM access_log WHERE status > 0) b";
+        let mut child = logsql(home.path())
+            .args(["--no-header", sql, "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("runs");
         child.stdin.take().expect("a pipe").write_all(&input).expect("written");
         let got = ran(&child.wait_with_output().expect("ends"));
         let rows: Vec<&str> = got.out.trim().split('\t').collect();
@@ -166,7 +179,10 @@ fn a_window_of_time_is_half_open() {
         run(&[&["--no-header", sql, COMBINED][..], args].concat()).out
     };
     let all = count(&[]);
-    let (first, last) = { let mut parts = all.trim().split('\t').skip(1); (parts.next().expect("min").to_owned(), parts.next().expect("max").to_owned()) };
+    let (first, last) = {
+        let mut parts = all.trim().split('\t').skip(1);
+        (parts.next().expect("min").to_owned(), parts.next().expect("max").to_owned())
+    };
     assert_eq!(count(&["--since", &first]), all);
     assert!(count(&["--until", &first]).starts_with("0\t"), "{}", count(&["--until", &first]));
     assert_ne!(count(&["--until", &last]), all);
@@ -176,7 +192,11 @@ fn a_window_of_time_is_half_open() {
 fn tables_and_formats_are_listed_and_explained() {
     let got = run(&["tables", COMBINED, "testdata/logs/bind/query_all.log"]);
     assert_eq!(got.code, 0, "{}", got.err);
-    assert!(got.out.contains("access_log: ") && got.out.contains("dns_log: ") && got.out.contains("query_all.log  bind"), "{}", got.out);
+    assert!(
+        got.out.contains("access_log: ") && got.out.contains("dns_log: ") && got.out.contains("query_all.log  bind"),
+        "{}",
+        got.out
+    );
     let got = run(&["format", "list"]);
     assert!(got.out.contains("nginx_error") && got.out.contains("https://"), "{}", got.out);
     assert!(run(&["format", "show", "combined"]).out.contains("[[pattern]]"));
@@ -243,7 +263,10 @@ fn log_text_does_not_steer_a_terminal() {
     for file in ["testdata/logs/nginx/combined.log", "testdata/logs/apache/combined.log"] {
         for format in ["table", "markdown", "line"] {
             let got = run(&["--format", format, sql, file]);
-            assert!(!got.out.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)), "{file} {format}");
+            assert!(
+                !got.out.chars().any(|c| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c)),
+                "{file} {format}"
+            );
         }
     }
 }

@@ -8,7 +8,9 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use logsql::session::{QueryError, Session};
-use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner, default_column_validator, default_normalizer, default_validator};
+use sqllogictest::{
+    AsyncDB, DBOutput, DefaultColumnType, Runner, default_column_validator, default_normalizer, default_validator,
+};
 
 use super::{READINGS, Reading, root, session};
 
@@ -30,8 +32,11 @@ impl AsyncDB for Db {
             while let Some(batch) = answer.rows.next().await {
                 let batch = batch.map_err(|error| self.0.explain(&error))?;
                 let options = FormatOptions::default().with_null("NULL");
-                let formatters: Vec<ArrayFormatter<'_>> =
-                    batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options).expect("can be shown")).collect();
+                let formatters: Vec<ArrayFormatter<'_>> = batch
+                    .columns()
+                    .iter()
+                    .map(|column| ArrayFormatter::try_new(column, &options).expect("can be shown"))
+                    .collect();
                 for row in 0..batch.num_rows() {
                     if sql.starts_with("EXPLAIN") {
                         rows.extend(scan_line(&formatters[1].value(row).to_string()).map(|line| vec![line]));
@@ -40,13 +45,23 @@ impl AsyncDB for Db {
                     }
                     let cell = |formatter: &ArrayFormatter<'_>| {
                         let text = formatter.value(row).to_string();
-                        if text.is_empty() { "(empty)".to_owned() } else if text.trim().is_empty() { "(blank)".to_owned() } else { text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'") }
+                        if text.is_empty() {
+                            "(empty)".to_owned()
+                        } else if text.trim().is_empty() {
+                            "(blank)".to_owned()
+                        } else {
+                            text.escape_debug().to_string().replace("\\\"", "\"").replace("\\'", "'")
+                        }
                     };
                     rows.push(formatters.iter().map(cell).collect());
                 }
             }
         }
-        Ok(if shows { DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows } } else { DBOutput::StatementComplete(0) })
+        Ok(if shows {
+            DBOutput::Rows { types: vec![DefaultColumnType::Any; columns], rows }
+        } else {
+            DBOutput::StatementComplete(0)
+        })
     }
 
     async fn shutdown(&mut self) {}
@@ -72,7 +87,8 @@ fn scan_line(plan: &str) -> Option<String> {
 #[test]
 fn sql_gives_the_same_rows_however_files_are_read() {
     std::env::set_current_dir(root()).expect("the repository");
-    let mut files: Vec<_> = std::fs::read_dir("testdata/slt").expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir("testdata/slt").expect("a folder").map(|entry| entry.expect("an entry").path()).collect();
     files.sort();
     assert!(files.len() > 5, "the files are gone: {files:?}");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
@@ -80,7 +96,13 @@ fn sql_gives_the_same_rows_however_files_are_read() {
     for file in &files {
         if std::env::var_os("UPDATE_SLT").is_some() {
             let mut runner = Runner::new(|| async { Ok(Db(session(vec![], READINGS[0]))) });
-            let updated = runtime.block_on(runner.update_test_file(file, "\t", default_validator, default_normalizer, default_column_validator));
+            let updated = runtime.block_on(runner.update_test_file(
+                file,
+                "\t",
+                default_validator,
+                default_normalizer,
+                default_column_validator,
+            ));
             updated.expect("updated");
             continue;
         }

@@ -406,4 +406,55 @@ line = "warn: hello"
             assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
         }
     }
+
+    /// A line of some sample, damaged: cut, doubled, with bytes replaced that mean something to layouts.
+    fn damaged_line() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::*;
+        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let lines: Vec<Vec<u8>> =
+            catalog.formats().iter().flat_map(|format| &format.samples).map(|sample| sample.line.clone().into_bytes()).collect();
+        let telling = prop::sample::select(b" \"\\[]:,-./#()<>=\n\t\0\xff0a9Z".to_vec());
+        let edit = (any::<prop::sample::Index>(), 0..4u8, telling);
+        (prop::sample::select(lines.clone()), prop::sample::select(lines), prop::collection::vec(edit, 0..6)).prop_map(
+            |(mut line, other, edits)| {
+                for (at, how, byte) in edits {
+                    let at = at.index(line.len() + 1);
+                    match how {
+                        0 => line.insert(at, byte),
+                        1 if at < line.len() => line[at] = byte,
+                        2 if at < line.len() => drop(line.remove(at)),
+                        _ => {
+                            line.truncate(at);
+                            line.extend_from_slice(&other[at.min(other.len())..]);
+                        }
+                    }
+                }
+                line
+            },
+        )
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
+            use std::sync::OnceLock;
+            use crate::scan::{Scratch, Span};
+            static CATALOG: OnceLock<Catalog> = OnceLock::new();
+            let catalog = CATALOG.get_or_init(|| Catalog::builtin().expect("built-in formats compile"));
+            let mut scratch = Scratch::default();
+            for format in catalog.formats() {
+                let lines = catalog.lines_of(&format.name);
+                let mut fast = vec![Span::NONE; lines.set.captures()];
+                let mut slow = fast.clone();
+                let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
+                let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
+                proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
+                if a.is_some() {
+                    proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
+                }
+            }
+        }
+    }
 }

@@ -143,9 +143,18 @@ pub(super) enum Step {
     Open(u16),
     Close(u16),
     /// A run that is a whole capture.
-    Field { slot: u16, run: Run, min: u32, max: u32 },
+    Field {
+        slot: u16,
+        run: Run,
+        min: u32,
+        max: u32,
+    },
     /// Text with escapes that is a whole capture.
-    Quoted { slot: u16, stop: u8, escape: u8 },
+    Quoted {
+        slot: u16,
+        stop: u8,
+        escape: u8,
+    },
     /// Goes on here or at `skip`, whichever the next byte allows.
     Branch {
         ways: Box<[u8; 257]>,
