@@ -19,11 +19,11 @@ use rustyline::{
     KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::helper::SqlHelper;
 use super::history;
+use super::interrupt::Interrupts;
 use super::script::{Rest, split};
 use super::voice::Voice;
 use crate::output::{Color, sanitise};
@@ -59,6 +59,7 @@ impl<'a> Input<'a> {
     /// The best source there is for standard input. `make_helper` is called if it can be used.
     pub(super) fn open(
         runtime: &'a Runtime,
+        interrupts: &Interrupts,
         voice: Voice,
         color: Color,
         make_helper: impl FnOnce() -> SqlHelper<'a>,
@@ -69,7 +70,7 @@ impl<'a> Input<'a> {
         let plain = !stdin_is_terminal || matches!(term.as_str(), "" | "dumb" | "cons25" | "emacs");
         if plain {
             let prompts = if stdin_is_terminal { Prompts::Show } else { Prompts::None };
-            return Ok(Self::Plain(Plain::start(runtime, prompts)?));
+            return Ok(Self::Plain(Plain::start(runtime, interrupts, prompts)?));
         }
         LineEditor::new(voice, color, make_helper()).map(Box::new).map(Self::Editor)
     }
@@ -192,6 +193,7 @@ enum Prompts {
 /// Lines without editing.
 pub(super) struct Plain<'a> {
     runtime: &'a Runtime,
+    interrupts: Interrupts,
     prompts: Prompts,
     ask: mpsc::Sender<()>,
     lines: UnboundedReceiver<io::Result<Option<String>>>,
@@ -200,7 +202,7 @@ pub(super) struct Plain<'a> {
 }
 
 impl<'a> Plain<'a> {
-    fn start(runtime: &'a Runtime, prompts: Prompts) -> io::Result<Self> {
+    fn start(runtime: &'a Runtime, interrupts: &Interrupts, prompts: Prompts) -> io::Result<Self> {
         let (ask, asked) = mpsc::channel();
         let (sender, lines) = unbounded_channel();
         // It ends with the program: nothing can wake it from waiting for a line.
@@ -212,7 +214,7 @@ impl<'a> Plain<'a> {
                 }
             }
         })?;
-        Ok(Self { runtime, prompts, ask, lines, is_asked: false })
+        Ok(Self { runtime, interrupts: interrupts.clone(), prompts, ask, lines, is_asked: false })
     }
 
     fn read(&mut self, ask: Ask) -> io::Result<Line> {
@@ -224,10 +226,10 @@ impl<'a> Plain<'a> {
             self.is_asked = self.ask.send(()).is_ok();
         }
         let lines = &mut self.lines;
+        let interrupt = self.interrupts.next();
         let line = self.runtime.block_on(async {
-            let mut interrupt = signal(SignalKind::interrupt())?;
             tokio::select! {
-                _ = interrupt.recv() => Ok(Line::Dropped),
+                () = interrupt => Ok(Line::Dropped),
                 line = lines.recv() => match line {
                     Some(Ok(Some(line))) => Ok(Line::Text(line)),
                     Some(Ok(None)) | None => Ok(Line::End),

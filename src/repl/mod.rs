@@ -18,6 +18,7 @@ mod command;
 mod helper;
 mod history;
 mod input;
+mod interrupt;
 mod lexer;
 mod list;
 mod query;
@@ -30,8 +31,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
 use thiserror::Error;
-use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::kernel::table::UNPARSED;
 use crate::output::people::{bytes, count};
@@ -42,6 +42,7 @@ use crate::table::{FileReport, InputSpec, Summary};
 use act::expand_home;
 use helper::SqlHelper;
 use input::{Ask, Input, Line};
+use interrupt::Interrupts;
 use query::Sink;
 use script::{Item, Rest, split};
 use voice::{Problem, Talk, Voice};
@@ -92,12 +93,15 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     let color = if io::stderr().is_terminal() { output.color } else { Color::Never };
     let talk = if quiet { Talk::Quiet } else { Talk::Normal };
     let voice = Voice { talk, color };
-    // From here on Ctrl-C is a signal that is waited for; it kills nobody.
-    runtime.block_on(async { signal(SignalKind::interrupt()).map(drop) }).map_err(ReplError::Read)?;
+    let interrupts = Interrupts::listen().map_err(ReplError::Read)?;
+    let clock = Builder::new_current_thread().enable_time().build().map_err(ReplError::Read)?;
     let color = output.color;
-    let mut input = Input::open(runtime, voice, color, || SqlHelper::new(session, runtime, color)).map_err(ReplError::Read)?;
+    let mut input =
+        Input::open(runtime, &interrupts, voice, color, || SqlHelper::new(session, runtime, color)).map_err(ReplError::Read)?;
     let mut repl = Repl {
         runtime,
+        clock,
+        interrupts,
         session,
         report,
         output,
@@ -139,6 +143,9 @@ enum Flow {
 /// The state of a REPL.
 struct Repl<'a> {
     runtime: &'a Runtime,
+    /// For waiting with a limit: the other one's timers stand still while all its workers compute.
+    clock: Runtime,
+    interrupts: Interrupts,
     session: &'a Session,
     report: &'a dyn Fn(&[FileReport], Summary, u64),
     output: OutputOptions,
@@ -226,10 +233,9 @@ impl Repl<'_> {
     fn look<T>(&self, what: impl Future<Output = T>) -> Option<T> {
         self.session.report().begin_query();
         self.runtime.block_on(async {
-            let mut interrupt = signal(SignalKind::interrupt()).ok()?;
             tokio::select! {
                 biased;
-                _ = interrupt.recv() => None,
+                () = self.interrupts.next() => None,
                 found = Box::pin(what) => Some(found),
             }
         })

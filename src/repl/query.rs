@@ -20,7 +20,6 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::sql::parser::Statement;
 use futures::{StreamExt as _, stream};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::script::Then;
 use super::voice::Problem;
@@ -86,20 +85,17 @@ impl Repl<'_> {
             Then::File(file) => Some(super::expand_home(file)),
             Then::Usual | Then::Expand => once,
         };
+        let interrupt = self.interrupts.next();
         let outcome = self.runtime.block_on(async {
-            let mut interrupt = match signal(SignalKind::interrupt()) {
-                Ok(interrupt) => interrupt,
-                Err(error) => return Outcome::Failed(Problem::new(format!("cannot listen for Ctrl-C: {error}"), None)),
-            };
             tokio::select! {
                 biased;
-                _ = interrupt.recv() => Outcome::Interrupted,
+                () = interrupt => Outcome::Interrupted,
                 outcome = Box::pin(self.answer(statement, then, file.as_deref(), began)) => outcome,
             }
         });
         let report = self.session.report();
         // What its tasks read until they noticed belongs to the report.
-        let _ = self.runtime.block_on(async { tokio::time::timeout(LAST_MOMENT, report.settle()).await });
+        let _ = self.clock.block_on(async { tokio::time::timeout(LAST_MOMENT, report.settle()).await });
         let summary = report.summary();
         match outcome {
             Outcome::Done { written, shows, planned, path } => {

@@ -50,14 +50,14 @@ pub(super) fn lower(hir: &Hir, captures: usize, slot: impl Fn(&str) -> Option<u1
     lowering.emit(hir, end, &[])?;
     // What a set has at the end of each of its patterns, a single pattern has here.
     lowering.push(Step::Accept(0))?;
-    let (steps, owners) = fuse(lowering.steps, lowering.owners);
+    let (steps, owners) = fuse(&lowering.steps, &lowering.owners);
     Ok(Program { steps, owners, captures })
 }
 
 /// Makes one step of a capture that is nothing but a run or a quoted text: most fields are, and each step costs a jump.
-fn fuse(steps: Vec<Step>, owners: Vec<Option<u16>>) -> (Vec<Step>, Vec<Option<u16>>) {
+fn fuse(steps: &[Step], owners: &[Option<u16>]) -> (Vec<Step>, Vec<Option<u16>>) {
     let mut is_target = vec![false; steps.len() + 1];
-    for step in &steps {
+    for step in steps {
         if let Step::Branch { skip: to, .. } | Step::Jump(to) = step {
             is_target[*to as usize] = true;
         }

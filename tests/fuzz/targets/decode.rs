@@ -2,8 +2,8 @@
 //! as read in one go, of its table and of `unparsed`.
 //!
 //! ```text
-//!   byte 0   family        bytes 2–3  first cut     byte 6   dose
-//!   byte 1   table, zone   bytes 4–5  second cut    from 7   the file
+//!   byte 0   family               bytes 2–3  first cut     byte 6   dose
+//!   byte 1   table, zone, limit   bytes 4–5  second cut    from 7   the file
 //! ```
 #![no_main]
 
@@ -20,8 +20,8 @@ use logsql_kernel::decode::{
 use logsql_kernel::table::{UNPARSED, table, tables};
 
 const HEADER: usize = 7;
-/// Small, so that records which are too long come up.
-const MAX_RECORD_BYTES: usize = 256;
+/// What a record may be long at most: so little that records which are too long come up, or as much as usual.
+const MAX_RECORD_BYTES: [usize; 2] = [256, 1 << 20];
 
 /// The plans of a family: each table that it feeds and `unparsed`, in a zone without and one with doubled hours.
 static PLANS: LazyLock<Vec<Vec<Arc<ScanPlan>>>> = LazyLock::new(|| {
@@ -75,9 +75,17 @@ impl Run {
     }
 }
 
+/// What is read, and how.
+struct Reading<'a> {
+    plan: &'a Arc<ScanPlan>,
+    file: &'a [u8],
+    max_record_bytes: usize,
+}
+
 /// Reads one piece, giving `dose` more bytes at a time.
-fn read(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize, run: &mut Run) -> (StampSummary, StampContext) {
-    let options = DecodeOptions { batch_rows: 3, limit: None, max_record_bytes: MAX_RECORD_BYTES };
+fn read(reading: &Reading<'_>, piece: Piece, dose: usize, run: &mut Run) -> (StampSummary, StampContext) {
+    let &Reading { plan, file, max_record_bytes } = reading;
+    let options = DecodeOptions { batch_rows: 3, limit: None, max_record_bytes };
     let mut decoder = LogDecoder::new(Arc::clone(plan), piece, options);
     let mut at = decoder.start_offset() as usize;
     let mut given = dose;
@@ -122,7 +130,8 @@ fuzz_target!(|data: &[u8]| {
     let Some((header, file)) = data.split_first_chunk::<HEADER>() else { return };
     let [family, which, a, b, c, d, dose] = *header;
     let plans = &PLANS[usize::from(family) % PLANS.len()];
-    let plan = &plans[usize::from(which) % plans.len()];
+    let plan = &plans[usize::from(which & 0x7f) % plans.len()];
+    let reading = &Reading { plan, file, max_record_bytes: MAX_RECORD_BYTES[usize::from(which >> 7)] };
     let cut = |high: u8, low: u8| usize::from(u16::from_be_bytes([high, low])) % (file.len() + 1);
     let (first, second) = (cut(a, b), cut(c, d));
     let (first, second) = (first.min(second), first.max(second));
@@ -137,8 +146,8 @@ fuzz_target!(|data: &[u8]| {
     let ignored = &mut Run::default();
     let unknown = StampContext::default();
     let bounds = [(0, first), (first, second), (second, file.len())];
-    let summaries = bounds.map(|(start, end)| read(plan, file, piece(start, end, unknown), dose, ignored).0);
-    let (summary, _) = read(plan, file, piece(0, file.len(), unknown), file.len().max(1), ignored);
+    let summaries = bounds.map(|(start, end)| read(reading, piece(start, end, unknown), dose, ignored).0);
+    let (summary, _) = read(reading, piece(0, file.len(), unknown), file.len().max(1), ignored);
     let year_from = |index: usize| {
         let rest = summaries[index..].iter().copied().fold(StampSummary::default(), StampSummary::then);
         rest.first_year(plan.reference_us())
@@ -147,16 +156,16 @@ fuzz_target!(|data: &[u8]| {
 
     let mut whole = Run::default();
     let stamps = StampContext { first_year: year_from(0), ..unknown };
-    read(plan, file, piece(0, file.len(), stamps), file.len().max(1), &mut whole);
+    read(reading, piece(0, file.len(), stamps), file.len().max(1), &mut whole);
     let mut dosed = Run::default();
-    read(plan, file, piece(0, file.len(), stamps), dose, &mut dosed);
+    read(reading, piece(0, file.len(), stamps), dose, &mut dosed);
     assert_eq!(dosed, whole, "{dose} bytes at a time");
 
     let mut parts = Run::default();
     let mut before = unknown;
     for (index, (start, end)) in bounds.into_iter().enumerate() {
         let stamps = StampContext { first_year: year_from(index), ..before };
-        before = read(plan, file, piece(start, end, stamps), dose, &mut parts).1;
+        before = read(reading, piece(start, end, stamps), dose, &mut parts).1;
     }
     assert_eq!(parts, whole, "cut at {first} and {second}, {dose} bytes at a time");
 });

@@ -93,9 +93,9 @@ fn of_log(writer: &mut Writer, bytes: &[u8]) -> io::Result<()> {
     let [a, b] = (head.len() as u16 / 3).to_be_bytes();
     let [c, d] = (head.len() as u16 / 3 * 2 + 1).to_be_bytes();
     for which in 0..4 {
-        // Short ones are tried more often, long ones hold records of several lines.
-        for head in [head, &head[..head.len() / 4]] {
-            writer.write("decode", &[&[family, which, a, b, c, d, 63], head].concat())?;
+        // Short ones are tried more often, long ones hold records of several lines. With the high bit, no record is too long.
+        for (head, limit) in [(head, 0x80), (&head[..head.len() / 4], 0x80), (&head[..head.len() / 2], 0)] {
+            writer.write("decode", &[&[family, which | limit, a, b, c, d, 63], head].concat())?;
         }
     }
     let mut scratch = Scratch::default();
