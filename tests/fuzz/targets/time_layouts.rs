@@ -15,6 +15,9 @@ fuzz_target!(|text: &[u8]| {
         assert!(day.is_ok(), "{}", shown());
         assert!((0..86_400_000_000).contains(&stamp.clock_us), "{}", shown());
         assert!(stamp.offset.is_none_or(|offset| offset.abs() < 86_400), "{}", shown());
+        // Digits in two groups at most: a letter is no part of a number.
+        let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b',');
+        assert!(*layout != Layout::Epoch || text.iter().all(is_number), "{}", shown());
         assert!(stamp.year.is_some() || layout.may_lack_year(), "{}", shown());
         assert!(stamp.offset.is_some() || layout.may_lack_zone() || *layout == Layout::Clf, "{}", shown());
     }
