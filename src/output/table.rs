@@ -142,9 +142,8 @@ impl Table {
 
     /// Decides the widths, or that there will be no table, and writes the sample.
     fn settle(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError> {
-        let State::Sampling { cells, rows, .. } = std::mem::replace(&mut self.state, State::Done) else {
-            return Ok(());
-        };
+        let State::Sampling { cells, rows, .. } = &mut self.state else { return Ok(()) };
+        let (cells, rows) = (std::mem::take(cells), *rows);
         let Some(widths) = self.widths(&cells, rows) else {
             // The rows were rendered under the limits of a cell, which are also those of this form.
             self.state = self.records(CELL_BYTES);
