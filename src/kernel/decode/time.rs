@@ -158,6 +158,8 @@ impl Layout {
 /// Seconds with an optional fraction; longer numbers are milli-, micro- or nanoseconds.
 fn epoch(text: &[u8]) -> Option<Stamp> {
     let (whole, fraction) = match text.iter().position(|&b| b == b'.' || b == b',') {
+        // Only seconds have a fraction, and it is not empty.
+        Some(at) if at + 1 == text.len() || at > 11 => return None,
         Some(at) => (&text[..at], &text[at + 1..]),
         None => (text, &text[..0]),
     };
@@ -518,6 +520,8 @@ mod tests {
             (Layout::Syslog, "Nov 21"),
             (Layout::Syslog, ""),
             (Layout::Epoch, "17.x"),
+            (Layout::Epoch, "1700000000."),
+            (Layout::Epoch, "1700000000123.x"),
             (Layout::Epoch, "99999999999999999999"),
         ];
         for (layout, text) in cases {

@@ -21,6 +21,8 @@ use crate::table::{ColumnType, TableDef, table, tables};
 
 /// How deep fragments may name fragments.
 const MAX_DEPTH: usize = 8;
+/// How long a pattern may become by them.
+const MAX_PATTERN_BYTES: usize = 64 << 10;
 
 /// A definition's text, for turning places in it into line and column.
 struct Origin<'a> {
@@ -105,6 +107,10 @@ fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Resu
         let mut rest = text.as_str();
         let mut next = Some((at, name));
         while let Some((at, name)) = next {
+            if grown.len() > MAX_PATTERN_BYTES {
+                let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes with its fragments");
+                return Err(origin.error(&regex.span(), message, Some("does a fragment name others many times?".to_owned())));
+            }
             let Some(value) = def.define.get(name) else { break };
             grown.push_str(&rest[..at]);
             grown.push_str("(?:");
