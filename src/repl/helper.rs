@@ -134,6 +134,7 @@ const PLAIN: &str = "\x1b[0m";
 /// The helper of the line editor.
 pub(super) struct SqlHelper<'a> {
     session: &'a Session,
+    /// Not the one that queries run on: one that was cancelled may still keep its workers busy.
     runtime: &'a Runtime,
     functions: OnceCell<Vec<String>>,
     /// Columns of tables that are not of the taxonomy.

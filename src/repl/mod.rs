@@ -97,10 +97,10 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     let clock = Builder::new_current_thread().enable_time().build().map_err(ReplError::Read)?;
     let color = output.color;
     let mut input =
-        Input::open(runtime, &interrupts, voice, color, || SqlHelper::new(session, runtime, color)).map_err(ReplError::Read)?;
+        Input::open(runtime, &interrupts, voice, color, || SqlHelper::new(session, &clock, color)).map_err(ReplError::Read)?;
     let mut repl = Repl {
         runtime,
-        clock,
+        clock: &clock,
         interrupts,
         session,
         report,
@@ -144,7 +144,7 @@ enum Flow {
 struct Repl<'a> {
     runtime: &'a Runtime,
     /// For waiting with a limit: the other one's timers stand still while all its workers compute.
-    clock: Runtime,
+    clock: &'a Runtime,
     interrupts: Interrupts,
     session: &'a Session,
     report: &'a dyn Fn(&[FileReport], Summary, u64),
