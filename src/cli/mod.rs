@@ -1,4 +1,4 @@
-//! The command line: options as typed → [`Config`](config::Config) as decided → one call.
+//! The command line: options as typed → `Config` as decided → one call.
 //!
 //! ```text
 //!   args, environment ──clap──► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file

@@ -100,7 +100,7 @@ pub(super) struct InputOptions {
     #[arg(short, long, value_name = "NAME", env = "LOGSQL_INPUT_FORMAT")]
     pub(super) input_format: Option<String>,
 
-    /// Make a table of files: NAME[:FORMAT]=GLOB; may be repeated
+    /// Make a table of files, NAME=GLOB or NAME:FORMAT=GLOB; may be repeated
     #[arg(long, value_name = "NAME[:FORMAT]=GLOB")]
     pub(super) table: Vec<String>,
 

@@ -47,7 +47,7 @@ fn each_text_format_is_written() {
         ("--json", "[\n{\"status\":200,\"hits\":17},\n{\"status\":404,\"hits\":3}\n]\n"),
         ("--ndjson", "{\"status\":200,\"hits\":17}\n{\"status\":404,\"hits\":3}\n"),
         ("--markdown", "| status | hits |\n| ---: | ---: |\n| 200 | 17 |\n| 404 | 3 |\n"),
-        ("--line", "-[ RECORD 1 ]-\nstatus = 200\nhits   = 17\n-[ RECORD 2 ]-\nstatus = 404\nhits   = 3\n"),
+        ("--line", "status = 200\nhits   = 17\n\nstatus = 404\nhits   = 3\n"),
         (
             "--format=table",
             "┌────────┬──────┐\n│ status │ hits │\n├────────┼──────┤\n│    200 │   17 │\n│    404 │    3 │\n└────────┴──────┘\n",
@@ -139,7 +139,11 @@ fn errors_say_what_and_what_to_do() {
         (&["--no-such-option"], 2, "error: unexpected argument '--no-such-option' found"),
         (&["--format", "xml", "SELECT 1"], 2, "error: unknown output format `xml`"),
         (&["--since", "soon", "SELECT 1"], 2, "error: --since: `soon` is no time\nhint: write `2026-11-21`"),
-        (&["-i", "combinde", "SELECT 1", COMBINED], 2, "error: unknown format `combinde`\nhint: did you mean `combined"),
+        (
+            &["-i", "combinde", "SELECT 1", COMBINED],
+            2,
+            "error: unknown format `combinde`\nhint: did you mean `bind` or `combined`?",
+        ),
         (&["-m", "lots", "SELECT 1"], 2, "error: --memory-limit: `lots` is no size\nhint: write `512M` or `4G`\n"),
     ];
     for (args, code, err) in cases {
