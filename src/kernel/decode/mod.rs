@@ -26,6 +26,7 @@ mod value;
 mod tests;
 
 use std::error::Error;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -39,7 +40,7 @@ use rows::{LineFailure, Rows};
 use stamp::StampTracker;
 pub use stamp::{StampContext, StampSummary};
 
-use crate::scan::{Scratch, Span};
+use crate::scan::{Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -185,10 +186,25 @@ enum At {
     RecordBefore,
     /// At a line of this piece.
     Record,
-    /// In the rest of a line that is too long.
+    /// In the rest of a line that is too long and begins no record.
     LongLine,
+    /// In the rest of a line that is too long and begins a record.
+    LongStart,
     /// In lines of a record that is too long.
     LongRecord,
+}
+
+/// What is known of the line at the cursor. Nothing of it depends on how many bytes are given at a time.
+enum Line {
+    /// Where its text begins and ends, and where the next line begins.
+    Whole((usize, usize), usize),
+    /// Its text is longer than a record may be: where the first bytes of it are, and where the next line begins if that is
+    /// in sight.
+    Long((usize, usize), Option<usize>),
+    /// So many NUL bytes are before its text.
+    Nuls(usize),
+    /// Its end is not in sight.
+    More,
 }
 
 /// Decodes one piece of a file.
@@ -201,6 +217,8 @@ pub struct LogDecoder {
     at: At,
     /// Offset in the file of the cursor.
     offset: u64,
+    /// The NUL bytes that were passed over last: a line whose text follows them begins with them.
+    nuls: Range<u64>,
     /// Number of the line at the cursor.
     line: u64,
     rows: Rows,
@@ -212,6 +230,9 @@ pub struct LogDecoder {
     slots: Vec<Span>,
     start_slots: Vec<Span>,
     scratch: Scratch,
+    /// Where the line feeds and the ends of fields are in the bytes that are being decoded.
+    planes: Planes,
+    traces: Traces,
     tracker: StampTracker,
     counts: ScanCounts,
 }
@@ -228,15 +249,18 @@ impl LogDecoder {
         Self {
             at: if piece.start == 0 { At::Record } else { At::LineBefore },
             offset: piece.start.saturating_sub(1),
+            nuls: 0..0,
             line: piece.first_line,
             rows: Rows::new(plan.stride, plan.zone.clone(), plan.reference_us),
             builders: builders(&plan.output),
             filter_builders: builders(&plan.filter),
             built: 0,
             built_bytes: 0,
-            slots: vec![Span::NONE; plan.captures],
+            slots: vec![Span::NONE; plan.captures + 1],
             start_slots: vec![],
             scratch: Scratch::default(),
+            planes: Planes::default(),
+            traces: Traces::default(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
             counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },
             filter: None,
@@ -291,6 +315,7 @@ impl LogDecoder {
         }
         let plan = Arc::clone(&self.plan);
         let window = bytes.len();
+        self.planes.reset();
         let mut at = 0;
         let status = loop {
             if self.rows.len() >= CHUNK_ROWS {
@@ -346,13 +371,13 @@ impl LogDecoder {
     #[inline]
     fn step(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
         match self.at {
-            At::Record => {
-                let joined = !plan.starts.is_empty();
-                if !joined && self.offset + at as u64 >= self.piece.end {
+            At::Record if plan.starts.is_empty() => {
+                if self.is_beyond(at) {
                     return Step::Done;
                 }
-                if joined { self.joined_record(plan, bytes, at, end) } else { self.line_record(plan, bytes, at, end) }
+                self.line_record(plan, bytes, at, end)
             }
+            At::Record => self.joined_record(plan, bytes, at, end),
             At::LineBefore => {
                 let Some(feed) = memchr(b'\n', &bytes[at..]) else { return Step::To(bytes.len()) };
                 let next = at + feed + 1;
@@ -362,67 +387,115 @@ impl LogDecoder {
                 Step::To(next)
             }
             At::RecordBefore => {
-                if self.offset + at as u64 >= self.piece.end {
+                if self.is_beyond(at) {
                     return Step::Done;
                 }
-                let Some((line, next)) = next_line(bytes, at, end) else {
-                    return self.too_long(bytes, at).map_or(Step::More, |()| {
-                        self.at = At::LineBefore;
-                        Step::To(bytes.len())
-                    });
+                let (text, next) = match self.line_at(bytes, at, end) {
+                    Line::Whole(text, next) => (text, Some(next)),
+                    Line::Long(text, next) => (text, next),
+                    Line::Nuls(count) => return self.pass_nuls(at, count),
+                    Line::More => return Step::More,
                 };
-                if self.is_start(plan, &bytes[line.0..line.1]) {
+                if self.is_start(plan, &bytes[text.0..text.1]) {
                     self.at = At::Record;
                     return Step::To(at);
                 }
+                let Some(next) = next else {
+                    self.at = At::LineBefore;
+                    return Step::To(bytes.len());
+                };
                 self.line += 1;
                 Step::To(next)
             }
-            At::LongLine => match memchr(b'\n', &bytes[at..]) {
+            At::LongLine | At::LongStart => match memchr(b'\n', &bytes[at..]) {
                 None => Step::To(bytes.len()),
                 Some(feed) => {
                     self.line += 1;
-                    self.at = At::Record;
+                    self.at = if self.at == At::LongLine { At::Record } else { At::LongRecord };
                     Step::To(at + feed + 1)
                 }
             },
             At::LongRecord => {
-                let Some((line, next)) = next_line(bytes, at, end) else {
-                    return self.too_long(bytes, at).map_or(Step::More, |()| Step::To(bytes.len()));
+                let line = self.line_at(bytes, at, end);
+                let (text, next) = match line {
+                    Line::Whole(text, next) => (text, Some(next)),
+                    Line::Long(text, next) => (text, next),
+                    Line::Nuls(count) => return self.pass_nuls(at, count),
+                    Line::More => return Step::More,
                 };
-                let text = &bytes[line.0..line.1];
-                if self.is_start(plan, text) {
+                if self.is_start(plan, &bytes[text.0..text.1]) {
                     self.at = At::Record;
                     return Step::To(at);
                 }
-                self.counts.lines += 1;
-                self.line += 1;
-                if is_blank(text) {
-                    self.counts.blank += 1
-                } else {
-                    self.counts.continuations += 1
+                let is_whole = matches!(line, Line::Whole(..));
+                if is_whole && next.is_some_and(|next| self.is_held(bytes, next, text, end)) {
+                    return Step::Done;
                 }
+                self.counts.lines += 1;
+                if is_whole && is_blank(&bytes[text.0..text.1]) {
+                    self.counts.blank += 1;
+                } else {
+                    self.counts.continuations += 1;
+                }
+                let Some(next) = next else {
+                    self.at = At::LongStart;
+                    return Step::To(bytes.len());
+                };
+                self.line += 1;
                 Step::To(next)
             }
         }
     }
 
-    /// `Some` if more bytes would not help: the line is longer than a record may be.
-    fn too_long(&self, bytes: &[u8], at: usize) -> Option<()> {
-        (bytes.len() - at > self.options.max_record_bytes).then_some(())
+    /// Offset in the file of the line at `at`.
+    #[inline]
+    fn begin(&self, at: usize) -> u64 {
+        let offset = self.offset + at as u64;
+        if self.nuls.end == offset && !self.nuls.is_empty() { self.nuls.start } else { offset }
+    }
+
+    /// Whether the line at `at` begins behind the piece.
+    #[inline]
+    fn is_beyond(&self, at: usize) -> bool {
+        self.begin(at) >= self.piece.end
+    }
+
+    #[inline]
+    fn line_at(&mut self, bytes: &[u8], at: usize, end: bool) -> Line {
+        let max = self.options.max_record_bytes;
+        let Some((text, next)) = line_of(bytes, at, self.planes.next_feed(bytes, at), end) else {
+            let nuls = bytes[at..].iter().take_while(|&&byte| byte == 0).count();
+            // A hole in a file reads as NUL bytes; they are no text, so they do not make a line long. The last of them stays,
+            // so that a line of nothing else is a line.
+            if nuls > 1 << 16 {
+                return Line::Nuls(nuls.min(bytes.len() - at - 1));
+            }
+            let start = at + nuls;
+            // The last byte may be the half of a line end.
+            return if bytes.len() - start > max + 1 { Line::Long((start, start + max), None) } else { Line::More };
+        };
+        if text.1 - text.0 > max { Line::Long((text.0, text.0 + max), Some(next)) } else { Line::Whole(text, next) }
+    }
+
+    fn pass_nuls(&mut self, at: usize, count: usize) -> Step {
+        self.nuls = self.begin(at)..self.offset + (at + count) as u64;
+        Step::To(at + count)
     }
 
     /// A record of one line.
     #[inline]
     fn line_record(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
-        let Some((line, next)) = next_line(bytes, at, end) else { return self.no_line(plan, bytes, at) };
+        let (line, next) = match self.line_at(bytes, at, end) {
+            Line::Whole(text, next) => (text, next),
+            Line::Long(text, next) => return self.long_line(plan, bytes, text, next, At::Record),
+            Line::Nuls(count) => return self.pass_nuls(at, count),
+            Line::More => return Step::More,
+        };
         if self.is_held(bytes, next, line, end) {
             return Step::Done;
         }
         self.counts.lines += 1;
-        if line.1 - line.0 > self.options.max_record_bytes {
-            self.unparsed(plan, bytes, (line.0, line.0 + self.options.max_record_bytes), "longer than a record may be");
-        } else if is_blank(&bytes[line.0..line.1]) {
+        if is_blank(&bytes[line.0..line.1]) {
             self.counts.blank += 1;
         } else if !self.take(plan, bytes, line) {
             self.unparsed(plan, bytes, line, "no format takes it");
@@ -431,22 +504,16 @@ impl LogDecoder {
         Step::To(next)
     }
 
-    /// There is no line feed: wait for one, or give the line up.
-    fn no_line(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize) -> Step {
-        // A hole in a file reads as NUL bytes; they are no text, so they do not make a line long.
-        let nuls = bytes[at..].iter().take_while(|&&byte| byte == 0).count();
-        if nuls > 1 << 16 && nuls < bytes.len() - at {
-            return Step::To(at + nuls);
-        }
-        if nuls > 1 << 16 {
-            return Step::To(bytes.len() - 1);
-        }
-        if self.too_long(bytes, at).is_none() {
-            return Step::More;
-        }
+    /// A line that is longer than a record may be: no pattern is tried on it. `behind` it is a record, or more of its own.
+    fn long_line(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize), next: Option<usize>, behind: At) -> Step {
         self.counts.lines += 1;
-        self.unparsed(plan, bytes, (at, at + self.options.max_record_bytes), "longer than a record may be");
-        self.at = At::LongLine;
+        self.unparsed(plan, bytes, text, "longer than a record may be");
+        if let Some(next) = next {
+            self.line += 1;
+            self.at = behind;
+            return Step::To(next);
+        }
+        self.at = if behind == At::Record { At::LongLine } else { At::LongStart };
         Step::To(bytes.len())
     }
 
@@ -456,34 +523,43 @@ impl LogDecoder {
 
     /// A record of one or several lines.
     fn joined_record(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
-        let beyond = self.offset + at as u64 >= self.piece.end;
-        let Some((first, mut next)) = next_line(bytes, at, end) else {
-            if beyond && self.too_long(bytes, at).is_none() {
-                return Step::More;
-            }
-            return self.no_line(plan, bytes, at);
+        let max = self.options.max_record_bytes;
+        let line = self.line_at(bytes, at, end);
+        let first = match line {
+            Line::Whole(text, _) | Line::Long(text, _) => text,
+            Line::Nuls(count) => return self.pass_nuls(at, count),
+            Line::More => return Step::More,
         };
         let starts = self.is_start(plan, &bytes[first.0..first.1]);
         // Lines behind the piece that begin no record belong to it: the next piece passes them over.
-        if beyond && starts {
+        if starts && self.is_beyond(at) {
             return Step::Done;
         }
+        let mut next = match line {
+            Line::Whole(_, next) if starts => next,
+            Line::Long(_, next) if starts => return self.long_line(plan, bytes, first, next, At::LongRecord),
+            _ => return self.line_record(plan, bytes, at, end),
+        };
         if self.is_held(bytes, next, first, end) {
             return Step::Done;
         }
-        if !starts {
-            return self.line_record(plan, bytes, at, end);
-        }
         let after_first = next;
         let (mut text_end, mut lines, mut blank) = (first.1, 1, 0);
-        let mut long = first.1 - first.0 > self.options.max_record_bytes;
-        while !long && next < bytes.len() {
-            let Some((line, behind)) = next_line(bytes, next, end) else {
-                if self.too_long(bytes, next).is_none() {
-                    return Step::More;
-                }
-                long = true;
+        let mut long = false;
+        while next < bytes.len() {
+            // From here on no line can be joined, whatever it is.
+            long = next - first.0 > max;
+            if long {
                 break;
+            }
+            let (line, behind) = match self.line_at(bytes, next, end) {
+                Line::Whole(text, behind) => (text, behind),
+                Line::Nuls(count) if next + count - first.0 <= max => return Step::More,
+                Line::More => return Step::More,
+                Line::Long(..) | Line::Nuls(_) => {
+                    long = true;
+                    break;
+                }
             };
             if self.is_held(bytes, behind, line, end) {
                 break;
@@ -494,7 +570,7 @@ impl LogDecoder {
             }
             if is_blank(text) {
                 blank += 1;
-            } else if lines == MAX_JOINED_LINES || line.1 - first.0 > self.options.max_record_bytes {
+            } else if lines == MAX_JOINED_LINES || line.1 - first.0 > max {
                 long = true;
                 break;
             } else {
@@ -507,9 +583,7 @@ impl LogDecoder {
         }
         self.counts.lines += lines + blank;
         self.counts.blank += blank;
-        if text_end - first.0 > self.options.max_record_bytes {
-            self.unparsed(plan, bytes, (first.0, first.0 + self.options.max_record_bytes), "longer than a record may be");
-        } else if self.take(plan, bytes, (first.0, text_end)) {
+        if self.take(plan, bytes, (first.0, text_end)) {
             self.counts.continuations += lines - 1;
         } else if lines > 1 && self.take(plan, bytes, first) {
             // A layout without room for more lines: the first one is a record all the same.
@@ -531,7 +605,9 @@ impl LogDecoder {
     fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> bool {
         let text = &bytes[record.0..record.1];
         let outer = plan.lines.set.captures();
-        let Ok(pattern) = plan.lines.set.find(text, &mut self.slots[..outer], &mut self.scratch) else { return false };
+        let tracing = (&mut self.planes, &mut self.traces);
+        let found = plan.lines.set.find_in(bytes, record, &mut self.slots[..=outer], &mut self.scratch, tracing);
+        let Ok(pattern) = found else { return false };
         let entry = &plan.entries[pattern];
         self.counts.records += 1;
         // Every record moves the clock, also one that gives no row.
@@ -583,7 +659,8 @@ impl LogDecoder {
     fn unparsed_lines(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) {
         let line = self.line;
         let mut at = record.0;
-        while let Some((text, next)) = next_line(&bytes[..record.1], at, true).filter(|_| at < record.1) {
+        let feed = |at: usize| memchr(b'\n', &bytes[at..record.1]).map(|feed| at + feed);
+        while let Some((text, next)) = line_of(&bytes[..record.1], at, feed(at), true).filter(|_| at < record.1) {
             if !is_blank(&bytes[text.0..text.1]) {
                 self.unparsed(plan, bytes, text, "no format takes it");
             }
@@ -684,11 +761,12 @@ enum Step {
     Done,
 }
 
-/// The line at `at`: where its text begins and ends, and where the next line begins. `None` if its end is not in sight.
+/// The line at `at`, whose line feed is at `feed`: where its text begins and ends, and where the next line begins. `None`
+/// if its end is not in sight.
 #[inline]
-fn next_line(bytes: &[u8], at: usize, end: bool) -> Option<((usize, usize), usize)> {
-    let (mut stop, next) = match memchr(b'\n', &bytes[at..]) {
-        Some(feed) => (at + feed, at + feed + 1),
+fn line_of(bytes: &[u8], at: usize, feed: Option<usize>, end: bool) -> Option<((usize, usize), usize)> {
+    let (mut stop, next) = match feed {
+        Some(feed) => (feed, feed + 1),
         None if end => (bytes.len(), bytes.len()),
         None => return None,
     };

@@ -14,14 +14,19 @@ mod byteset;
 mod find;
 mod lower;
 mod matcher;
+mod planes;
 mod program;
 mod set;
+mod simd;
+mod trace;
 
 pub use byteset::ByteSet;
 pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, Scratch};
+pub use planes::Planes;
 pub use program::{Failure, Program};
 pub use set::{PatternSet, Ways};
+pub use trace::Traces;
 
 /// Where a capture begins and ends in its record; `start` is [`Span::NONE`]'s where it took no part in the match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -53,6 +53,19 @@ impl Run {
         }
     }
 
+    /// The bytes that it takes.
+    pub(super) fn set(&self) -> ByteSet {
+        let mut stops = ByteSet::EMPTY;
+        match self {
+            Self::All => {}
+            Self::Until1(a) => stops.insert(*a),
+            Self::Until2(a, b) => [a, b].into_iter().for_each(|stop| stops.insert(*stop)),
+            Self::Until3(a, b, c) => [a, b, c].into_iter().for_each(|stop| stops.insert(*stop)),
+            Self::Table(table) => (0..=255).filter(|&byte| !table[usize::from(byte)]).for_each(|stop| stops.insert(stop)),
+        }
+        stops.complement()
+    }
+
     /// Where the longest run from `from` ends, at most `max` bytes on.
     #[inline]
     fn end(&self, record: &[u8], from: usize, max: u32) -> usize {
@@ -85,6 +98,10 @@ impl Literal {
             (word[index], mask[index]) = (byte, 0xff);
         }
         Self { bytes: bytes.into(), word: u64::from_le_bytes(word), mask: u64::from_le_bytes(mask) }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     #[inline]
@@ -219,6 +236,26 @@ pub struct Program {
 impl Program {
     /// Matches the whole of `record`. `slots` has one span for each capture.
     pub(super) fn run(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks) -> Outcome {
+        self.run_with(record, slots, stacks, |_| {})
+    }
+
+    /// The same, and writes down the steps that were done. The path of a record that made the machine come back is empty.
+    pub(super) fn record(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks, path: &mut Vec<u32>) -> Outcome {
+        path.clear();
+        let mut came_back = false;
+        let outcome = self.run_with(record, slots, stacks, |step| match step {
+            Some(pc) => path.push(pc),
+            None => came_back = true,
+        });
+        if came_back || !matches!(outcome, Outcome::Matched(_)) {
+            path.clear();
+        }
+        outcome
+    }
+
+    /// Tells `note` of each step, and of each return to an earlier one.
+    #[inline(always)]
+    fn run_with(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks, mut note: impl FnMut(Option<u32>)) -> Outcome {
         slots.fill(Span::NONE);
         stacks.frames.clear();
         stacks.trail.clear();
@@ -229,6 +266,7 @@ impl Program {
         loop {
             // Runs steps until one fails or all are done.
             let failed_at = 'steps: loop {
+                note(Some(pc as u32));
                 match &self.steps[pc] {
                     Step::Byte(byte) => {
                         if record.get(at) != Some(byte) {
@@ -349,6 +387,7 @@ impl Program {
                 failure = Failure { at: failed_at as u32, capture: self.owners[pc] };
             }
             // Comes back to the latest frame that has another way to offer.
+            note(None);
             loop {
                 if budget == 0 {
                     return Outcome::Exhausted;
@@ -506,11 +545,7 @@ impl fmt::Display for Counted<'_> {
             Run::Until3(a, b, c) => {
                 write!(f, "until '{}' '{}' '{}'", a.escape_ascii(), b.escape_ascii(), c.escape_ascii())?;
             }
-            Run::Table(table) => {
-                let mut set = ByteSet::EMPTY;
-                (0..=255u8).filter(|&byte| table[usize::from(byte)]).for_each(|byte| set.insert(byte));
-                write!(f, "{set:?}")?;
-            }
+            Run::Table(_) => write!(f, "{:?}", self.0.set())?,
         }
         match (self.1, self.2) {
             (min, u32::MAX) => write!(f, " {min}+"),

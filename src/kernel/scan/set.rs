@@ -19,7 +19,9 @@ use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 use super::Span;
 use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build};
+use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
+use super::trace::Traces;
 
 /// How patterns that begin alike come back to an ambiguous part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,6 +123,39 @@ impl PatternSet {
             }
         }
         self.find_by_regex(record, slots, scratch)
+    }
+
+    /// The same as [`find`](Self::find) for `window[record]`, whose lines were found with `planes`: records that are like
+    /// those before them are read by a trace. `slots` has one span more than there are captures.
+    #[inline]
+    pub fn find_in(
+        &self,
+        window: &[u8],
+        record: (usize, usize),
+        slots: &mut [Span],
+        scratch: &mut Scratch,
+        (planes, traces): (&mut Planes, &mut Traces),
+    ) -> Result<usize, Failure> {
+        planes.fill(window, record.1);
+        if let Some(pattern) = traces.find(planes, window, record, slots) {
+            return Ok(pattern as usize);
+        }
+        let captures = self.captures();
+        if let Ok(program) = &self.engine
+            && traces.is_learning()
+        {
+            let text = &window[record.0..record.1];
+            let outcome = program.record(text, &mut slots[..captures], &mut scratch.stacks, &mut traces.path);
+            match outcome {
+                Outcome::Matched(pattern) => {
+                    traces.learn(program, planes, window, record.0);
+                    return Ok(pattern as usize);
+                }
+                Outcome::Failed(failure) => return Err(failure),
+                Outcome::Exhausted => {}
+            }
+        }
+        self.find(&window[record.0..record.1], &mut slots[..captures], scratch)
     }
 
     /// The slow twin of [`find`](Self::find).
