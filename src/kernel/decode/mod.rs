@@ -256,7 +256,7 @@ impl LogDecoder {
             filter_builders: builders(&plan.filter),
             built: 0,
             built_bytes: 0,
-            slots: vec![Span::NONE; plan.captures + 1],
+            slots: vec![Span::NONE; plan.captures],
             start_slots: vec![],
             scratch: Scratch::default(),
             planes: Planes::default(),
@@ -372,6 +372,10 @@ impl LogDecoder {
     fn step(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
         match self.at {
             At::Record if plan.starts.is_empty() => {
+                let next = self.plain_lines(plan, bytes, at);
+                if next > at {
+                    return Step::To(next);
+                }
                 if self.is_beyond(at) {
                     return Step::Done;
                 }
@@ -480,6 +484,33 @@ impl LogDecoder {
     fn pass_nuls(&mut self, at: usize, count: usize) -> Step {
         self.nuls = self.begin(at)..self.offset + (at + count) as u64;
         Step::To(at + count)
+    }
+
+    /// As many records of one line as there are before one that needs a closer look; where that begins. Most lines of most
+    /// files go through here.
+    #[inline]
+    fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
+        let first = self.offset + at as u64;
+        if self.nuls.end == first && !self.nuls.is_empty() {
+            return at;
+        }
+        let piece_end = usize::try_from(self.piece.end.saturating_sub(first)).map_or(usize::MAX, |left| at.saturating_add(left));
+        let stop = bytes.len().min(STEP_BYTES).min(piece_end);
+        while at < stop && self.rows.len() < CHUNK_ROWS {
+            let Some(feed) = self.planes.next_feed(bytes, at) else { break };
+            let text_end = feed - usize::from(feed > at && bytes[feed - 1] == b'\r');
+            let is_odd = matches!(bytes[at], 0 | b'\t' | b'\n' | b'\r' | b' ') || text_end - at > self.options.max_record_bytes;
+            if is_odd {
+                break;
+            }
+            if !self.take(plan, bytes, (at, text_end)) {
+                self.unparsed(plan, bytes, (at, text_end), "no format takes it");
+            }
+            self.counts.lines += 1;
+            self.line += 1;
+            at = feed + 1;
+        }
+        at
     }
 
     /// A record of one line.
@@ -606,7 +637,7 @@ impl LogDecoder {
         let text = &bytes[record.0..record.1];
         let outer = plan.lines.set.captures();
         let tracing = (&mut self.planes, &mut self.traces);
-        let found = plan.lines.set.find_in(bytes, record, &mut self.slots[..=outer], &mut self.scratch, tracing);
+        let found = plan.lines.set.find_in(bytes, record, &mut self.slots[..outer], &mut self.scratch, tracing);
         let Ok(pattern) = found else { return false };
         let entry = &plan.entries[pattern];
         self.counts.records += 1;

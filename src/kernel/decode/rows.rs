@@ -73,8 +73,12 @@ impl Rows {
     /// Keeps the captures that the row's kind needs, out of all that its record has.
     #[inline]
     pub(super) fn keep(&mut self, needed: &[u16], slots: &[Span]) {
-        self.spans.extend(needed.iter().map(|&slot| slots[usize::from(slot)]));
-        self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+        for &slot in needed {
+            self.spans.push(slots[usize::from(slot)]);
+        }
+        if needed.len() < self.stride {
+            self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+        }
     }
 
     pub(super) fn fail(&mut self, failure: LineFailure) {

@@ -302,6 +302,7 @@ impl fmt::Display for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::OnceLock;
 
     #[test]
     fn every_builtin_sample_is_worth_what_it_should_be() {
@@ -439,7 +440,6 @@ line = "warn: hello"
 
         #[test]
         fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
-            use std::sync::OnceLock;
             use crate::scan::{Scratch, Span};
             static CATALOG: OnceLock<Catalog> = OnceLock::new();
             let catalog = CATALOG.get_or_init(|| Catalog::builtin().expect("built-in formats compile"));
@@ -454,6 +454,33 @@ line = "warn: hello"
                 if a.is_some() {
                     proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
                 }
+            }
+        }
+
+        #[test]
+        fn traces_give_what_every_builtin_set_gives(
+            records in proptest::collection::vec(damaged_line(), 1..12),
+            good in proptest::collection::vec(damaged_line(), 1..3),
+        ) {
+            static CATALOG: OnceLock<Catalog> = OnceLock::new();
+            let catalog = CATALOG.get_or_init(|| Catalog::builtin().expect("built-in formats compile"));
+            // Most records of a file are like others.
+            let records: Vec<&[u8]> = good.iter().chain(&records).chain(&good).map(Vec::as_slice).collect();
+            for format in catalog.formats() {
+                crate::scan::check_traces(&catalog.lines_of(&format.name).set, &records);
+            }
+        }
+    }
+
+    #[test]
+    fn traces_give_what_every_builtin_set_gives_on_its_samples() {
+        let catalog = Catalog::builtin().expect("built-in formats compile");
+        for format in catalog.formats() {
+            let lines: Vec<&[u8]> = format.samples.iter().map(|sample| sample.line.as_bytes()).collect();
+            let set = &catalog.lines_of(&format.name).set;
+            crate::scan::check_traces(set, &lines);
+            for line in lines {
+                crate::scan::check_traces(set, &[line]);
             }
         }
     }

@@ -181,6 +181,7 @@ fn syntax_error(error: &regex_syntax::Error) -> PatternError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::{PatternSet, Ways, check_traces};
 
     fn spans(matcher: &Matcher, line: &[u8]) -> (Option<Vec<Span>>, Option<Vec<Span>>) {
         let mut scratch = Scratch::default();
@@ -233,9 +234,12 @@ mod tests {
         for pattern in patterns {
             let matcher = Matcher::try_new(pattern).expect(pattern);
             assert!(matcher.program().is_ok(), "{pattern}: {:?}", matcher.program().err());
+            let set = PatternSet::new([&matcher], Ways::Each);
             for a in words {
                 for b in words {
                     for c in words {
+                        let alike: Vec<Vec<u8>> = words.iter().map(|d| [*a, *b, *c, *d].concat()).collect();
+                        check_traces(&set, &alike.iter().map(Vec::as_slice).collect::<Vec<_>>());
                         for d in words {
                             let line = [*a, *b, *c, *d].concat();
                             let (fast, slow) = spans(&matcher, &line);

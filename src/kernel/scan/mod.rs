@@ -25,6 +25,8 @@ pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, Scratch};
 pub use planes::Planes;
 pub use program::{Failure, Program};
+#[cfg(test)]
+pub(crate) use set::check_traces;
 pub use set::{PatternSet, Ways};
 pub use trace::Traces;
 

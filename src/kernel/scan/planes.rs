@@ -12,8 +12,8 @@
 use super::byteset::ByteSet;
 use super::simd::{Level, Member};
 
-/// Planes at most, the line feeds' included.
-const MAX_PLANES: usize = 12;
+/// Planes at most, the line feeds' included; a power of two, so that masking an index keeps it inside.
+const MAX_PLANES: usize = 16;
 /// Bytes whose bits are found in one go.
 const FILL_BYTES: usize = 4096;
 /// Bits of one load that are sure to be there, whatever the offset in the first byte is.
@@ -21,21 +21,19 @@ const SURE_BITS: usize = 57;
 /// The plane of the line feeds.
 pub(super) const FEEDS: u8 = 0;
 
-struct Plane {
-    /// Which bytes have a bit.
-    set: ByteSet,
-    member: Member,
-    /// Bit `i & 7` of byte `i >> 3` is that of byte `i` of the window.
-    bits: Vec<u8>,
-}
-
 /// The planes of one window of bytes, from its first byte to the last one that was asked for.
 pub struct Planes {
-    planes: Vec<Plane>,
+    /// Which bytes have a bit in each plane.
+    members: Vec<Member>,
+    bits: [Plane; MAX_PLANES],
     /// Bytes of the window whose bits are there: a multiple of 64, or all.
     filled: usize,
     level: Level,
 }
+
+/// Bit `i & 7` of byte `i >> 3` is that of byte `i` of the window.
+#[derive(Default)]
+pub(super) struct Plane(Vec<u8>);
 
 impl Default for Planes {
     fn default() -> Self {
@@ -46,13 +44,8 @@ impl Default for Planes {
 impl Planes {
     /// Planes that are filled with this level's instructions.
     pub(super) fn new(level: Level) -> Self {
-        let mut planes = Self { planes: vec![], filled: 0, level };
-        planes.push(ByteSet::of(b'\n'));
-        planes
-    }
-
-    fn push(&mut self, set: ByteSet) {
-        self.planes.push(Plane { set, member: Member::new(set), bits: vec![] });
+        let feeds = Member::new(ByteSet::of(b'\n'));
+        Self { members: vec![feeds], bits: Default::default(), filled: 0, level }
     }
 
     /// Another window: nothing is known of it.
@@ -62,21 +55,18 @@ impl Planes {
 
     /// The plane of `set`; a new one is filled from `from` on. `None` if there are too many.
     pub(super) fn plane_of(&mut self, set: ByteSet, window: &[u8], from: usize) -> Option<u8> {
-        if let Some(known) = self.planes.iter().position(|plane| plane.set == set) {
+        if let Some(known) = self.members.iter().position(|member| member.set() == set) {
             return Some(known as u8);
         }
-        if self.planes.len() == MAX_PLANES {
-            return None;
-        }
-        self.push(set);
+        let index = self.members.len();
+        let plane = self.bits.get_mut(index)?;
+        let member = Member::new(set);
         let from = from / 64 * 64;
-        let (filled, level) = (self.filled, self.level);
-        if let Some(plane) = self.planes.last_mut()
-            && from < filled
-        {
-            plane.fill(window, from, filled, level);
+        if from < self.filled {
+            plane.fill(&member, window, (from, self.filled), self.level);
         }
-        Some(self.planes.len() as u8 - 1)
+        self.members.push(member);
+        Some(index as u8)
     }
 
     /// Sees to it that the bits of all bytes before `to` are there.
@@ -90,8 +80,8 @@ impl Planes {
     #[cold]
     fn fill_more(&mut self, window: &[u8], to: usize) {
         let to = to.next_multiple_of(FILL_BYTES).min(window.len());
-        for plane in &mut self.planes {
-            plane.fill(window, self.filled / 64 * 64, to, self.level);
+        for (plane, member) in self.bits.iter_mut().zip(&self.members) {
+            plane.fill(member, window, (self.filled / 64 * 64, to), self.level);
         }
         self.filled = to;
     }
@@ -100,7 +90,7 @@ impl Planes {
     #[inline]
     pub fn next_feed(&mut self, window: &[u8], mut at: usize) -> Option<usize> {
         loop {
-            let feed = self.next(FEEDS, at, self.filled);
+            let feed = self.plane(FEEDS).next(at, self.filled).min(self.filled);
             if feed < self.filled {
                 return Some(feed);
             }
@@ -112,28 +102,37 @@ impl Planes {
         }
     }
 
-    /// The first byte at or behind `at` that has a bit, or `limit`, up to which the plane must be filled.
-    #[inline]
-    pub(super) fn next(&self, plane: u8, at: usize, limit: usize) -> usize {
-        let Some(plane) = self.planes.get(usize::from(plane)) else { return limit };
-        let word = plane.word(at) >> (at & 7);
-        if word != 0 { (at + word.trailing_zeros() as usize).min(limit) } else { plane.next_far(at, limit) }
+    #[inline(always)]
+    pub(super) fn plane(&self, plane: u8) -> &Plane {
+        &self.bits[usize::from(plane) & (MAX_PLANES - 1)]
     }
 }
 
 impl Plane {
-    fn fill(&mut self, window: &[u8], from: usize, to: usize, level: Level) {
+    fn fill(&mut self, member: &Member, window: &[u8], (from, to): (usize, usize), level: Level) {
         // A load at the last bit reads seven bytes on.
         let wanted = to.div_ceil(64) * 8 + 8;
-        if self.bits.len() < wanted {
-            self.bits.resize(wanted.next_power_of_two(), 0);
+        let is_all = member.set() == ByteSet::ALL;
+        if self.0.len() < wanted {
+            self.0.resize(wanted.next_power_of_two(), if is_all { 0xff } else { 0 });
         }
-        level.fill(&self.member, &window[from..to], &mut self.bits[from / 8..]);
+        if is_all {
+            return;
+        }
+        level.fill(member, &window[from..to], &mut self.0[from / 8..]);
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&self, at: usize) -> u64 {
-        self.bits.get(at >> 3..).and_then(|bits| bits.first_chunk()).map_or(0, |bits| u64::from_le_bytes(*bits))
+        self.0.get(at >> 3..).and_then(|bits| bits.first_chunk()).map_or(0, |bits| u64::from_le_bytes(*bits))
+    }
+
+    /// The first byte at or behind `at` that has a bit. What is found behind `limit` is behind `limit` and else unknown: up to
+    /// there the plane must be filled.
+    #[inline(always)]
+    pub(super) fn next(&self, at: usize, limit: usize) -> usize {
+        let word = self.word(at) >> (at & 7);
+        if word != 0 { at + word.trailing_zeros() as usize } else { self.next_far(at, limit) }
     }
 
     fn next_far(&self, at: usize, limit: usize) -> usize {
@@ -141,7 +140,7 @@ impl Plane {
         while at < limit {
             let word = self.word(at);
             if word != 0 {
-                return (at + word.trailing_zeros() as usize).min(limit);
+                return at + word.trailing_zeros() as usize;
             }
             at += 64;
         }
@@ -169,6 +168,7 @@ mod tests {
     #[test]
     fn every_level_finds_what_a_plain_loop_finds() {
         let sets = [
+            ByteSet::ALL,
             ByteSet::of(b' '),
             ByteSet::of(b'"').union(ByteSet::of(b'\\')),
             ByteSet::of(b' ').union(ByteSet::of(b'"')).union(ByteSet::of(0xff)),
@@ -194,7 +194,7 @@ mod tests {
                     planes.fill(&window, len);
                     for at in 0..len {
                         let slow = window[at..].iter().position(|&byte| set.contains(byte)).map_or(len, |next| at + next);
-                        assert_eq!(planes.next(plane, at, len), slow, "{level:?} {set:?} at {at} of {len}");
+                        assert_eq!(planes.plane(plane).next(at, len).min(len), slow, "{level:?} {set:?} at {at} of {len}");
                     }
                 }
                 planes.reset();

@@ -126,7 +126,7 @@ impl PatternSet {
     }
 
     /// The same as [`find`](Self::find) for `window[record]`, whose lines were found with `planes`: records that are like
-    /// those before them are read by a trace. `slots` has one span more than there are captures.
+    /// those before them are read by a trace.
     #[inline]
     pub fn find_in(
         &self,
@@ -137,15 +137,15 @@ impl PatternSet {
         (planes, traces): (&mut Planes, &mut Traces),
     ) -> Result<usize, Failure> {
         planes.fill(window, record.1);
-        if let Some(pattern) = traces.find(planes, window, record, slots) {
+        if let Some((pattern, spans)) = traces.find(planes, window, record) {
+            slots.copy_from_slice(&spans[..slots.len()]);
             return Ok(pattern as usize);
         }
-        let captures = self.captures();
         if let Ok(program) = &self.engine
             && traces.is_learning()
         {
             let text = &window[record.0..record.1];
-            let outcome = program.record(text, &mut slots[..captures], &mut scratch.stacks, &mut traces.path);
+            let outcome = program.record(text, slots, &mut scratch.stacks, &mut traces.path);
             match outcome {
                 Outcome::Matched(pattern) => {
                     traces.learn(program, planes, window, record.0);
@@ -155,7 +155,7 @@ impl PatternSet {
                 Outcome::Exhausted => {}
             }
         }
-        self.find(&window[record.0..record.1], &mut slots[..captures], scratch)
+        self.find(&window[record.0..record.1], slots, scratch)
     }
 
     /// The slow twin of [`find`](Self::find).
@@ -301,6 +301,37 @@ fn number(hir: &Hir, captures: &[Box<str>], roles: &mut Vec<Role>) -> Hir {
     }
 }
 
+/// Reads the records of one window with traces, several times over, and compares with what the set alone finds in each.
+#[cfg(test)]
+pub(crate) fn check_traces(set: &PatternSet, records: &[&[u8]]) {
+    use super::simd::Level;
+
+    let mut window = vec![];
+    let mut places = vec![];
+    for _ in 0..3 {
+        for record in records {
+            places.push((window.len(), window.len() + record.len()));
+            window.extend_from_slice(record);
+            window.push(b'\n');
+        }
+    }
+    let mut scratch = Scratch::default();
+    for level in Level::all() {
+        let (mut planes, mut traces) = (Planes::new(level), Traces::default());
+        for &place in &places {
+            let record = &window[place.0..place.1];
+            let mut alone = vec![Span::NONE; set.captures()];
+            let mut fast = vec![Span { start: 3, end: 5 }; set.captures()];
+            let expected = set.find(record, &mut alone, &mut scratch);
+            let found = set.find_in(&window, place, &mut fast, &mut scratch, (&mut planes, &mut traces));
+            assert_eq!(found, expected, "{level:?} {set:?} on {}", record.escape_ascii());
+            if found.is_ok() {
+                assert_eq!(fast, alone, "{level:?} {set:?} on {}", record.escape_ascii());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -309,6 +340,7 @@ mod tests {
         let matchers: Vec<Matcher> = patterns.iter().map(|pattern| Matcher::try_new(pattern).expect(pattern)).collect();
         let set = PatternSet::new(&matchers, Ways::Each);
         assert!(set.program().is_ok(), "{:?}", set.program().err());
+        check_traces(&set, lines);
         let mut scratch = Scratch::default();
         let taken = lines.iter().map(|line| {
             let mut fast = vec![Span::NONE; set.captures()];

@@ -35,6 +35,10 @@ impl Member {
         }
         Self { set, few, low }
     }
+
+    pub(super) fn set(&self) -> ByteSet {
+        self.set
+    }
 }
 
 impl Level {
@@ -98,6 +102,7 @@ fn fill_with(bytes: &[u8], bits: &mut [u8], word: impl Fn(&[u8; 64]) -> u64) {
     let (blocks, rest) = bytes.as_chunks::<64>();
     let (words, _) = bits.as_chunks_mut::<8>();
     for (block, bits) in blocks.iter().zip(words.iter_mut()) {
+        prefetch(block.as_ptr().wrapping_add(PREFETCH_BYTES));
         *bits = word(block).to_le_bytes();
     }
     if !rest.is_empty()
@@ -107,6 +112,21 @@ fn fill_with(bytes: &[u8], bits: &mut [u8], word: impl Fn(&[u8; 64]) -> u64) {
         block[..rest.len()].copy_from_slice(rest);
         *bits = word(&block).to_le_bytes();
     }
+}
+
+/// How far ahead of the bytes that are read the next ones are asked for. CPUs do that on their own, but not over the border
+/// of a page, which is every fill.
+const PREFETCH_BYTES: usize = 8192;
+
+#[inline(always)]
+fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE is part of x86-64, and a prefetch of any address does nothing that can be seen.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }
 
 fn scalar(set: ByteSet, block: &[u8; 64]) -> u64 {

@@ -5,7 +5,7 @@
 //! ends of fields in bit [`Planes`](super::planes) instead of looking at bytes:
 //!
 //! ```text
-//!   [open capture] run up to a byte of a plane, min to max bytes [close capture] literal
+//!   [open capture] run up to a byte of a plane, min to max bytes [close capture] literal, of which a part may be a capture
 //! ```
 //!
 //! A trace holds only first choices: where the program preferred another way for some record that the trace would take,
@@ -25,6 +25,10 @@ const MAX_FAILURES: u32 = 64;
 const MAX_OPS: usize = 64;
 /// The literal of a step is compared as one number.
 const LITERAL_BYTES: usize = 8;
+/// Captures of a program that has traces at most, one less; a power of two, so that masking an index keeps it inside.
+const SLOTS: usize = 64;
+/// What is written here is not read.
+const NO_CAPTURE: u8 = SLOTS as u8 - 1;
 
 /// What it means that a run ends where its literal is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +37,7 @@ enum Otherwise {
     Fail,
     /// The run goes on behind this byte and the next one, if it is this byte.
     Escape(u8),
-    /// The run goes on.
+    /// The run goes on, and is as short as it can be.
     GoOn,
 }
 
@@ -44,13 +48,15 @@ struct Op {
     /// Where the closing capture ends, behind the run.
     close_behind: u8,
     otherwise: Otherwise,
-    /// The captures that begin and end here; that behind all others if there is none.
-    open: u16,
-    close: u16,
+    /// The captures that begin and end here, or [`NO_CAPTURE`].
+    open: u8,
+    close: u8,
+    /// The capture that is a part of the literal, and which part.
+    inner: u8,
+    inner_part: (u8, u8),
+    /// Bytes of the run: at least, and how many more there may be.
     min: u32,
-    max: u32,
-    /// Bytes that are in the run without a look at the plane.
-    skip: u32,
+    more: u32,
     literal: u64,
     mask: u64,
 }
@@ -61,6 +67,8 @@ struct Trace {
     hits: u64,
     /// So many steps it begins with are those of each of the other traces.
     shared: Vec<usize>,
+    /// The captures of the record that it takes. Those that it does not have stay as they are.
+    slots: Box<[Span; SLOTS]>,
 }
 
 /// The traces of one program over one decoder's records.
@@ -81,42 +89,43 @@ impl Traces {
         self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES
     }
 
-    /// The pattern that takes `window[start..end]`, if a trace does; the spans of `slots`, which has one more than there are
-    /// captures, are then those of the record.
+    /// The pattern that takes `window[start..end]`, and the record's captures, if a trace does.
     #[inline]
-    pub(super) fn find(
-        &mut self,
-        planes: &Planes,
-        window: &[u8],
-        (start, end): (usize, usize),
-        slots: &mut [Span],
-    ) -> Option<u32> {
-        // Literals are compared eight bytes at a time.
-        if end + LITERAL_BYTES > window.len() {
+    pub(super) fn find(&mut self, planes: &Planes, window: &[u8], (start, end): (usize, usize)) -> Option<(u32, &[Span; SLOTS])> {
+        if end - start > u32::MAX as usize {
             return None;
         }
         let mut before: Option<(usize, usize, usize)> = None;
         for place in 0..self.order.len() {
             let index = self.order[place];
-            let trace = &self.traces[index];
             let (from, at) = match before {
                 // The steps that both begin with are done.
-                Some((other, op, at)) if op > 0 && trace.shared[other] >= op => (op, at),
-                _ => {
-                    slots.fill(Span::NONE);
-                    (0, start)
+                Some((other, op, at)) if op > 0 && self.traces[index].shared[other] >= op => {
+                    self.carry(other, index, op);
+                    (op, at)
                 }
+                _ => (0, start),
             };
-            match trace.run(planes, window, (start, end), (from, at), slots) {
+            match self.traces[index].run(planes, window, (start, end), (from, at)) {
                 Ok(()) => {
-                    let pattern = trace.pattern;
                     self.hit(place);
-                    return Some(pattern);
+                    let trace = &self.traces[index];
+                    return Some((trace.pattern, &trace.slots));
                 }
                 Err((op, at)) => before = Some((index, op, at)),
             }
         }
         None
+    }
+
+    /// Carries the captures of the first `ops` steps over from one trace to another one.
+    fn carry(&mut self, from: usize, to: usize, ops: usize) {
+        for op in 0..ops {
+            let Op { open, close, inner, .. } = self.traces[from].ops[op];
+            self.traces[to].slots[usize::from(inner)] = self.traces[from].slots[usize::from(inner)];
+            self.traces[to].slots[usize::from(open)].start = self.traces[from].slots[usize::from(open)].start;
+            self.traces[to].slots[usize::from(close)].end = self.traces[from].slots[usize::from(close)].end;
+        }
     }
 
     #[inline]
@@ -132,7 +141,11 @@ impl Traces {
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8], start: usize) {
         let mut compiler = Compiler { program, path: &self.path, planes, window, start, ops: vec![] };
         let ops = match compiler.compile() {
-            Some(()) if !self.traces.iter().any(|trace| trace.ops == compiler.ops) => compiler.ops,
+            Some(())
+                if program.captures <= usize::from(NO_CAPTURE) && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
+            {
+                compiler.ops
+            }
             _ => return self.failures += 1,
         };
         let Some(Step::Accept(pattern)) = self.path.last().map(|&pc| &program.steps[pc as usize]) else { return };
@@ -143,7 +156,8 @@ impl Traces {
         }
         own.push(ops.len());
         self.order.push(self.traces.len());
-        self.traces.push(Trace { ops, pattern: *pattern, hits: 0, shared: own });
+        let slots = Box::new([Span::NONE; SLOTS]);
+        self.traces.push(Trace { ops, pattern: *pattern, hits: 0, shared: own, slots });
     }
 }
 
@@ -151,36 +165,75 @@ impl Trace {
     /// Where it stopped: the step, and the offset at which that begins.
     #[inline]
     fn run(
-        &self,
+        &mut self,
         planes: &Planes,
         window: &[u8],
         (start, limit): (usize, usize),
         (from, mut at): (usize, usize),
-        slots: &mut [Span],
     ) -> Result<(), (usize, usize)> {
-        for (index, op) in self.ops.iter().enumerate().skip(from) {
-            let mut end = planes.next(op.plane, at + op.skip as usize, limit).min(at + op.max as usize);
-            if end < at + op.min as usize {
-                return Err((index, at));
-            }
-            let Some(next) = window.get(end..).and_then(|rest| rest.first_chunk()) else { return Err((index, at)) };
-            if u64::from_le_bytes(*next) & op.mask != op.literal {
-                end = op.search(planes, window, limit, end).ok_or((index, at))?;
-            }
-            let (Ok(open), Ok(close)) = (u32::try_from(at - start), u32::try_from(end - start)) else { return Err((index, at)) };
-            slots[usize::from(op.open)].start = open;
-            slots[usize::from(op.close)].end = close + u32::from(op.close_behind);
+        let Some((last, ops)) = self.ops.split_last() else { return Err((0, at)) };
+        for (index, op) in ops.iter().enumerate().skip(from) {
+            let end = planes.plane(op.plane).next(at, limit);
+            let end =
+                if op.is_at(window, at, end) { end } else { op.search(planes, window, (at, end), limit).ok_or((index, at))? };
+            op.capture(&mut self.slots, at - start, end - start);
             at = end + usize::from(op.literal_len);
         }
-        if at == limit { Ok(()) } else { Err((self.ops.len(), at)) }
+        // Only the last run may be one that ends with the record.
+        let end = planes.plane(last.plane).next(at, limit).min(limit);
+        let end = if last.is_at(window, at, end) { Some(end) } else { last.search(planes, window, (at, end), limit) };
+        let end = end.filter(|end| end + usize::from(last.literal_len) == limit).ok_or((ops.len(), at))?;
+        last.capture(&mut self.slots, at - start, end - start);
+        Ok(())
     }
 }
 
 impl Op {
-    /// The next place where a run ends and the literal follows, behind `end`, where it does not.
+    #[inline(always)]
+    fn capture(&self, slots: &mut [Span; SLOTS], start: usize, end: usize) {
+        slots[usize::from(self.open) & (SLOTS - 1)].start = start as u32;
+        slots[usize::from(self.close) & (SLOTS - 1)].end = end as u32 + u32::from(self.close_behind);
+        let (from, to) = self.inner_part;
+        slots[usize::from(self.inner) & (SLOTS - 1)] =
+            Span { start: end as u32 + u32::from(from), end: end as u32 + u32::from(to) };
+    }
+
+    /// Is the run `at..end` of the right length, and the literal behind it? If not, [`search`](Self::search) knows more.
+    #[inline(always)]
+    fn is_at(&self, window: &[u8], at: usize, end: usize) -> bool {
+        let Some(next) = window.get(end..).and_then(|rest| rest.first_chunk()) else { return false };
+        let is_literal = u64::from_le_bytes(*next) & self.mask == self.literal;
+        let is_long = end.wrapping_sub(at).wrapping_sub(self.min as usize) <= self.more as usize;
+        is_literal & is_long
+    }
+
+    fn has_literal(&self, window: &[u8], end: usize) -> bool {
+        let mut next = [0; LITERAL_BYTES];
+        let Some(rest) = window.get(end..end + usize::from(self.literal_len)) else { return false };
+        next[..rest.len()].copy_from_slice(rest);
+        u64::from_le_bytes(next) == self.literal
+    }
+
+    /// Where the run ends that begins at `at`, and that does not simply end at `end`, the next byte of the plane.
     #[cold]
-    fn search(&self, planes: &Planes, window: &[u8], limit: usize, mut end: usize) -> Option<usize> {
+    #[inline(never)]
+    fn search(&self, planes: &Planes, window: &[u8], (at, end): (usize, usize), limit: usize) -> Option<usize> {
+        let plane = planes.plane(self.plane);
+        let (shortest, longest) = (at + self.min as usize, at + self.min as usize + self.more as usize);
+        let mut end = end.min(limit);
+        if self.otherwise == Otherwise::GoOn && end < shortest {
+            end = plane.next(shortest, limit).min(limit);
+        }
+        if self.otherwise == Otherwise::Fail {
+            end = end.min(longest);
+        }
         loop {
+            if end < shortest || end > longest {
+                return None;
+            }
+            if self.has_literal(window, end) {
+                return Some(end);
+            }
             let step = match self.otherwise {
                 Otherwise::Fail => return None,
                 // A lone escape at the very end is no escape.
@@ -188,16 +241,17 @@ impl Op {
                 Otherwise::Escape(_) => return None,
                 Otherwise::GoOn => 1,
             };
-            end = planes.next(self.plane, end + step, limit);
-            let next = window.get(end..)?.first_chunk()?;
-            if u64::from_le_bytes(*next) & self.mask == self.literal {
-                return Some(end);
-            }
-            if end == limit {
+            if end >= limit {
                 return None;
             }
+            end = plane.next(end + step, limit).min(limit);
         }
     }
+}
+
+/// The slot of a capture, if traces have it.
+fn capture(slot: u16) -> Option<u8> {
+    u8::try_from(slot).ok().filter(|&slot| slot < NO_CAPTURE)
 }
 
 struct Compiler<'a> {
@@ -211,7 +265,10 @@ struct Compiler<'a> {
 
 impl Compiler<'_> {
     fn compile(&mut self) -> Option<()> {
-        for index in 0..self.path.len() {
+        let mut next = 0;
+        while next < self.path.len() {
+            let index = next;
+            next += 1;
             if self.ops.len() > MAX_OPS {
                 return None;
             }
@@ -241,10 +298,17 @@ impl Compiler<'_> {
                     };
                     let plane = self.plane(stops)?;
                     let op = self.fresh()?;
-                    (op.plane, op.min, op.max, op.skip, op.otherwise) = (plane, *min, u32::MAX, *min, otherwise);
+                    // A run that may not go on does not look behind its shortest form either.
+                    if *min > 0 && otherwise == Otherwise::Fail {
+                        return None;
+                    }
+                    (op.plane, op.min, op.more, op.otherwise) = (plane, *min, u32::MAX, otherwise);
                 }
                 Step::Lazy { .. } | Step::Greedy { .. } | Step::WordBoundary { .. } => return None,
-                Step::Open(slot) => self.open(*slot)?,
+                Step::Open(slot) => match self.literal_capture(index)? {
+                    Some(behind) => next = behind,
+                    None => self.open(*slot)?,
+                },
                 Step::Close(slot) => self.close(*slot)?,
                 Step::Branch { .. } => self.branch(index)?,
                 Step::Jump(_) => {}
@@ -265,29 +329,27 @@ impl Compiler<'_> {
         (!self.ops.iter().any(needs_literal)).then_some(())
     }
 
-    fn none(&self) -> u16 {
-        self.program.captures as u16
-    }
-
     fn plane(&mut self, stops: ByteSet) -> Option<u8> {
         self.planes.plane_of(stops, self.window, self.start)
     }
 
     /// A step whose run is not chosen yet.
     fn fresh(&mut self) -> Option<&mut Op> {
-        let none = self.none();
-        let is_fresh = |op: &Op| op.max == 0 && op.literal_len == 0 && op.close == none;
+        let is_fresh = |op: &Op| (op.min, op.more, op.literal_len, op.close) == (0, 0, 0, NO_CAPTURE);
         if !self.ops.last().is_some_and(is_fresh) {
+            // No run at all is one that every byte ends.
+            let plane = self.plane(ByteSet::ALL)?;
             self.ops.push(Op {
-                plane: super::planes::FEEDS,
+                plane,
                 literal_len: 0,
                 close_behind: 0,
                 otherwise: Otherwise::Fail,
-                open: none,
-                close: none,
+                open: NO_CAPTURE,
+                close: NO_CAPTURE,
+                inner: NO_CAPTURE,
+                inner_part: (0, 0),
                 min: 0,
-                max: 0,
-                skip: 0,
+                more: 0,
                 literal: 0,
                 mask: 0,
             });
@@ -296,27 +358,52 @@ impl Compiler<'_> {
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
-        let none = self.none();
         let op = self.fresh()?;
-        if op.open != none {
+        if op.open != NO_CAPTURE {
             return None;
         }
-        op.open = slot;
+        op.open = capture(slot)?;
         Some(())
     }
 
+    /// A capture that is fixed text behind other text, such as the `-` of a missing value, takes no step of its own. Where the
+    /// path goes on behind it.
+    fn literal_capture(&mut self, index: usize) -> Option<Option<usize>> {
+        let Step::Open(slot) = self.program.steps[self.path[index] as usize] else { return None };
+        let mut text = vec![];
+        let mut end = index + 1;
+        loop {
+            match self.path.get(end).map(|&pc| &self.program.steps[pc as usize]) {
+                Some(Step::Byte(byte)) => text.push(*byte),
+                Some(Step::Literal(literal)) => text.extend_from_slice(literal.bytes()),
+                Some(Step::Jump(_)) => {}
+                Some(Step::Branch { .. }) => self.branch(end)?,
+                Some(Step::Close(closed)) if *closed == slot => break,
+                _ => return Some(None),
+            }
+            end += 1;
+        }
+        let fits = |op: &&mut Op| {
+            op.literal_len > 0 && op.inner == NO_CAPTURE && usize::from(op.literal_len) + text.len() <= LITERAL_BYTES
+        };
+        let Some(op) = self.ops.last_mut().filter(fits) else { return Some(None) };
+        op.inner = capture(slot)?;
+        op.inner_part = (op.literal_len, op.literal_len + text.len() as u8);
+        text.into_iter().try_for_each(|byte| self.literal(byte))?;
+        Some(Some(end + 1))
+    }
+
     fn close(&mut self, slot: u16) -> Option<()> {
-        let none = self.none();
-        if !self.ops.last().is_some_and(|op| op.close == none) {
+        if self.ops.last().is_none_or(|op| op.close != NO_CAPTURE) {
             self.fresh()?;
         }
         let op = self.ops.last_mut()?;
-        (op.close, op.close_behind) = (slot, op.literal_len);
+        (op.close, op.close_behind) = (capture(slot)?, op.literal_len);
         Some(())
     }
 
     fn literal(&mut self, byte: u8) -> Option<()> {
-        if !self.ops.last().is_some_and(|op| usize::from(op.literal_len) < LITERAL_BYTES) {
+        if self.ops.last().is_none_or(|op| usize::from(op.literal_len) >= LITERAL_BYTES) {
             self.fresh()?;
         }
         let op = self.ops.last_mut()?;
@@ -330,21 +417,18 @@ impl Compiler<'_> {
     fn run(&mut self, set: ByteSet, min: u32, max: u32) -> Option<()> {
         let plane = self.plane(set.complement())?;
         let op = self.fresh()?;
-        (op.plane, op.min, op.max) = (plane, min, max);
+        (op.plane, op.min, op.more) = (plane, min, max - min);
         Some(())
     }
 
     /// One byte of a set; several in a row are a run of as many.
     fn set(&mut self, set: ByteSet) -> Option<()> {
         let plane = self.plane(set.complement())?;
-        let none = self.none();
         if let Some(op) = self.ops.last_mut()
-            && (op.plane, op.literal_len, op.close) == (plane, 0, none)
-            && op.min == op.max
-            && op.max > 0
+            && (op.plane, op.literal_len, op.close, op.more) == (plane, 0, NO_CAPTURE, 0)
+            && op.min > 0
         {
             op.min += 1;
-            op.max += 1;
             return Some(());
         }
         self.run(set, 1, 1)
@@ -353,7 +437,7 @@ impl Compiler<'_> {
     fn escaped(&mut self, stop: u8, escape: u8) -> Option<()> {
         let plane = self.plane(ByteSet::of(stop).union(ByteSet::of(escape)))?;
         let op = self.fresh()?;
-        (op.plane, op.max, op.otherwise) = (plane, u32::MAX, Otherwise::Escape(escape));
+        (op.plane, op.more, op.otherwise) = (plane, u32::MAX, Otherwise::Escape(escape));
         Some(())
     }
 

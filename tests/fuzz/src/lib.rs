@@ -6,7 +6,7 @@
 use std::sync::{Arc, LazyLock};
 
 use logsql_kernel::format::{Catalog, Pattern};
-use logsql_kernel::scan::{Failure, Matcher, PatternSet, Scratch, Span, Ways};
+use logsql_kernel::scan::{Failure, Matcher, PatternSet, Planes, Scratch, Span, Traces, Ways};
 
 /// The built-in formats.
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| Catalog::builtin().expect("the built-in formats compile"));
@@ -60,6 +60,28 @@ pub fn set_agrees(set: &PatternSet, record: &[u8], scratch: &mut Scratch) {
             fast.iter().for_each(|span| check_span(*span, record));
         }
         Err(failure) => check_failure(failure, record, set.captures()),
+    }
+}
+
+/// What was learned from the lines of `document` gives what the set finds in each of them alone.
+pub fn traces_agree(set: &PatternSet, document: &[u8], scratch: &mut Scratch) {
+    let (mut planes, mut traces) = (Planes::default(), Traces::default());
+    let mut fast = vec![LEFT_OVER; set.captures()];
+    let mut slow = fast.clone();
+    // The second time, all is learned.
+    for _ in 0..2 {
+        let mut start = 0;
+        for record in document.split(|&byte| byte == b'\n') {
+            let place = (start, start + record.len());
+            let found = set.find_in(document, place, &mut fast, scratch, (&mut planes, &mut traces));
+            let expected = set.find(record, &mut slow, scratch);
+            let shown = || format!("{set:?} on `{}`", record.escape_ascii());
+            assert_eq!(found, expected, "verdict of {}", shown());
+            if found.is_ok() {
+                assert_eq!(fast, slow, "spans of {}", shown());
+            }
+            start = place.1 + 1;
+        }
     }
 }
 

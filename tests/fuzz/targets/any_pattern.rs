@@ -1,9 +1,9 @@
 //! Any regular expression: the first line is the pattern, the rest the record. What compiles and is lowered finds what
-//! the regex crate finds; what does not is refused without a panic.
+//! the regex crate finds, and so do traces of its lines; what does not is refused without a panic.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use logsql_fuzz::{matcher_agrees, set_agrees};
+use logsql_fuzz::{matcher_agrees, set_agrees, traces_agree};
 use logsql_kernel::scan::{Matcher, PatternSet, Scratch, Ways};
 
 fuzz_target!(|data: &[u8]| {
@@ -18,6 +18,8 @@ fuzz_target!(|data: &[u8]| {
     let mut scratch = Scratch::default();
     matcher_agrees(&matcher, record, &mut scratch);
     for ways in [Ways::Each, Ways::Together] {
-        set_agrees(&PatternSet::new([&matcher, &matcher], ways), record, &mut scratch);
+        let set = PatternSet::new([&matcher, &matcher], ways);
+        set_agrees(&set, record, &mut scratch);
+        traces_agree(&set, record, &mut scratch);
     }
 });
