@@ -126,7 +126,7 @@ impl PatternSet {
     }
 
     /// The same as [`find`](Self::find) for `window[record]`, whose lines were found with `planes`: records that are like
-    /// those before them are read by a trace.
+    /// those before them are read by a trace. Records have to come in the order of the window.
     #[inline]
     pub fn find_in(
         &self,
