@@ -47,7 +47,7 @@ fn rows(plan: &Arc<ScanPlan>, log: &[u8]) -> usize {
 }
 
 fn columns(criterion: &mut Criterion) {
-    let catalog = Catalog::builtin().expect("the built-in formats compile");
+    let catalog = Catalog::builtin();
     let access = table("access_log").expect("a table");
     let log = log();
     let mut group = criterion.benchmark_group("decode/access");

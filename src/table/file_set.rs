@@ -27,7 +27,7 @@ use super::file_index::FileIndex;
 use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
-use crate::kernel::format::{Catalog, Detection, detect};
+use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, tables};
 use crate::source::{self, FileKind, Fill, Snapshot, SourceError};
 
@@ -209,14 +209,9 @@ impl FileSet {
         let never = AtomicBool::new(false);
         let explained = inputs.into_iter().map(|input| {
             let detection = set.sample(&input.snapshot, &never).map_err(|error| remark_of(&error));
-            (input.snapshot.path, detection.map(|chunks| set.detection(&chunks)))
+            (input.snapshot.path, detection.map(|chunks| explain(&context.formats, &slices(&chunks))))
         });
         Ok((explained.collect(), problems))
-    }
-
-    fn detection(&self, chunks: &[Vec<u8>]) -> Detection {
-        let chunks: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
-        detect(&self.context.formats, &chunks)
     }
 
     fn fresh(&self) -> Option<Arc<Listing>> {
@@ -318,7 +313,7 @@ impl FileSet {
         if chunks.iter().all(Vec::is_empty) {
             return FileFormat::Empty;
         }
-        match self.detection(&chunks).best {
+        match detect(&self.context.formats, &slices(&chunks)).best {
             Some(best) => FileFormat::Detected(best.format),
             None => FileFormat::Unknown,
         }
@@ -348,6 +343,10 @@ impl FileSet {
             }
         }
     }
+}
+
+fn slices(chunks: &[Vec<u8>]) -> Vec<&[u8]> {
+    chunks.iter().map(Vec::as_slice).collect()
 }
 
 fn problem(issue: &source::FileIssue) -> (PathBuf, Remark) {

@@ -32,7 +32,7 @@ struct Session {
 
 impl Session {
     fn new(inputs: InputSpec, options: ScanOptions, partitions: usize) -> Self {
-        let formats = Arc::new(Catalog::builtin().unwrap());
+        let formats = Arc::new(Catalog::builtin());
         let shared = Arc::new(ScanContext::new(formats, options));
         let schema = Arc::new(LogSchema::try_new(Arc::clone(&shared), inputs).unwrap());
         let config = SessionConfig::new()
@@ -414,7 +414,7 @@ async fn tables_of_the_user_are_bound_created_and_viewed() {
 async fn a_format_that_is_named_is_taken_as_said() {
     let folder = folder(&[("b.log", b"no log\nat all\n")]);
     let path = folder.path().join("b.log").into_os_string();
-    let family = Catalog::builtin().unwrap().formats()[0].name.clone();
+    let family = Catalog::builtin().formats()[0].name.clone();
     let mut arg = OsString::from(format!("{family}="));
     arg.push(&path);
     let session = Session::new(InputSpec::Args(vec![arg]), ScanOptions::default(), 2);
@@ -422,7 +422,7 @@ async fn a_format_that_is_named_is_taken_as_said() {
     assert_eq!(session.report()[0].format.as_ref(), Some(&family));
     assert_eq!(session.report()[0].counts.unparsed, 2);
     let options = ScanOptions { input_format: Some("no_such".to_owned()), ..ScanOptions::default() };
-    let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin().unwrap()), options));
+    let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin()), options));
     let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]));
     assert!(matches!(refused, Err(TableError::UnknownFormat { .. })));
 }

@@ -40,7 +40,7 @@ use rows::{LineFailure, Rows};
 use stamp::StampTracker;
 pub use stamp::{StampContext, StampSummary};
 
-use crate::scan::{Planes, Scratch, Span, Traces};
+use crate::scan::{PatternSet, Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -227,12 +227,17 @@ pub struct LogDecoder {
     /// Rows in the builders.
     built: usize,
     built_bytes: usize,
+    /// The line at this offset of the file is known to begin a record.
+    known_start: Option<u64>,
     slots: Vec<Span>,
     start_slots: Vec<Span>,
     scratch: Scratch,
     /// Where the line feeds and the ends of fields are in the bytes that are being decoded.
     planes: Planes,
+    /// What was learned of lines, of the first lines of records, and of the records inside.
     traces: Traces,
+    start_traces: Traces,
+    carried_traces: Vec<Traces>,
     tracker: StampTracker,
     counts: ScanCounts,
 }
@@ -256,11 +261,14 @@ impl LogDecoder {
             filter_builders: builders(&plan.filter),
             built: 0,
             built_bytes: 0,
+            known_start: None,
             slots: vec![Span::NONE; plan.captures],
-            start_slots: vec![],
+            start_slots: vec![Span::NONE; plan.lines.starts.as_ref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
             planes: Planes::default(),
             traces: Traces::default(),
+            start_traces: Traces::default(),
+            carried_traces: plan.carried.iter().map(|_| Traces::default()).collect(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
             counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },
             filter: None,
@@ -371,7 +379,7 @@ impl LogDecoder {
     #[inline]
     fn step(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, end: bool) -> Step {
         match self.at {
-            At::Record if plan.starts.is_empty() => {
+            At::Record if plan.lines.starts.is_none() => {
                 let next = self.plain_lines(plan, bytes, at);
                 if next > at {
                     return Step::To(next);
@@ -381,13 +389,19 @@ impl LogDecoder {
                 }
                 self.line_record(plan, bytes, at, end)
             }
-            At::Record => self.joined_record(plan, bytes, at, end),
+            At::Record => {
+                let next = self.plain_records(plan, bytes, at);
+                if next > at {
+                    return Step::To(next);
+                }
+                self.joined_record(plan, bytes, at, end)
+            }
             At::LineBefore => {
                 let Some(feed) = memchr(b'\n', &bytes[at..]) else { return Step::To(bytes.len()) };
                 let next = at + feed + 1;
                 // The line that holds the piece's first byte is ours only if it begins there.
                 self.line += u64::from(self.offset + next as u64 > self.piece.start);
-                self.at = if plan.starts.is_empty() { At::Record } else { At::RecordBefore };
+                self.at = if plan.lines.starts.is_none() { At::Record } else { At::RecordBefore };
                 Step::To(next)
             }
             At::RecordBefore => {
@@ -400,7 +414,7 @@ impl LogDecoder {
                     Line::Nuls(count) => return self.pass_nuls(at, count),
                     Line::More => return Step::More,
                 };
-                if self.is_start(plan, &bytes[text.0..text.1]) {
+                if self.is_start(plan, bytes, text) {
                     self.at = At::Record;
                     return Step::To(at);
                 }
@@ -427,7 +441,7 @@ impl LogDecoder {
                     Line::Nuls(count) => return self.pass_nuls(at, count),
                     Line::More => return Step::More,
                 };
-                if self.is_start(plan, &bytes[text.0..text.1]) {
+                if self.is_start(plan, bytes, text) {
                     self.at = At::Record;
                     return Step::To(at);
                 }
@@ -486,31 +500,70 @@ impl LogDecoder {
         Step::To(at + count)
     }
 
-    /// As many records of one line as there are before one that needs a closer look; where that begins. Most lines of most
-    /// files go through here.
+    /// Before which offset in `bytes` lines from `at` on may be looked at without caring for the end of the piece, for holes in
+    /// the file and for other callers' turn.
     #[inline]
-    fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
+    fn plain_end(&self, bytes: &[u8], at: usize) -> usize {
         let first = self.offset + at as u64;
         if self.nuls.end == first && !self.nuls.is_empty() {
             return at;
         }
         let piece_end = usize::try_from(self.piece.end.saturating_sub(first)).map_or(usize::MAX, |left| at.saturating_add(left));
-        let stop = bytes.len().min(STEP_BYTES).min(piece_end);
+        bytes.len().min(STEP_BYTES).min(piece_end)
+    }
+
+    /// The text of the line `at..feed`, unless it may be blank, begins with NUL bytes or is too long.
+    #[inline]
+    fn plain_text(&self, bytes: &[u8], at: usize, feed: usize) -> Option<(usize, usize)> {
+        let end = feed - usize::from(feed > at && bytes[feed - 1] == b'\r');
+        let is_odd = matches!(bytes[at], 0 | b'\t' | b'\n' | b'\r' | b' ') || end - at > self.options.max_record_bytes;
+        (!is_odd).then_some((at, end))
+    }
+
+    /// As many records of one line as there are before one that needs a closer look; where that begins. Most lines of most
+    /// files go through here.
+    #[inline]
+    fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
+        let stop = self.plain_end(bytes, at);
         while at < stop && self.rows.len() < CHUNK_ROWS {
             let Some(feed) = self.planes.next_feed(bytes, at) else { break };
-            let text_end = feed - usize::from(feed > at && bytes[feed - 1] == b'\r');
-            let is_odd = matches!(bytes[at], 0 | b'\t' | b'\n' | b'\r' | b' ') || text_end - at > self.options.max_record_bytes;
-            if is_odd {
-                break;
-            }
-            if !self.take(plan, bytes, (at, text_end)) {
-                self.unparsed(plan, bytes, (at, text_end), "no format takes it");
-            }
-            self.counts.lines += 1;
-            self.line += 1;
+            let Some(text) = self.plain_text(bytes, at, feed) else { break };
+            self.plain_record(plan, bytes, text);
             at = feed + 1;
         }
         at
+    }
+
+    /// The same where records may have several lines: the line behind such a record begins another one.
+    #[inline]
+    fn plain_records(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
+        let stop = self.plain_end(bytes, at);
+        let Some(mut feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { return at };
+        let Some(mut text) = self.plain_text(bytes, at, feed) else { return at };
+        if self.known_start != Some(self.offset + at as u64) && !self.is_start(plan, bytes, text) {
+            return at;
+        }
+        while at < stop && self.rows.len() < CHUNK_ROWS {
+            let next = feed + 1;
+            let Some(next_feed) = self.planes.next_feed(bytes, next) else { break };
+            let Some(next_text) = self.plain_text(bytes, next, next_feed) else { break };
+            if !self.is_start(plan, bytes, next_text) {
+                break;
+            }
+            self.known_start = Some(self.offset + next as u64);
+            self.plain_record(plan, bytes, text);
+            (at, feed, text) = (next, next_feed, next_text);
+        }
+        at
+    }
+
+    #[inline]
+    fn plain_record(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize)) {
+        if !self.take(plan, bytes, text) {
+            self.unparsed(plan, bytes, text, "no format takes it");
+        }
+        self.counts.lines += 1;
+        self.line += 1;
     }
 
     /// A record of one line.
@@ -561,7 +614,7 @@ impl LogDecoder {
             Line::Nuls(count) => return self.pass_nuls(at, count),
             Line::More => return Step::More,
         };
-        let starts = self.is_start(plan, &bytes[first.0..first.1]);
+        let starts = self.known_start == Some(self.offset + at as u64) || self.is_start(plan, bytes, first);
         // Lines behind the piece that begin no record belong to it: the next piece passes them over.
         if starts && self.is_beyond(at) {
             return Step::Done;
@@ -595,11 +648,11 @@ impl LogDecoder {
             if self.is_held(bytes, behind, line, end) {
                 break;
             }
-            let text = &bytes[line.0..line.1];
-            if self.is_start(plan, text) {
+            if self.is_start(plan, bytes, line) {
+                self.known_start = Some(self.offset + next as u64);
                 break;
             }
-            if is_blank(text) {
+            if is_blank(&bytes[line.0..line.1]) {
                 blank += 1;
             } else if lines == MAX_JOINED_LINES || line.1 - first.0 > max {
                 long = true;
@@ -635,55 +688,55 @@ impl LogDecoder {
     #[inline]
     fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> bool {
         let text = &bytes[record.0..record.1];
-        let outer = plan.lines.set.captures();
+        let (slots, inner_slots) = self.slots.split_at_mut(plan.lines.set.captures());
         let tracing = (&mut self.planes, &mut self.traces);
-        let found = plan.lines.set.find_in(bytes, record, &mut self.slots[..outer], &mut self.scratch, tracing);
-        let Ok(pattern) = found else { return false };
-        let entry = &plan.entries[pattern];
+        let Ok(found) = plan.lines.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return false };
+        let entry = &plan.entries[found.pattern];
         self.counts.records += 1;
+        let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
         let time = if entry.tracked.is_empty() {
             None
         } else {
-            let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(self.slots[*slot].of(text)?));
+            let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(spans[*slot].of(text)?));
             stamps.next().and_then(|stamp| self.tracker.resolve(&stamp))
         };
         if let Some(kind) = entry.kind {
-            self.push(plan, kind, record, time);
+            self.rows.push(kind, record.0, record.1);
+            self.rows.keep(&plan.kinds[usize::from(kind)].needed, spans);
+            self.rows.place(plan, self.line, time);
             return true;
         }
         for inner in &entry.inner {
             let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
-                self.slots[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
+                spans[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
             };
-            if !inner.requires.iter().all(required) {
+            let carried = spans[inner.capture];
+            if carried == Span::NONE || !inner.requires.iter().all(required) {
                 continue;
             }
-            let carried = self.slots[inner.carried];
-            let Some(inside) = carried.of(text) else { continue };
-            let slots = &mut self.slots[outer..outer + inner.pattern.matcher.captures().len()];
-            if inner.pattern.matcher.find(inside, slots, &mut self.scratch).is_err() {
-                continue;
+            let inside = &plan.carried[inner.carried].set;
+            let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
+            let inner_slots = &mut inner_slots[..inside.captures()];
+            let traces = &mut self.carried_traces[inner.carried];
+            let tracing = (&mut self.planes, &mut *traces);
+            let Ok(found_inside) = inside.find_in(bytes, place, inner_slots, &mut self.scratch, tracing) else { continue };
+            if let Some(trace) = found_inside.trace {
+                inner_slots.copy_from_slice(&traces.spans(trace)[..inner_slots.len()]);
             }
-            for span in slots.iter_mut().filter(|span| **span != Span::NONE) {
+            for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
                 *span = Span { start: span.start + carried.start, end: span.end + carried.start };
             }
-            self.push(plan, inner.kind, record, time);
+            if let Some(trace) = found.trace {
+                slots.copy_from_slice(&self.traces.spans(trace)[..slots.len()]);
+            }
+            let kind = inner.kinds[found_inside.pattern];
+            self.rows.push(kind, record.0, record.1);
+            self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
+            self.rows.place(plan, self.line, time);
             break;
         }
         true
-    }
-
-    #[inline]
-    fn push(&mut self, plan: &ScanPlan, kind: u16, record: (usize, usize), time: Option<i64>) {
-        self.rows.push(kind, record.0, record.1);
-        self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
-        if plan.needs_line_numbers() {
-            self.rows.lines.push(self.line);
-        }
-        if plan.needs_stamp_context() {
-            self.rows.times.push(time);
-        }
     }
 
     /// Each line of a record that no pattern takes is unparsed.
@@ -739,11 +792,11 @@ impl LogDecoder {
         nearest
     }
 
-    fn is_start(&mut self, plan: &ScanPlan, line: &[u8]) -> bool {
-        plan.starts.iter().any(|start| {
-            self.start_slots.resize(start.captures().len(), Span::NONE);
-            start.find(line, &mut self.start_slots, &mut self.scratch).is_ok()
-        })
+    #[inline]
+    fn is_start(&mut self, plan: &ScanPlan, bytes: &[u8], line: (usize, usize)) -> bool {
+        let tracing = (&mut self.planes, &mut self.start_traces);
+        let starts = plan.lines.starts.as_ref();
+        starts.is_some_and(|starts| starts.find_in(bytes, line, &mut self.start_slots, &mut self.scratch, tracing).is_ok())
     }
 
     /// Reads the values of the rows in the chunk, and forgets the rows.

@@ -7,8 +7,7 @@ use jiff::tz::TimeZone;
 use thiserror::Error;
 
 use super::time::{Layout, Zone};
-use crate::format::{Catalog, Extract, Feed, Lines, Pattern, Source};
-use crate::scan::Matcher;
+use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
 use crate::table::{ColumnType, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
@@ -56,7 +55,7 @@ pub struct ScanPlan {
     /// What is tried on records, and for each of these patterns, what becomes of its records.
     pub(super) lines: Arc<Lines>,
     pub(super) entries: Vec<Entry>,
-    pub(super) starts: Vec<Arc<Matcher>>,
+    pub(super) carried: Arc<Vec<Carried>>,
     pub(super) kinds: Vec<RowKind>,
     /// The most spans that a row keeps.
     pub(super) stride: usize,
@@ -76,19 +75,23 @@ pub struct ScanPlan {
 pub(super) struct Entry {
     /// The kind of row that its records are, if they are rows of the table.
     pub(super) kind: Option<u16>,
-    /// Patterns for the record inside, if that is where the table's rows are.
+    /// What is tried on the record inside, if that is where the table's rows are.
     pub(super) inner: Vec<Inner>,
     /// The captures with the record's time, where that depends on the records before it.
     pub(super) tracked: Vec<(usize, Layout)>,
 }
 
-/// A pattern that is tried on the record inside of another one.
+/// Patterns that are tried on the record inside of another one.
 #[derive(Debug)]
 pub(super) struct Inner {
-    pub(super) pattern: Arc<Pattern>,
-    pub(super) requires: Vec<(usize, Vec<Vec<u8>>)>,
+    /// Which of the plan's carried ones they are.
     pub(super) carried: usize,
-    pub(super) kind: u16,
+    /// The captures of the envelope that have to have one of these values.
+    pub(super) requires: Vec<(usize, Vec<Vec<u8>>)>,
+    /// The capture of the envelope that holds the record inside.
+    pub(super) capture: usize,
+    /// For each pattern, the kind of row that its records are.
+    pub(super) kinds: Vec<u16>,
 }
 
 /// Rows of one pattern.
@@ -144,7 +147,7 @@ impl ScanPlan {
 
         let unparsed_kind = (args.table == UNPARSED).then(|| builder.unparsed());
         let lines = args.catalog.lines_of(args.format);
-        let inners = args.catalog.inner_of(args.format);
+        let carried = args.catalog.carried(args.format, args.table);
         let carries = args.catalog.format(args.format).and_then(|format| format.carries.clone());
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
@@ -158,20 +161,23 @@ impl ScanPlan {
             let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
             let mut inner = vec![];
             if kind.is_none()
-                && let Some(carried) = carries.as_ref().and_then(|name| slot_of(pattern, name))
+                && let Some(capture) = carries.as_ref().and_then(|name| slot_of(pattern, name))
             {
-                for inside in inners.iter().filter(|inside| inside.table.name == args.table) {
+                for (number, inside) in carried.iter().enumerate() {
                     let requires = inside.requires.iter();
                     let requires =
                         requires.map(|(name, values)| Some((lines.set.slot(index, slot_of(pattern, name)?), values.clone())));
                     // A layout of the envelope without the required capture cannot hold such a record.
                     let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
-                    // The captures of an inner pattern stand behind those of the set.
-                    let behind = lines.set.captures() as u16;
-                    let own = Outer { pattern: inside, slots: &|slot| behind + slot };
-                    let kind = builder.kind(inside, &own, Some((&outer, carried)), !tracked.is_empty());
-                    let carried = lines.set.slot(index, carried);
-                    inner.push(Inner { pattern: Arc::clone(inside), requires, carried, kind });
+                    // The captures of what is inside stand behind those of the envelope.
+                    let behind = lines.set.captures();
+                    let kinds = inside.patterns.iter().enumerate().map(|(which, pattern)| {
+                        let slots = |slot| (behind + inside.set.slot(which, usize::from(slot))) as u16;
+                        let own = Outer { pattern, slots: &slots };
+                        builder.kind(pattern, &own, Some((&outer, capture)), !tracked.is_empty())
+                    });
+                    let kinds = kinds.collect();
+                    inner.push(Inner { carried: number, requires, capture: lines.set.slot(index, capture), kinds });
                 }
             }
             entries.push(Entry { kind, inner, tracked });
@@ -184,19 +190,18 @@ impl ScanPlan {
         if !tracks {
             entries.iter_mut().for_each(|entry| entry.tracked.clear());
         }
-        let inner_captures =
-            entries.iter().flat_map(|entry| &entry.inner).map(|inner| inner.pattern.matcher.captures().len()).max();
+        let inner_captures = carried.iter().map(|inside| inside.set.captures()).max();
         Ok(Self {
             schema: fields(args.columns),
             filter_schema: fields(args.filter_columns),
             wanted: wanted_columns.iter().map(|&column| table.columns[column].kind).collect(),
             output,
             filter,
-            starts: args.catalog.starts_of(args.format),
             stride: kinds.iter().map(|kind| kind.needed.len()).max().unwrap_or(0),
             captures: lines.set.captures() + inner_captures.unwrap_or(0),
             lines,
             entries,
+            carried,
             kinds,
             file: args.file.into(),
             zone,

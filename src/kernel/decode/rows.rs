@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use super::plan::ScanPlan;
 use super::stamp::{StampContext, StampTracker};
 use super::time::{Stamp, Zone};
 use crate::scan::Span;
@@ -78,6 +79,17 @@ impl Rows {
         }
         if needed.len() < self.stride {
             self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+        }
+    }
+
+    /// What the plan wants to know of the row's place in the file.
+    #[inline]
+    pub(super) fn place(&mut self, plan: &ScanPlan, line: u64, time: Option<i64>) {
+        if plan.needs_line_numbers() {
+            self.lines.push(line);
+        }
+        if plan.needs_stamp_context() {
+            self.times.push(time);
         }
     }
 

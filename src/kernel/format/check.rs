@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int16Type, TimestampMicrosecondType, UInt16Type, UInt64Type};
@@ -80,6 +80,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         },
         carries,
         samples,
+        set: OnceLock::new(),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Which family is a file of? The content decides, never the name.
 
-use super::Catalog;
+use super::{Catalog, Format};
 use crate::scan::{Scratch, Span};
 
 /// Lines of a sample that are tried at most.
@@ -23,7 +23,7 @@ pub struct Candidate {
     pub lines: usize,
     /// How much the lines that it takes say: catch-alls say nothing.
     pub score: usize,
-    /// The first line that it does not take.
+    /// The first line that it does not take, if that was asked for.
     pub miss: Option<Miss>,
 }
 
@@ -55,13 +55,21 @@ pub struct Detection {
 /// so their first line is passed over, and the last line of each one that does not end the file.
 pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
     let lines = sample_lines(chunks);
-    let mut scratch = Scratch::default();
-    let mut candidates: Vec<Candidate> = catalog
-        .formats()
-        .iter()
-        .map(|format| judge(catalog, &format.name, &lines, &mut scratch))
-        .filter(|candidate| candidate.taken > 0)
-        .collect();
+    choose(catalog.formats().iter().map(|format| judge(catalog, format, &lines).0))
+}
+
+/// The same, and for each family the first line that it does not take.
+pub fn explain(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
+    let lines = sample_lines(chunks);
+    choose(catalog.formats().iter().map(|format| {
+        let (candidate, missed) = judge(catalog, format, &lines);
+        let miss = missed.and_then(|(number, line)| nearest(format, number, line));
+        Candidate { miss, ..candidate }
+    }))
+}
+
+fn choose(candidates: impl Iterator<Item = Candidate>) -> Detection {
+    let mut candidates: Vec<Candidate> = candidates.filter(|candidate| candidate.taken > 0).collect();
     // Most lines first; among equals the one whose lines say most.
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.taken, candidate.score)));
     let most = candidates.first().map_or(0, |first| first.taken);
@@ -94,37 +102,25 @@ fn clean(line: &[u8]) -> &[u8] {
     if line.iter().all(u8::is_ascii_whitespace) { &[] } else { line }
 }
 
-fn judge(catalog: &Catalog, format: &str, lines: &[(usize, &[u8])], scratch: &mut Scratch) -> Candidate {
-    let family = catalog.format(format);
-    let patterns: Vec<_> = family.iter().flat_map(|family| &family.patterns).filter(|pattern| pattern.within.is_none()).collect();
-    let starts = catalog.starts_of(format);
-    let mut candidate = Candidate { format: format.to_owned(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None };
+/// What a family makes of the lines, and the first line that it does not take.
+fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) -> (Candidate, Option<(usize, &'a [u8])>) {
+    let patterns: Vec<_> = format.own().collect();
+    let set = format.set();
+    let mut candidate =
+        Candidate { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None };
+    let mut missed = None;
+    let mut scratch = Scratch::default();
     let mut by_pattern = vec![0usize; patterns.len()];
     let mut in_record = false;
-    for (number, line) in lines {
-        let mut slots = vec![];
-        let mut nearest: Option<Miss> = None;
-        let taken = patterns.iter().position(|pattern| {
-            slots.resize(pattern.matcher.captures().len(), Span::NONE);
-            match pattern.matcher.find(line, &mut slots[..pattern.matcher.captures().len()], scratch) {
-                Ok(()) => true,
-                Err(failure) => {
-                    let column = failure.at as usize + 1;
-                    if nearest.as_ref().is_none_or(|miss| column > miss.column) {
-                        let field = failure.capture.and_then(|slot| pattern.matcher.captures().get(usize::from(slot)));
-                        nearest = Some(Miss {
-                            line: *number,
-                            pattern: pattern.name.clone(),
-                            column,
-                            field: field.map(ToString::to_string),
-                            text: line.to_vec(),
-                        });
-                    }
-                    false
-                }
-            }
-        });
-        if taken.is_none() && in_record && !starts.is_empty() && !starts.iter().any(|start| takes(start, line, scratch)) {
+    let mut slots = vec![Span::NONE; set.captures()];
+    for &(number, line) in lines {
+        let taken = set.find(line, &mut slots, &mut scratch).ok();
+        if taken.is_none()
+            && in_record
+            && format.start.is_some()
+            && let Some(starts) = &catalog.lines_of(&format.name).starts
+            && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut scratch).is_err()
+        {
             // A continuation speaks neither for the family nor against it.
             continue;
         }
@@ -136,16 +132,27 @@ fn judge(catalog: &Catalog, format: &str, lines: &[(usize, &[u8])], scratch: &mu
                 by_pattern[index] += 1;
                 candidate.score += if patterns[index].catch_all { 0 } else { patterns[index].specificity };
             }
-            None => candidate.miss = candidate.miss.or(nearest),
+            None => missed = missed.or(Some((number, line))),
         }
     }
     if let Some((index, _)) = by_pattern.iter().enumerate().max_by_key(|(index, count)| (**count, usize::MAX - index)) {
         candidate.pattern = patterns[index].name.clone();
     }
-    candidate
+    (candidate, missed)
 }
 
-fn takes(matcher: &crate::scan::Matcher, line: &[u8], scratch: &mut Scratch) -> bool {
-    let mut slots = vec![Span::NONE; matcher.captures().len()];
-    matcher.find(line, &mut slots, scratch).is_ok()
+/// The pattern that comes nearest to a line that none of the family takes.
+fn nearest(format: &Format, number: usize, line: &[u8]) -> Option<Miss> {
+    let mut scratch = Scratch::default();
+    let mut nearest: Option<Miss> = None;
+    for pattern in format.own() {
+        let captures = pattern.matcher.captures();
+        let Err(failure) = pattern.matcher.find(line, &mut vec![Span::NONE; captures.len()], &mut scratch) else { continue };
+        let column = failure.at as usize + 1;
+        if nearest.as_ref().is_none_or(|miss| column > miss.column) {
+            let field = failure.capture.and_then(|slot| captures.get(usize::from(slot))).map(ToString::to_string);
+            nearest = Some(Miss { line: number, pattern: pattern.name.clone(), column, field, text: line.to_vec() });
+        }
+    }
+    nearest
 }

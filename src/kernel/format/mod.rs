@@ -16,12 +16,12 @@ mod feed;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
 pub use check::{SampleFailure, nearest};
-pub use detect::{Candidate, Detection, Miss, detect};
+pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
 use crate::scan::{Matcher, PatternSet, Ways};
@@ -102,6 +102,8 @@ pub struct Format {
     pub(crate) carries: Option<String>,
     /// Lines, and what they are worth.
     pub samples: Vec<Sample>,
+    /// Its patterns for whole lines as one, worked out when it is first needed.
+    pub(crate) set: OnceLock<Arc<PatternSet>>,
 }
 
 /// A record, and what it is worth.
@@ -122,11 +124,17 @@ pub struct Sample {
 }
 
 /// All formats that are known.
+///
+/// Nothing is compiled before it is needed: a query without a log table needs no format, and most queries need few of them.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    formats: Vec<Arc<Format>>,
-    /// What is tried on the lines of each family, worked out when it is first needed.
+    /// Those of the user first. The built-in ones come when somebody asks.
+    formats: OnceLock<Vec<Arc<Format>>>,
+    has_builtin: bool,
+    /// What is tried on the lines of each family.
     lines: Mutex<HashMap<String, Arc<Lines>>>,
+    /// What is tried on the records inside of each family's records, by table.
+    carried: Mutex<HashMap<(String, String), Arc<Vec<Carried>>>>,
 }
 
 /// What is tried on the lines of a file.
@@ -134,35 +142,51 @@ pub struct Catalog {
 pub(crate) struct Lines {
     pub(crate) patterns: Vec<Arc<Pattern>>,
     /// All of them together.
+    pub(crate) set: Arc<PatternSet>,
+    /// What the first line of a record looks like, if not each line is a record.
+    pub(crate) starts: Option<PatternSet>,
+}
+
+/// What is tried on the record inside of another one, where that one has the captures required.
+#[derive(Debug)]
+pub(crate) struct Carried {
+    pub(crate) requires: Vec<(String, Vec<Vec<u8>>)>,
+    pub(crate) patterns: Vec<Arc<Pattern>>,
     pub(crate) set: PatternSet,
 }
 
 impl Clone for Catalog {
     /// A copy is made to be changed, so it begins without what was worked out.
     fn clone(&self) -> Self {
-        Self { formats: self.formats.clone(), lines: Mutex::default() }
+        Self { formats: self.formats.clone(), has_builtin: self.has_builtin, ..Self::default() }
     }
 }
 
 impl Catalog {
     /// The built-in formats. Their samples are checked by the tests, not at each start.
-    pub fn builtin() -> Result<Self, DefinitionError> {
-        let mut catalog = Self::default();
-        for (name, text) in BUILTIN {
-            let format = check::compile(&format!("builtin/{name}"), text)?;
-            catalog.formats.push(Arc::new(format));
-        }
-        catalog.check_envelopes()?;
-        Ok(catalog)
+    pub fn builtin() -> Self {
+        Self { has_builtin: true, ..Self::default() }
+    }
+
+    fn compile_builtin() -> Result<Vec<Arc<Format>>, DefinitionError> {
+        let compiled = BUILTIN.iter().map(|(name, text)| check::compile(&format!("builtin/{name}"), text).map(Arc::new));
+        let formats: Vec<Arc<Format>> = compiled.collect::<Result<_, _>>()?;
+        check_envelopes(&formats)?;
+        Ok(formats)
+    }
+
+    /// A catalog with `format` in front, in the place of one of the same name.
+    fn with(&self, format: &Arc<Format>) -> Self {
+        let others = self.formats().iter().filter(|other| other.name != format.name);
+        let formats: Vec<Arc<Format>> = std::iter::once(format).chain(others).map(Arc::clone).collect();
+        Self { formats: OnceLock::from(formats), has_builtin: self.has_builtin, ..Self::default() }
     }
 
     /// Adds a definition; it comes before those that are there, and replaces one of the same name. Its samples have to pass.
     pub fn add(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
         let format = Arc::new(check::compile(origin, text)?);
-        let mut grown = self.clone();
-        grown.formats.retain(|other| other.name != format.name);
-        grown.formats.insert(0, Arc::clone(&format));
-        grown.check_envelopes()?;
+        let grown = self.with(&format);
+        check_envelopes(grown.formats())?;
         for pattern in &format.patterns {
             pattern.matcher.check_regex().map_err(|error| DefinitionError {
                 origin: origin.to_owned(),
@@ -197,33 +221,38 @@ impl Catalog {
     /// Compiles a definition and checks all of its samples beside the formats that are there, without adding it.
     pub fn test(&self, origin: &str, text: &str) -> Result<(Arc<Format>, Vec<SampleFailure>), DefinitionError> {
         let format = Arc::new(check::compile(origin, text)?);
-        let mut grown = self.clone();
-        grown.formats.retain(|other| other.name != format.name);
-        grown.formats.insert(0, Arc::clone(&format));
-        let failures = grown.check_samples(&format);
+        let failures = self.with(&format).check_samples(&format);
         Ok((format, failures))
     }
 
     /// All formats; those of the user come first.
     pub fn formats(&self) -> &[Arc<Format>] {
-        &self.formats
+        self.formats.get_or_init(|| {
+            static COMPILED: OnceLock<Vec<Arc<Format>>> = OnceLock::new();
+            let compiled = || Self::compile_builtin().expect("the tests compile the built-in formats");
+            if self.has_builtin { COMPILED.get_or_init(compiled).clone() } else { vec![] }
+        })
     }
 
     /// The family of this name.
     pub fn format(&self, name: &str) -> Option<&Arc<Format>> {
-        self.formats.iter().find(|format| format.name == name)
+        self.formats().iter().find(|format| format.name == name)
     }
 
     /// The family of this name, or of a pattern of this name.
     pub fn family_of(&self, name: &str) -> Option<&Arc<Format>> {
-        self.format(name).or_else(|| self.formats.iter().find(|format| format.patterns.iter().any(|p| p.name == name)))
+        self.format(name).or_else(|| self.formats().iter().find(|format| format.patterns.iter().any(|p| p.name == name)))
     }
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
         table == crate::table::UNPARSED
             || self.patterns_of(format).iter().any(|pattern| pattern.table.name == table)
-            || self.inner_of(format).iter().any(|pattern| pattern.table.name == table)
+            || self
+                .formats()
+                .iter()
+                .flat_map(|other| &other.patterns)
+                .any(|pattern| pattern.within.as_deref() == Some(format) && pattern.table.name == table)
     }
 
     /// The patterns that are tried on the lines of a file of this family: its own, then those of the families that
@@ -234,63 +263,99 @@ impl Catalog {
             return Arc::clone(lines);
         }
         let patterns = self.patterns_of(format);
-        let ways = self.format(format).map_or(Ways::Each, |family| family.ways);
-        let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways);
-        let lines = Arc::new(Lines { patterns, set });
+        let family = self.format(format);
+        let set = match family {
+            Some(family) if family.own().count() == patterns.len() => Arc::clone(family.set()),
+            _ => {
+                let ways = family.map_or(Ways::Each, |family| family.ways);
+                Arc::new(PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways))
+            }
+        };
+        let lines = Arc::new(Lines { patterns, set, starts: family.and_then(|family| self.starts_of(family)) });
         known.insert(format.to_owned(), Arc::clone(&lines));
         lines
     }
 
     fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
-        let own = family.patterns.iter().filter(|pattern| pattern.within.is_none());
         let others = self
-            .formats
+            .formats()
             .iter()
             .filter(|other| other.name != family.name && other.table.name == family.table.name)
             .filter(|other| other.start.is_some() == family.start.is_some())
             .flat_map(|other| &other.patterns)
             .filter(|pattern| pattern.within.is_none() && !pattern.catch_all && pattern.table.name == family.table.name);
-        own.chain(others).map(Arc::clone).collect()
+        family.own().chain(others).map(Arc::clone).collect()
     }
 
-    /// The patterns that read what records of this family carry.
-    pub(crate) fn inner_of(&self, format: &str) -> Vec<Arc<Pattern>> {
-        let all = self.formats.iter().flat_map(|other| &other.patterns);
-        all.filter(|pattern| pattern.within.as_deref() == Some(format)).map(Arc::clone).collect()
+    /// What is tried on what records of this family carry, for rows of the table: patterns of one family that require the same
+    /// are tried as one.
+    pub(crate) fn carried(&self, format: &str, table: &str) -> Arc<Vec<Carried>> {
+        let mut known = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (format.to_owned(), table.to_owned());
+        if let Some(carried) = known.get(&key) {
+            return Arc::clone(carried);
+        }
+        let mut carried = vec![];
+        for family in self.formats() {
+            let inner = family.patterns.iter().filter(|p| p.within.as_deref() == Some(format) && p.table.name == table);
+            let inner: Vec<&Arc<Pattern>> = inner.collect();
+            for alike in inner.chunk_by(|a, b| a.requires == b.requires) {
+                carried.push(Carried {
+                    requires: alike[0].requires.clone(),
+                    patterns: alike.iter().map(|pattern| Arc::clone(pattern)).collect(),
+                    set: PatternSet::new(alike.iter().map(|pattern| &pattern.matcher), family.ways),
+                });
+            }
+        }
+        let carried = Arc::new(carried);
+        known.insert(key, Arc::clone(&carried));
+        carried
     }
 
-    /// What the first line of a record can look like in a file of this family; empty if each line is a record.
-    pub(crate) fn starts_of(&self, format: &str) -> Vec<Arc<Matcher>> {
-        let Some(family) = self.format(format) else { return vec![] };
-        let Some(own) = &family.start else { return vec![] };
-        let others = self.formats.iter().filter(|other| other.name != family.name && other.table.name == family.table.name);
-        std::iter::once(Arc::clone(own)).chain(others.filter_map(|other| other.start.clone())).collect()
+    /// What the first line of a record can look like in a file of this family, if not each line is a record.
+    fn starts_of(&self, family: &Format) -> Option<PatternSet> {
+        let own = family.start.as_deref()?;
+        let others = self.formats().iter().filter(|other| other.name != family.name && other.table.name == family.table.name);
+        let starts = std::iter::once(own).chain(others.filter_map(|other| other.start.as_deref()));
+        Some(PatternSet::new(starts, Ways::Each))
     }
 
     /// Runs the samples of a family.
     pub fn check_samples(&self, format: &Format) -> Vec<SampleFailure> {
         check::samples(self, format)
     }
+}
 
-    fn check_envelopes(&self) -> Result<(), DefinitionError> {
-        for format in &self.formats {
-            for pattern in &format.patterns {
-                let Some(within) = &pattern.within else { continue };
-                let envelope = self.format(within).filter(|envelope| envelope.carries.is_some());
-                if envelope.is_none() {
-                    return Err(DefinitionError {
-                        origin: format.origin.clone(),
-                        line: 1,
-                        column: 1,
-                        message: format!("pattern `{}` is within `{within}`, which carries nothing", pattern.name),
-                        hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
-                    });
-                }
-            }
-        }
-        Ok(())
+impl Format {
+    /// Its patterns for whole lines.
+    pub(crate) fn own(&self) -> impl Iterator<Item = &Arc<Pattern>> {
+        self.patterns.iter().filter(|pattern| pattern.within.is_none())
     }
+
+    /// The same as one.
+    pub(crate) fn set(&self) -> &Arc<PatternSet> {
+        self.set.get_or_init(|| Arc::new(PatternSet::new(self.own().map(|pattern| &pattern.matcher), self.ways)))
+    }
+}
+
+fn check_envelopes(formats: &[Arc<Format>]) -> Result<(), DefinitionError> {
+    for format in formats {
+        for pattern in &format.patterns {
+            let Some(within) = &pattern.within else { continue };
+            if formats.iter().any(|envelope| envelope.name == *within && envelope.carries.is_some()) {
+                continue;
+            }
+            return Err(DefinitionError {
+                origin: format.origin.clone(),
+                line: 1,
+                column: 1,
+                message: format!("pattern `{}` is within `{within}`, which carries nothing", pattern.name),
+                hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Pattern {
@@ -302,11 +367,11 @@ impl fmt::Display for Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::OnceLock;
 
     #[test]
     fn every_builtin_sample_is_worth_what_it_should_be() {
-        let catalog = Catalog::builtin().unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+        Catalog::compile_builtin().unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+        let catalog = Catalog::builtin();
         let mut failures = String::new();
         for format in catalog.formats() {
             for failure in catalog.check_samples(format) {
@@ -318,7 +383,7 @@ mod tests {
 
     #[test]
     fn every_builtin_pattern_has_a_sample_and_a_link() {
-        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let catalog = Catalog::builtin();
         for format in catalog.formats() {
             assert!(format.url.starts_with("https://"), "{}: {}", format.name, format.url);
             for pattern in &format.patterns {
@@ -330,7 +395,7 @@ mod tests {
 
     #[test]
     fn names_are_unique_over_all_families() {
-        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let catalog = Catalog::builtin();
         let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| &f.patterns).map(|p| p.name.as_str()).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
@@ -411,7 +476,7 @@ line = "warn: hello"
     /// A line of some sample, damaged: cut, doubled, with bytes replaced that mean something to layouts.
     fn damaged_line() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
         use proptest::prelude::*;
-        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let catalog = Catalog::builtin();
         let lines: Vec<Vec<u8>> =
             catalog.formats().iter().flat_map(|format| &format.samples).map(|sample| sample.line.clone().into_bytes()).collect();
         let telling = prop::sample::select(b" \"\\[]:,-./#()<>=\n\t\0\xff0a9Z".to_vec());
@@ -442,7 +507,7 @@ line = "warn: hello"
         fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
             use crate::scan::{Scratch, Span};
             static CATALOG: OnceLock<Catalog> = OnceLock::new();
-            let catalog = CATALOG.get_or_init(|| Catalog::builtin().expect("built-in formats compile"));
+            let catalog = CATALOG.get_or_init(Catalog::builtin);
             let mut scratch = Scratch::default();
             for format in catalog.formats() {
                 let lines = catalog.lines_of(&format.name);
@@ -463,7 +528,7 @@ line = "warn: hello"
             good in proptest::collection::vec(damaged_line(), 1..3),
         ) {
             static CATALOG: OnceLock<Catalog> = OnceLock::new();
-            let catalog = CATALOG.get_or_init(|| Catalog::builtin().expect("built-in formats compile"));
+            let catalog = CATALOG.get_or_init(Catalog::builtin);
             // Most records of a file are like others.
             let records: Vec<&[u8]> = good.iter().chain(&records).chain(&good).map(Vec::as_slice).collect();
             for format in catalog.formats() {
@@ -474,7 +539,7 @@ line = "warn: hello"
 
     #[test]
     fn traces_give_what_every_builtin_set_gives_on_its_samples() {
-        let catalog = Catalog::builtin().expect("built-in formats compile");
+        let catalog = Catalog::builtin();
         for format in catalog.formats() {
             let lines: Vec<&[u8]> = format.samples.iter().map(|sample| sample.line.as_bytes()).collect();
             let set = &catalog.lines_of(&format.name).set;

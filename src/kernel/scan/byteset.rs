@@ -26,8 +26,11 @@ impl ByteSet {
 
     /// Adds all bytes from `first` to `last`, both included.
     pub fn insert_range(&mut self, first: u8, last: u8) {
-        for byte in first..=last {
-            self.insert(byte);
+        for (word, from) in self.0.iter_mut().zip([0, 64, 128, 192u8]) {
+            let (low, high) = (first.max(from), last.min(from + 63));
+            if low <= high {
+                *word |= u64::MAX >> (63 - (high - low)) << (low - from);
+            }
         }
     }
 
@@ -86,5 +89,21 @@ impl fmt::Debug for ByteSet {
             }
         }
         write!(f, "]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_all_of_its_bytes() {
+        for first in 0..=255 {
+            for last in 0..=255 {
+                let mut set = ByteSet::EMPTY;
+                set.insert_range(first, last);
+                assert!((0..=255).all(|byte| set.contains(byte) == (first..=last).contains(&byte)), "{first} {last}");
+            }
+        }
     }
 }

@@ -108,10 +108,10 @@ pub(super) fn clear_parts(parts: &[Hir]) -> usize {
         Step::Branch { ways, .. } => ways.contains(&(TAKE | SKIP)),
         _ => false,
     };
-    for (index, part) in parts.iter().enumerate() {
+    let Ok(follows) = follows(parts, end) else { return 0 };
+    for (index, (part, follow)) in parts.iter().zip(follows).enumerate() {
         let before = lowering.steps.len();
-        let emitted = first_of_all(&parts[index + 1..], end).and_then(|follow| lowering.emit(part, follow, &[]));
-        if emitted.is_err() || lowering.steps[before..].iter().any(is_ambiguous) {
+        if lowering.emit(part, follow, &[]).is_err() || lowering.steps[before..].iter().any(is_ambiguous) {
             return index;
         }
     }
@@ -174,11 +174,9 @@ impl Lowering<'_> {
                 None => self.emit(&capture.sub, follow, rest)?,
             },
             HirKind::Concat(parts) => {
-                for (index, part) in parts.iter().enumerate() {
-                    let behind = &parts[index + 1..];
-                    let part_follow = first_of_all(behind, follow)?;
+                for (index, (part, part_follow)) in parts.iter().zip(follows(parts, follow)?).enumerate() {
                     let mut fixed = vec![];
-                    if fixed_prefix(behind, &mut fixed) {
+                    if fixed_prefix(&parts[index + 1..], &mut fixed) {
                         fixed.extend_from_slice(rest);
                     }
                     self.emit(part, part_follow, &fixed)?;
@@ -355,6 +353,17 @@ fn first(hir: &Hir, follow: Follow) -> Result<Follow, NotLowered> {
 
 fn first_of_all(parts: &[Hir], follow: Follow) -> Result<Follow, NotLowered> {
     parts.iter().rev().try_fold(follow, |behind, part| first(part, behind))
+}
+
+/// What can follow each of the parts of a sequence.
+fn follows(parts: &[Hir], end: Follow) -> Result<Vec<Follow>, NotLowered> {
+    let mut behind = end;
+    let mut follows = vec![end; parts.len()];
+    for (part, follow) in parts.iter().zip(&mut follows).rev() {
+        *follow = behind;
+        behind = first(part, behind)?;
+    }
+    Ok(follows)
 }
 
 /// Collects the fixed text at the beginning of `parts`; true if they are fixed text to their end.

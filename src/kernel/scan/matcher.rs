@@ -38,7 +38,8 @@ pub struct Matcher {
     captures: Vec<Box<str>>,
     /// The regex group of each capture.
     groups: Vec<usize>,
-    engine: Result<Program, NotLowered>,
+    /// Most patterns are only ever run as a part of a set, so each is lowered when it is first run alone.
+    engine: OnceLock<Result<Program, NotLowered>>,
     /// The regex crate's machine: built when it is first needed, because that costs more than lowering does.
     oracle: OnceLock<Option<Regex>>,
 }
@@ -82,16 +83,10 @@ impl Matcher {
         named_captures(&hir, &mut named);
         named.sort_unstable();
         let (groups, captures): (Vec<usize>, Vec<Box<str>>) = named.into_iter().unzip();
-        let slot = |name: &str| captures.iter().position(|capture| &**capture == name).and_then(|slot| u16::try_from(slot).ok());
-        let engine = lower(&hir, captures.len(), slot);
         // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
         let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
         let regex = format!(r"\A(?:{pattern}{end})\z").into();
-        let matcher = Self { regex, hir, captures, groups, engine, oracle: OnceLock::new() };
-        if matcher.engine.is_err() {
-            matcher.check_regex()?;
-        }
-        Ok(matcher)
+        Ok(Self { regex, hir, captures, groups, engine: OnceLock::new(), oracle: OnceLock::new() })
     }
 
     /// Can the regex crate build the pattern? A lowered one is built only when it is needed.
@@ -108,7 +103,11 @@ impl Matcher {
 
     /// The lowered program, or why there is none.
     pub fn program(&self) -> Result<&Program, &NotLowered> {
-        self.engine.as_ref()
+        let lowered = self.engine.get_or_init(|| {
+            let slot = |name: &str| self.captures.iter().position(|capture| &**capture == name);
+            lower(&self.hir, self.captures.len(), |name| slot(name).and_then(|slot| u16::try_from(slot).ok()))
+        });
+        lowered.as_ref()
     }
 
     /// The syntax tree.
@@ -124,7 +123,7 @@ impl Matcher {
     /// Matches the whole record; on success `slots[i]` is the span of `captures()[i]`.
     #[inline]
     pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
-        if let Ok(program) = &self.engine {
+        if let Ok(program) = self.program() {
             match program.run(record, slots, &mut scratch.stacks) {
                 Outcome::Matched(_) => return Ok(()),
                 Outcome::Failed(failure) => return Err(failure),

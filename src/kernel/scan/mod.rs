@@ -27,7 +27,7 @@ pub use planes::Planes;
 pub use program::{Failure, Program};
 #[cfg(test)]
 pub(crate) use set::check_traces;
-pub use set::{PatternSet, Ways};
+pub use set::{Found, PatternSet, Ways};
 pub use trace::Traces;
 
 /// Where a capture begins and ends in its record; `start` is [`Span::NONE`]'s where it took no part in the match.

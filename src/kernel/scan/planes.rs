@@ -53,18 +53,15 @@ impl Planes {
         self.filled = 0;
     }
 
-    /// The plane of `set`; a new one is filled from `from` on. `None` if there are too many.
-    pub(super) fn plane_of(&mut self, set: ByteSet, window: &[u8], from: usize) -> Option<u8> {
+    /// The plane of `set`, filled as far as the others are. `None` if there are too many.
+    pub(super) fn plane_of(&mut self, set: ByteSet, window: &[u8]) -> Option<u8> {
         if let Some(known) = self.members.iter().position(|member| member.set() == set) {
             return Some(known as u8);
         }
         let index = self.members.len();
         let plane = self.bits.get_mut(index)?;
         let member = Member::new(set);
-        let from = from / 64 * 64;
-        if from < self.filled {
-            plane.fill(&member, window, (from, self.filled), self.level);
-        }
+        plane.fill(&member, window, (0, self.filled), self.level);
         self.members.push(member);
         Some(index as u8)
     }
@@ -188,9 +185,8 @@ mod tests {
                 let window = window(len);
                 let mut planes = Planes::new(level);
                 for set in sets {
-                    // A plane that comes late knows nothing before its line; this line begins at 0.
                     planes.fill(&window, len / 2);
-                    let plane = planes.plane_of(set, &window, 0).expect("there is room");
+                    let plane = planes.plane_of(set, &window).expect("there is room");
                     planes.fill(&window, len);
                     for at in 0..len {
                         let slow = window[at..].iter().position(|&byte| set.contains(byte)).map_or(len, |next| at + next);

@@ -44,6 +44,15 @@ pub struct PatternSet {
     oracle: OnceLock<Option<Twin>>,
 }
 
+/// Who takes a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The pattern.
+    pub pattern: usize,
+    /// The trace whose [spans](Traces::spans) are the record's captures; without one, they are in the slots.
+    pub trace: Option<usize>,
+}
+
 /// The same set on the regex crate. Names may occur once in a regex, so each group has a number for a name.
 struct Twin {
     regex: Regex,
@@ -125,8 +134,8 @@ impl PatternSet {
         self.find_by_regex(record, slots, scratch)
     }
 
-    /// The same as [`find`](Self::find) for `window[record]`, whose lines were found with `planes`: records that are like
-    /// those before them are read by a trace. Records have to come in the order of the window.
+    /// The same as [`find`](Self::find) for `window[record]`, with the planes of the window: records that are like others
+    /// before them are read by a trace.
     #[inline]
     pub fn find_in(
         &self,
@@ -135,11 +144,10 @@ impl PatternSet {
         slots: &mut [Span],
         scratch: &mut Scratch,
         (planes, traces): (&mut Planes, &mut Traces),
-    ) -> Result<usize, Failure> {
+    ) -> Result<Found, Failure> {
         planes.fill(window, record.1);
-        if let Some((pattern, spans)) = traces.find(planes, window, record) {
-            slots.copy_from_slice(&spans[..slots.len()]);
-            return Ok(pattern as usize);
+        if let Some(trace) = traces.find(planes, window, record) {
+            return Ok(Found { pattern: traces.pattern(trace), trace: Some(trace) });
         }
         if let Ok(program) = &self.engine
             && traces.is_learning()
@@ -148,14 +156,15 @@ impl PatternSet {
             let outcome = program.record(text, slots, &mut scratch.stacks, &mut traces.path);
             match outcome {
                 Outcome::Matched(pattern) => {
-                    traces.learn(program, planes, window, record.0);
-                    return Ok(pattern as usize);
+                    traces.learn(program, planes, window);
+                    return Ok(Found { pattern: pattern as usize, trace: None });
                 }
                 Outcome::Failed(failure) => return Err(failure),
                 Outcome::Exhausted => {}
             }
         }
-        self.find(&window[record.0..record.1], slots, scratch)
+        let pattern = self.find(&window[record.0..record.1], slots, scratch)?;
+        Ok(Found { pattern, trace: None })
     }
 
     /// The slow twin of [`find`](Self::find).
@@ -324,8 +333,9 @@ pub(crate) fn check_traces(set: &PatternSet, records: &[&[u8]]) {
             let mut fast = vec![Span { start: 3, end: 5 }; set.captures()];
             let expected = set.find(record, &mut alone, &mut scratch);
             let found = set.find_in(&window, place, &mut fast, &mut scratch, (&mut planes, &mut traces));
-            assert_eq!(found, expected, "{level:?} {set:?} on {}", record.escape_ascii());
-            if found.is_ok() {
+            assert_eq!(found.map(|found| found.pattern), expected, "{level:?} {set:?} on {}", record.escape_ascii());
+            if let Ok(Found { trace, .. }) = found {
+                let fast = trace.map_or(&fast[..], |trace| &traces.spans(trace)[..fast.len()]);
                 assert_eq!(fast, alone, "{level:?} {set:?} on {}", record.escape_ascii());
             }
         }

@@ -89,9 +89,9 @@ impl Traces {
         self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES
     }
 
-    /// The pattern that takes `window[start..end]`, and the record's captures, if a trace does.
+    /// The trace that takes `window[start..end]`, if one does.
     #[inline]
-    pub(super) fn find(&mut self, planes: &Planes, window: &[u8], (start, end): (usize, usize)) -> Option<(u32, &[Span; SLOTS])> {
+    pub(super) fn find(&mut self, planes: &Planes, window: &[u8], (start, end): (usize, usize)) -> Option<usize> {
         if end - start > u32::MAX as usize {
             return None;
         }
@@ -109,13 +109,24 @@ impl Traces {
             match self.traces[index].run(planes, window, (start, end), (from, at)) {
                 Ok(()) => {
                     self.hit(place);
-                    let trace = &self.traces[index];
-                    return Some((trace.pattern, &trace.slots));
+                    return Some(index);
                 }
                 Err((op, at)) => before = Some((index, op, at)),
             }
         }
         None
+    }
+
+    /// The pattern of a trace.
+    #[inline]
+    pub(super) fn pattern(&self, trace: usize) -> usize {
+        self.traces[trace].pattern as usize
+    }
+
+    /// The captures of the record that the trace took last, and more of no meaning.
+    #[inline]
+    pub fn spans(&self, trace: usize) -> &[Span] {
+        &*self.traces[trace].slots
     }
 
     /// Carries the captures of the first `ops` steps over from one trace to another one.
@@ -137,9 +148,9 @@ impl Traces {
         }
     }
 
-    /// Makes a trace of the recorded path, if there is one, that took a record which begins at `start`.
-    pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8], start: usize) {
-        let mut compiler = Compiler { program, path: &self.path, planes, window, start, ops: vec![] };
+    /// Makes a trace of the recorded path, if there can be one.
+    pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
+        let mut compiler = Compiler { program, path: &self.path, planes, window, ops: vec![] };
         let ops = match compiler.compile() {
             Some(())
                 if program.captures <= usize::from(NO_CAPTURE) && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
@@ -259,7 +270,6 @@ struct Compiler<'a> {
     path: &'a [u32],
     planes: &'a mut Planes,
     window: &'a [u8],
-    start: usize,
     ops: Vec<Op>,
 }
 
@@ -330,7 +340,7 @@ impl Compiler<'_> {
     }
 
     fn plane(&mut self, stops: ByteSet) -> Option<u8> {
-        self.planes.plane_of(stops, self.window, self.start)
+        self.planes.plane_of(stops, self.window)
     }
 
     /// A step whose run is not chosen yet.
