@@ -15,8 +15,9 @@
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
 use thiserror::Error;
 
+use super::ahead::Ahead;
 use super::byteset::ByteSet;
-use super::program::{Follow, Literal, Prefer, Program, Run, SKIP, Step, TAKE};
+use super::program::{Literal, Prefer, Program, Run, SKIP, Step, TAKE};
 
 /// More steps than any sane pattern needs; counted repetitions of groups are unrolled, so they need a bound.
 const MAX_STEPS: usize = 1 << 14;
@@ -46,8 +47,7 @@ pub enum NotLowered {
 /// Lowers `hir`, whose named captures are numbered by `slot`.
 pub(super) fn lower(hir: &Hir, captures: usize, slot: impl Fn(&str) -> Option<u16>) -> Result<Program, NotLowered> {
     let mut lowering = Lowering { steps: vec![], owners: vec![], open: vec![], slot: &slot };
-    let end = Follow { set: ByteSet::EMPTY, end: true };
-    lowering.emit(hir, end, &[])?;
+    lowering.emit(hir, &Ahead::END, &[])?;
     // What a set has at the end of each of its patterns, a single pattern has here.
     lowering.push(Step::Accept(0))?;
     let (steps, owners) = fuse(&lowering.steps, &lowering.owners);
@@ -102,14 +102,13 @@ fn fuse(steps: &[Step], owners: &[Option<u16>]) -> (Vec<Step>, Vec<Option<u16>>)
 /// How many of the first parts have one way only, whatever follows them in this sequence.
 pub(super) fn clear_parts(parts: &[Hir]) -> usize {
     let mut lowering = Lowering { steps: vec![], owners: vec![], open: vec![], slot: &|_| Some(0) };
-    let end = Follow { set: ByteSet::EMPTY, end: true };
     let is_ambiguous = |step: &Step| match step {
         Step::Greedy { .. } | Step::Lazy { .. } => true,
         Step::Branch { ways, .. } => ways.contains(&(TAKE | SKIP)),
         _ => false,
     };
-    let Ok(follows) = follows(parts, end) else { return 0 };
-    for (index, (part, follow)) in parts.iter().zip(follows).enumerate() {
+    let Ok(follows) = follows(parts, &Ahead::END) else { return 0 };
+    for (index, (part, follow)) in parts.iter().zip(&follows).enumerate() {
         let before = lowering.steps.len();
         if lowering.emit(part, follow, &[]).is_err() || lowering.steps[before..].iter().any(is_ambiguous) {
             return index;
@@ -136,7 +135,7 @@ impl Lowering<'_> {
     }
 
     /// Emits steps for `hir`. `rest` is what comes right behind it, as far as it is known to be fixed text.
-    fn emit(&mut self, hir: &Hir, follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+    fn emit(&mut self, hir: &Hir, follow: &Ahead, rest: &[u8]) -> Result<(), NotLowered> {
         match hir.kind() {
             HirKind::Empty => {}
             HirKind::Literal(literal) => {
@@ -174,7 +173,7 @@ impl Lowering<'_> {
                 None => self.emit(&capture.sub, follow, rest)?,
             },
             HirKind::Concat(parts) => {
-                for (index, (part, part_follow)) in parts.iter().zip(follows(parts, follow)?).enumerate() {
+                for (index, (part, part_follow)) in parts.iter().zip(&follows(parts, follow)?).enumerate() {
                     let mut fixed = vec![];
                     if fixed_prefix(&parts[index + 1..], &mut fixed) {
                         fixed.extend_from_slice(rest);
@@ -212,23 +211,23 @@ impl Lowering<'_> {
         min: u32,
         max: u32,
         greedy: bool,
-        follow: Follow,
+        follow: &Ahead,
         rest: &[u8],
     ) -> Result<(), NotLowered> {
         let run = Run::new(set);
-        let step = if min == max || set.is_disjoint(follow.set) {
+        let step = if min == max || set.is_disjoint(follow.first()) {
             Step::Run { run, min, max }
         } else if greedy {
-            Step::Greedy { run, min, max, follow }
+            Step::Greedy { run, min, max, follow: Box::new(*follow) }
         } else {
             let literal = (rest.len() > 1).then(|| Box::from(rest));
-            Step::Lazy { run, min, max, follow, literal }
+            Step::Lazy { run, min, max, follow: Box::new(*follow), literal }
         };
         self.push(step)?;
         Ok(())
     }
 
-    fn emit_alternation(&mut self, branches: &[Hir], follow: Follow, rest: &[u8]) -> Result<(), NotLowered> {
+    fn emit_alternation(&mut self, branches: &[Hir], follow: &Ahead, rest: &[u8]) -> Result<(), NotLowered> {
         let mut jumps = vec![];
         for (index, branch) in branches.iter().enumerate() {
             if index + 1 == branches.len() {
@@ -236,11 +235,11 @@ impl Lowering<'_> {
                 break;
             }
             let take = first(branch, follow)?;
-            let mut skip = Follow { set: ByteSet::EMPTY, end: false };
+            let mut skip = Ahead::NOTHING;
             for later in &branches[index + 1..] {
-                skip = skip.union(first(later, follow)?);
+                skip = skip.union(&first(later, follow)?);
             }
-            let choice = self.push_branch(take, skip, Prefer::Take)?;
+            let choice = self.push_branch(&take, &skip, Prefer::Take)?;
             self.emit(branch, follow, rest)?;
             jumps.push(self.push(Step::Jump(0))?);
             self.land(choice);
@@ -252,34 +251,36 @@ impl Lowering<'_> {
     }
 
     /// `sub` from `min` to `max` times: copies for the counted part, a loop for the unbounded one.
-    fn emit_loop(&mut self, sub: &Hir, min: u32, max: u32, greedy: bool, follow: Follow) -> Result<(), NotLowered> {
+    fn emit_loop(&mut self, sub: &Hir, min: u32, max: u32, greedy: bool, follow: &Ahead) -> Result<(), NotLowered> {
         let nullable = sub.properties().minimum_len().unwrap_or(0) == 0;
         if nullable && (max > 1) {
             return Err(NotLowered::EmptyLoop);
         }
         let again = first(sub, follow)?;
         let prefer = if greedy { Prefer::Take } else { Prefer::Skip };
+        // One more of it, and then whatever.
+        let again = if max > 1 { first(sub, &Ahead::ANYTHING)?.union(&again) } else { again };
         let between = again.union(follow);
         for index in 0..min {
             let inner = if index + 1 < min {
-                again
+                &again
             } else if max > min {
-                between
+                &between
             } else {
                 follow
             };
             self.emit(sub, inner, &[])?;
         }
         if max == u32::MAX {
-            let head = self.push_branch(again, follow, prefer)?;
-            self.emit(sub, between, &[])?;
+            let head = self.push_branch(&again, follow, prefer)?;
+            self.emit(sub, &between, &[])?;
             self.push(Step::Jump(head as u32))?;
             self.land(head);
         } else {
             let mut choices = vec![];
             for index in min..max {
-                choices.push(self.push_branch(again, follow, prefer)?);
-                self.emit(sub, if index + 1 < max { between } else { follow }, &[])?;
+                choices.push(self.push_branch(&again, follow, prefer)?);
+                self.emit(sub, if index + 1 < max { &between } else { follow }, &[])?;
             }
             for choice in choices {
                 self.land(choice);
@@ -288,14 +289,14 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    fn push_branch(&mut self, take: Follow, skip: Follow, prefer: Prefer) -> Result<usize, NotLowered> {
+    fn push_branch(&mut self, take: &Ahead, skip: &Ahead, prefer: Prefer) -> Result<usize, NotLowered> {
         let mut ways = Box::new([0; 257]);
-        for byte in 0..=255u8 {
-            ways[usize::from(byte)] =
-                if take.set.contains(byte) { TAKE } else { 0 } | if skip.set.contains(byte) { SKIP } else { 0 };
+        for (ahead, way) in [(take, TAKE), (skip, SKIP)] {
+            ahead.first().iter().for_each(|byte| ways[usize::from(byte)] |= way);
+            ways[256] |= if ahead.can_end() { way } else { 0 };
         }
-        ways[256] = if take.end { TAKE } else { 0 } | if skip.end { SKIP } else { 0 };
-        self.push(Step::Branch { ways, skip: 0, prefer })
+        let ahead = ways.contains(&(TAKE | SKIP)).then(|| Box::new([*take, *skip]));
+        self.push(Step::Branch { ways, ahead, skip: 0, prefer })
     }
 
     /// Makes the branch at `choice` skip to here.
@@ -327,41 +328,43 @@ fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
     Ok(set)
 }
 
-/// Which bytes can come first in `hir`, or in what follows where `hir` can be empty.
-fn first(hir: &Hir, follow: Follow) -> Result<Follow, NotLowered> {
+/// What can come where `hir` begins and `follow` is behind it.
+fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
     Ok(match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => follow,
-        HirKind::Literal(literal) => {
-            Follow { set: literal.0.first().map_or(ByteSet::EMPTY, |&byte| ByteSet::of(byte)), end: false }
-        }
-        HirKind::Class(class) => Follow { set: byte_class(class)?, end: false },
+        HirKind::Empty | HirKind::Look(_) => *follow,
+        HirKind::Literal(literal) => literal.0.iter().rev().fold(*follow, |behind, &byte| behind.behind(ByteSet::of(byte), 1)),
+        HirKind::Class(class) => follow.behind(byte_class(class)?, 1),
         HirKind::Capture(capture) => first(&capture.sub, follow)?,
-        HirKind::Concat(parts) => first_of_all(parts, follow)?,
+        HirKind::Concat(parts) => parts.iter().rev().try_fold(*follow, |behind, part| first(part, &behind))?,
         HirKind::Alternation(branches) => {
-            let mut all = Follow { set: ByteSet::EMPTY, end: false };
+            let mut all = Ahead::NOTHING;
             for branch in branches {
-                all = all.union(first(branch, follow)?);
+                all = all.union(&first(branch, follow)?);
             }
             all
         }
         HirKind::Repetition(repetition) => {
-            let sub = first(&repetition.sub, follow)?;
-            if repetition.min == 0 { sub.union(follow) } else { sub }
+            let (min, max) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
+            if let HirKind::Class(class) = repetition.sub.kind() {
+                return Ok(follow.behind_run(byte_class(class)?, min, max));
+            }
+            // What comes behind the first of several is not worked out.
+            let mut once = first(&repetition.sub, if max > 1 { &Ahead::ANYTHING } else { follow })?;
+            if max > 1 && repetition.sub.properties().minimum_len().unwrap_or(0) == 0 {
+                once = once.union(follow);
+            }
+            if min == 0 { once.union(follow) } else { once }
         }
     })
 }
 
-fn first_of_all(parts: &[Hir], follow: Follow) -> Result<Follow, NotLowered> {
-    parts.iter().rev().try_fold(follow, |behind, part| first(part, behind))
-}
-
 /// What can follow each of the parts of a sequence.
-fn follows(parts: &[Hir], end: Follow) -> Result<Vec<Follow>, NotLowered> {
-    let mut behind = end;
-    let mut follows = vec![end; parts.len()];
+fn follows(parts: &[Hir], end: &Ahead) -> Result<Vec<Ahead>, NotLowered> {
+    let mut behind = *end;
+    let mut follows = vec![behind; parts.len()];
     for (part, follow) in parts.iter().zip(&mut follows).rev() {
         *follow = behind;
-        behind = first(part, behind)?;
+        behind = first(part, &behind)?;
     }
     Ok(follows)
 }
@@ -381,7 +384,7 @@ fn fixed_prefix(parts: &[Hir], text: &mut Vec<u8>) -> bool {
 }
 
 /// `[^"\\]|\\.` before `"`: the stop and the escape byte.
-fn escaped_text(sub: &Hir, follow: Follow) -> Option<(u8, u8)> {
+fn escaped_text(sub: &Hir, follow: &Ahead) -> Option<(u8, u8)> {
     let HirKind::Alternation(branches) = sub.kind() else { return None };
     let (plain, escaped) = match &branches[..] {
         [a, b] if matches!(a.kind(), HirKind::Class(_)) => (a, b),
@@ -404,5 +407,5 @@ fn escaped_text(sub: &Hir, follow: Follow) -> Option<(u8, u8)> {
         return None;
     };
     // The run is possessive, so nothing that follows may begin with a byte of it.
-    (byte_class(any).ok()? == ByteSet::ALL && follow.set == ByteSet::of(stop) && !follow.end).then_some((stop, escape))
+    (byte_class(any).ok()? == ByteSet::ALL && follow.first() == ByteSet::of(stop) && !follow.can_end()).then_some((stop, escape))
 }

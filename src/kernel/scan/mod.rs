@@ -10,6 +10,7 @@
 //! A pattern is matched against a whole record, from its first byte to its last. Bytes are bytes: no Unicode
 //! classes, and `.` takes every byte.
 
+mod ahead;
 mod byteset;
 mod find;
 mod lower;

@@ -10,26 +10,9 @@
 use std::fmt;
 
 use super::Span;
+use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::find::{find1, find2, find3};
-
-/// What may come next at a position: a byte of the set, or the end of the record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Follow {
-    pub(super) set: ByteSet,
-    pub(super) end: bool,
-}
-
-impl Follow {
-    pub(super) fn union(self, other: Self) -> Self {
-        Self { set: self.set.union(other.set), end: self.end || other.end }
-    }
-
-    #[inline]
-    fn accepts(&self, record: &[u8], at: usize) -> bool {
-        record.get(at).map_or(self.end, |&byte| self.set.contains(byte))
-    }
-}
 
 /// The bytes of a run, in the form that is quickest to search.
 #[derive(Clone)]
@@ -147,14 +130,14 @@ pub(super) enum Step {
         run: Run,
         min: u32,
         max: u32,
-        follow: Follow,
+        follow: Box<Ahead>,
     },
     /// A run that takes as few bytes as it can. `literal` is what must follow, where that is known.
     Lazy {
         run: Run,
         min: u32,
         max: u32,
-        follow: Follow,
+        follow: Box<Ahead>,
         literal: Option<Box<[u8]>>,
     },
     Open(u16),
@@ -172,9 +155,10 @@ pub(super) enum Step {
         stop: u8,
         escape: u8,
     },
-    /// Goes on here or at `skip`, whichever the next byte allows.
+    /// Goes on here or at `skip`, whichever the next byte allows. Where that is both, more of the next bytes may tell.
     Branch {
         ways: Box<[u8; 257]>,
+        ahead: Option<Box<[Ahead; 2]>>,
         skip: u32,
         prefer: Prefer,
     },
@@ -332,8 +316,22 @@ impl Program {
                     Step::Close(slot) => {
                         stacks.capture(*slot, stacks.opened[usize::from(*slot)] as usize, at, slots);
                     }
-                    Step::Branch { ways, skip, prefer } => {
-                        let way = ways[record.get(at).map_or(256, |&byte| usize::from(byte))];
+                    Step::Branch { ways, ahead, skip, prefer } => {
+                        let mut way = ways[record.get(at).map_or(256, |&byte| usize::from(byte))];
+                        if way == TAKE | SKIP
+                            && let Some(ahead) = ahead
+                        {
+                            let [take, skip] = [ahead[0].check(record, at), ahead[1].check(record, at)];
+                            way = if take.is_ok() { TAKE } else { 0 } | if skip.is_ok() { SKIP } else { 0 };
+                            // The way that is out of question got as far as that, for the message.
+                            let seen = take.err().max(skip.err()).unwrap_or(at);
+                            if way == 0 {
+                                break 'steps seen;
+                            }
+                            if way != TAKE | SKIP && seen as u32 >= failure.at {
+                                failure = Failure { at: seen as u32, capture: self.owners[pc] };
+                            }
+                        }
                         match (way, prefer) {
                             (TAKE, _) => {}
                             (SKIP, _) => {
@@ -467,12 +465,12 @@ fn escaped_end(record: &[u8], mut at: usize, stop: u8, escape: u8) -> usize {
 }
 
 /// The last place in `low..=high` where what follows can begin.
-fn last_candidate(record: &[u8], low: usize, high: usize, follow: &Follow) -> Option<usize> {
+fn last_candidate(record: &[u8], low: usize, high: usize, follow: &Ahead) -> Option<usize> {
     (low..=high).rev().find(|&at| follow.accepts(record, at))
 }
 
 /// The first place in `low..=high` where what follows can begin.
-fn next_candidate(record: &[u8], low: usize, high: usize, follow: &Follow, literal: Option<&[u8]>) -> Option<usize> {
+fn next_candidate(record: &[u8], low: usize, high: usize, follow: &Ahead, literal: Option<&[u8]>) -> Option<usize> {
     if low > high {
         return None;
     }
@@ -518,9 +516,13 @@ impl fmt::Display for Program {
                 }
                 Step::Open(slot) => writeln!(f, "open      {slot}")?,
                 Step::Close(slot) => writeln!(f, "close     {slot}")?,
-                Step::Branch { ways, skip, .. } => {
-                    let ambiguous = ways.contains(&(TAKE | SKIP));
-                    writeln!(f, "branch    or {skip}{}", if ambiguous { " (may come back)" } else { "" })?;
+                Step::Branch { ahead, skip, .. } => {
+                    let note = match ahead.as_deref() {
+                        Some([take, skip]) if !take.is_disjoint(skip) => " (may come back)",
+                        Some(_) => " (looks ahead)",
+                        None => "",
+                    };
+                    writeln!(f, "branch    or {skip}{note}")?;
                 }
                 Step::Jump(to) => writeln!(f, "jump      {to}")?,
                 Step::Start => writeln!(f, "start")?,

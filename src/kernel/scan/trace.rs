@@ -8,11 +8,12 @@
 //!   [open capture] run up to a byte of a plane, min to max bytes [close capture] literal, of which a part may be a capture
 //! ```
 //!
-//! A trace holds only first choices: where the program preferred another way for some record that the trace would take,
-//! there is no trace. So a record that a trace takes is one that the program takes in the same way, and a record that it
-//! does not take is left to the program.
+//! A trace holds only first choices of the program, for every record that it takes: that follows from the bytes that the rest
+//! of the trace asks for, or a [`Guard`] looks at each record. So a record that a trace takes is one that the program takes in
+//! the same way, and a record that it does not take is left to the program.
 
 use super::Span;
+use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::planes::Planes;
 use super::program::{Prefer, Program, SKIP, Step, TAKE};
@@ -29,6 +30,8 @@ const LITERAL_BYTES: usize = 8;
 const SLOTS: usize = 64;
 /// What is written here is not read.
 const NO_CAPTURE: u8 = SLOTS as u8 - 1;
+/// No guard.
+const NO_GUARD: u8 = u8::MAX;
 
 /// What it means that a run ends where its literal is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +40,37 @@ enum Otherwise {
     Fail,
     /// The run goes on behind this byte and the next one, if it is this byte.
     Escape(u8),
-    /// The run goes on, and is as short as it can be.
+    /// The run goes on to the first place that its guard calls a candidate.
     GoOn,
+    /// The run goes back to the last place that its guard calls a candidate.
+    GoBack,
+}
+
+/// What has to be seen in each record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Guard {
+    /// The program does not go the other way here.
+    Branch { ways: Box<[u8; 257]>, other: u8, ahead: Option<Ahead> },
+    /// Where a run of the set can end.
+    Candidate { set: ByteSet, follow: Box<Ahead> },
+}
+
+impl Guard {
+    /// Does the program not go the other way here? Is it a candidate?
+    fn allows(&self, record: &[u8], at: usize) -> bool {
+        match self {
+            Self::Branch { ways, other, ahead } => {
+                let way = ways[record.get(at).map_or(256, |&byte| usize::from(byte))];
+                way & other == 0 || (way == TAKE | SKIP && ahead.as_ref().is_some_and(|ahead| !ahead.accepts(record, at)))
+            }
+            Self::Candidate { follow, .. } => follow.accepts(record, at),
+        }
+    }
+
+    /// Can a run go on over this byte?
+    fn goes_on(&self, byte: u8) -> bool {
+        matches!(self, Self::Candidate { set, .. } if set.contains(byte))
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +86,9 @@ struct Op {
     /// The capture that is a part of the literal, and which part.
     inner: u8,
     inner_part: (u8, u8),
+    /// What has to hold where the step begins, and where its run can end; or [`NO_GUARD`].
+    guard: u8,
+    candidate: u8,
     /// Bytes of the run: at least, and how many more there may be.
     min: u32,
     more: u32,
@@ -75,6 +110,7 @@ struct Trace {
 #[derive(Default)]
 pub struct Traces {
     traces: Vec<Trace>,
+    guards: Vec<Guard>,
     /// The traces by how often they were right.
     order: Vec<usize>,
     failures: u32,
@@ -106,7 +142,7 @@ impl Traces {
                 }
                 _ => (0, start),
             };
-            match self.traces[index].run(planes, window, (start, end), (from, at)) {
+            match self.traces[index].run(&self.guards, planes, window, (start, end), (from, at)) {
                 Ok(()) => {
                     self.hit(place);
                     return Some(index);
@@ -150,7 +186,8 @@ impl Traces {
 
     /// Makes a trace of the recorded path, if there can be one.
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
-        let mut compiler = Compiler { program, path: &self.path, planes, window, ops: vec![] };
+        let ahead = ahead_of(program, &self.path);
+        let mut compiler = Compiler { program, path: &self.path, ahead, planes, window, guards: &mut self.guards, ops: vec![] };
         let ops = match compiler.compile() {
             Some(())
                 if program.captures <= usize::from(NO_CAPTURE) && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
@@ -177,23 +214,32 @@ impl Trace {
     #[inline]
     fn run(
         &mut self,
+        guards: &[Guard],
         planes: &Planes,
         window: &[u8],
         (start, limit): (usize, usize),
         (from, mut at): (usize, usize),
     ) -> Result<(), (usize, usize)> {
         let Some((last, ops)) = self.ops.split_last() else { return Err((0, at)) };
+        let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
         for (index, op) in ops.iter().enumerate().skip(from) {
+            if !is_free(op, at) {
+                return Err((index, at));
+            }
             let end = planes.plane(op.plane).next(at, limit);
-            let end =
-                if op.is_at(window, at, end) { end } else { op.search(planes, window, (at, end), limit).ok_or((index, at))? };
+            let end = if op.is_at(window, at, end) {
+                end
+            } else {
+                op.search(guards, planes, window, (at, end), limit).ok_or((index, at))?
+            };
             op.capture(&mut self.slots, at - start, end - start);
             at = end + usize::from(op.literal_len);
         }
         // Only the last run may be one that ends with the record.
         let end = planes.plane(last.plane).next(at, limit).min(limit);
-        let end = if last.is_at(window, at, end) { Some(end) } else { last.search(planes, window, (at, end), limit) };
-        let end = end.filter(|end| end + usize::from(last.literal_len) == limit).ok_or((ops.len(), at))?;
+        let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
+        let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
+        let end = end.filter(is_end).ok_or((ops.len(), at))?;
         last.capture(&mut self.slots, at - start, end - start);
         Ok(())
     }
@@ -222,42 +268,77 @@ impl Op {
         let mut next = [0; LITERAL_BYTES];
         let Some(rest) = window.get(end..end + usize::from(self.literal_len)) else { return false };
         next[..rest.len()].copy_from_slice(rest);
-        u64::from_le_bytes(next) == self.literal
+        u64::from_le_bytes(next) & self.mask == self.literal & self.mask
     }
 
     /// Where the run ends that begins at `at`, and that does not simply end at `end`, the next byte of the plane.
     #[cold]
     #[inline(never)]
-    fn search(&self, planes: &Planes, window: &[u8], (at, end): (usize, usize), limit: usize) -> Option<usize> {
+    fn search(&self, guards: &[Guard], planes: &Planes, window: &[u8], (at, end): (usize, usize), limit: usize) -> Option<usize> {
         let plane = planes.plane(self.plane);
         let (shortest, longest) = (at + self.min as usize, at + self.min as usize + self.more as usize);
         let mut end = end.min(limit);
-        if self.otherwise == Otherwise::GoOn && end < shortest {
-            end = plane.next(shortest, limit).min(limit);
-        }
-        if self.otherwise == Otherwise::Fail {
-            end = end.min(longest);
-        }
-        loop {
-            if end < shortest || end > longest {
-                return None;
+        let record = &window[..limit];
+        match self.otherwise {
+            Otherwise::Fail => {
+                end = end.min(longest);
+                (end >= shortest && self.has_literal(window, end)).then_some(end)
             }
-            if self.has_literal(window, end) {
-                return Some(end);
+            Otherwise::Escape(escape) => {
+                while !self.has_literal(window, end) {
+                    // A lone escape at the very end is no escape.
+                    if end + 1 >= limit || window[end] != escape {
+                        return None;
+                    }
+                    end = plane.next(end + 2, limit).min(limit);
+                }
+                (end >= shortest && end <= longest).then_some(end)
             }
-            let step = match self.otherwise {
-                Otherwise::Fail => return None,
-                // A lone escape at the very end is no escape.
-                Otherwise::Escape(escape) if window.get(end) == Some(&escape) && end + 1 < limit => 2,
-                Otherwise::Escape(_) => return None,
-                Otherwise::GoOn => 1,
-            };
-            if end >= limit {
-                return None;
+            Otherwise::GoOn => {
+                let guard = guards.get(usize::from(self.candidate))?;
+                if end < shortest {
+                    end = plane.next(shortest, limit).min(limit);
+                }
+                while !guard.allows(record, end) {
+                    if end >= limit || !guard.goes_on(window[end]) {
+                        return None;
+                    }
+                    end = plane.next(end + 1, limit).min(limit);
+                }
+                self.has_literal(window, end).then_some(end)
             }
-            end = plane.next(end + step, limit).min(limit);
+            Otherwise::GoBack => {
+                let guard = guards.get(usize::from(self.candidate))?;
+                let candidate = (shortest..=end.min(longest)).rev().find(|&end| guard.allows(record, end))?;
+                self.has_literal(window, candidate).then_some(candidate)
+            }
         }
     }
+}
+
+/// What can come at each step of the path, as the path goes on from there.
+fn ahead_of(program: &Program, path: &[u32]) -> Vec<Ahead> {
+    let mut ahead = vec![Ahead::END; path.len() + 1];
+    for (index, &pc) in path.iter().enumerate().rev() {
+        let behind = ahead[index + 1];
+        ahead[index] = match &program.steps[pc as usize] {
+            Step::Byte(byte) => behind.behind(ByteSet::of(*byte), 1),
+            Step::Literal(literal) => {
+                literal.bytes().iter().rev().fold(behind, |behind, &byte| behind.behind(ByteSet::of(byte), 1))
+            }
+            Step::Set(set) => behind.behind(*set, 1),
+            Step::Run { run, min, max }
+            | Step::Field { run, min, max, .. }
+            | Step::Greedy { run, min, max, .. }
+            | Step::Lazy { run, min, max, .. } => behind.behind_run(run.set(), *min, *max),
+            Step::Escaped { .. } | Step::Quoted { .. } => behind.behind_run(ByteSet::ALL, 0, u32::MAX),
+            Step::End | Step::Accept(_) => Ahead::END,
+            Step::Open(_) | Step::Close(_) | Step::Branch { .. } | Step::Jump(_) | Step::Start | Step::WordBoundary { .. } => {
+                behind
+            }
+        };
+    }
+    ahead
 }
 
 /// The slot of a capture, if traces have it.
@@ -268,8 +349,11 @@ fn capture(slot: u16) -> Option<u8> {
 struct Compiler<'a> {
     program: &'a Program,
     path: &'a [u32],
+    /// What can come at each step of the path.
+    ahead: Vec<Ahead>,
     planes: &'a mut Planes,
     window: &'a [u8],
+    guards: &'a mut Vec<Guard>,
     ops: Vec<Op>,
 }
 
@@ -298,45 +382,76 @@ impl Compiler<'_> {
                     self.escaped(*stop, *escape)?;
                     self.close(*slot)?;
                 }
-                Step::Lazy { run, min, max: u32::MAX, follow, literal } => {
-                    let stops = run.set().complement();
-                    let (stops, otherwise) = match literal {
-                        // Any place of the literal will do, as long as the run reaches it.
-                        Some(literal) if run.set() == ByteSet::ALL => (ByteSet::of(literal[0]), Otherwise::GoOn),
-                        Some(literal) => (stops.union(ByteSet::of(literal[0])), Otherwise::Fail),
-                        None => (stops.union(follow.set), Otherwise::Fail),
-                    };
-                    let plane = self.plane(stops)?;
-                    let op = self.fresh()?;
-                    // A run that may not go on does not look behind its shortest form either.
-                    if *min > 0 && otherwise == Otherwise::Fail {
+                Step::Lazy { run, min, max: u32::MAX, follow, .. } => {
+                    // A byte that ends the run is not looked for behind the shortest form of it.
+                    if *min > 0 && run.set() != ByteSet::ALL {
                         return None;
                     }
-                    (op.plane, op.min, op.more, op.otherwise) = (plane, *min, u32::MAX, otherwise);
+                    let plane = self.plane(run.set().complement().union(follow.first()))?;
+                    self.candidate(run.set(), follow, (plane, *min, u32::MAX, Otherwise::GoOn))?;
                 }
-                Step::Lazy { .. } | Step::Greedy { .. } | Step::WordBoundary { .. } => return None,
+                Step::Greedy { run, min, max, follow } => {
+                    let plane = self.plane(run.set().complement())?;
+                    self.candidate(run.set(), follow, (plane, *min, max - min, Otherwise::GoBack))?;
+                }
+                Step::Lazy { .. } | Step::WordBoundary { .. } => return None,
                 Step::Open(slot) => match self.literal_capture(index)? {
                     Some(behind) => next = behind,
                     None => self.open(*slot)?,
                 },
                 Step::Close(slot) => self.close(*slot)?,
-                Step::Branch { .. } => self.branch(index)?,
+                Step::Branch { .. } => {
+                    if let Some(guard) = self.branch(index) {
+                        let guard = self.guard(guard)?;
+                        let op = self.fresh()?;
+                        if op.guard != NO_GUARD {
+                            return None;
+                        }
+                        op.guard = guard;
+                    }
+                }
                 Step::Jump(_) => {}
                 Step::Start if self.ops.is_empty() => {}
                 Step::Start => return None,
                 // Nothing but the end of the record may follow.
-                Step::End => {
-                    let (set, end) = self.first(index + 1);
-                    if !end || !set.is_empty() {
-                        return None;
-                    }
-                }
+                Step::End if self.ahead[index + 1] == Ahead::END => {}
+                Step::End => return None,
                 Step::Accept(_) => {}
             }
         }
-        // A run that may go on has to know where it ends.
-        let needs_literal = |op: &Op| op.otherwise != Otherwise::Fail && op.literal_len == 0;
-        (!self.ops.iter().any(needs_literal)).then_some(())
+        for op in self.ops.iter_mut().filter(|op| op.literal_len == 0) {
+            match op.otherwise {
+                Otherwise::Fail => {}
+                // The text has to know where it ends.
+                Otherwise::Escape(_) => return None,
+                // No literal tells that a run ends at the first place that is seen: this one is nowhere, so that all are checked.
+                Otherwise::GoOn | Otherwise::GoBack => (op.literal, op.mask) = (1, 0),
+            }
+        }
+        Some(())
+    }
+
+    /// The number of a guard.
+    fn guard(&mut self, guard: Guard) -> Option<u8> {
+        let known = self.guards.iter().position(|other| *other == guard);
+        let index = known.unwrap_or_else(|| {
+            self.guards.push(guard);
+            self.guards.len() - 1
+        });
+        u8::try_from(index).ok().filter(|&index| index != NO_GUARD)
+    }
+
+    /// A run that ends at a candidate.
+    fn candidate(
+        &mut self,
+        set: ByteSet,
+        follow: &Ahead,
+        (plane, min, more, otherwise): (u8, u32, u32, Otherwise),
+    ) -> Option<()> {
+        let candidate = self.guard(Guard::Candidate { set, follow: Box::new(*follow) })?;
+        let op = self.fresh()?;
+        (op.plane, op.min, op.more, op.otherwise, op.candidate) = (plane, min, more, otherwise, candidate);
+        Some(())
     }
 
     fn plane(&mut self, stops: ByteSet) -> Option<u8> {
@@ -345,7 +460,7 @@ impl Compiler<'_> {
 
     /// A step whose run is not chosen yet.
     fn fresh(&mut self) -> Option<&mut Op> {
-        let is_fresh = |op: &Op| (op.min, op.more, op.literal_len, op.close) == (0, 0, 0, NO_CAPTURE);
+        let is_fresh = |op: &Op| (op.min, op.more, op.literal_len, op.close, op.candidate) == (0, 0, 0, NO_CAPTURE, NO_GUARD);
         if !self.ops.last().is_some_and(is_fresh) {
             // No run at all is one that every byte ends.
             let plane = self.plane(ByteSet::ALL)?;
@@ -358,6 +473,8 @@ impl Compiler<'_> {
                 close: NO_CAPTURE,
                 inner: NO_CAPTURE,
                 inner_part: (0, 0),
+                guard: NO_GUARD,
+                candidate: NO_GUARD,
                 min: 0,
                 more: 0,
                 literal: 0,
@@ -387,7 +504,7 @@ impl Compiler<'_> {
                 Some(Step::Byte(byte)) => text.push(*byte),
                 Some(Step::Literal(literal)) => text.extend_from_slice(literal.bytes()),
                 Some(Step::Jump(_)) => {}
-                Some(Step::Branch { .. }) => self.branch(end)?,
+                Some(Step::Branch { .. }) if self.branch(end).is_none() => {}
                 Some(Step::Close(closed)) if *closed == slot => break,
                 _ => return Some(None),
             }
@@ -451,48 +568,23 @@ impl Compiler<'_> {
         Some(())
     }
 
-    /// The way that was recorded has to be the first choice for every record that the rest of the path takes.
-    fn branch(&mut self, index: usize) -> Option<()> {
+    /// The way that was recorded has to be the first choice for every record that the rest of the path takes. What to look at
+    /// in a record where the path alone does not make sure of that.
+    fn branch(&self, index: usize) -> Option<Guard> {
         let pc = self.path[index];
-        let Step::Branch { ways, prefer, .. } = &self.program.steps[pc as usize] else { return None };
+        let Step::Branch { ways, ahead, prefer, .. } = &self.program.steps[pc as usize] else { return None };
         let took = self.path.get(index + 1) == Some(&(pc + 1));
         if took == (*prefer == Prefer::Take) {
-            return Some(());
+            return None;
         }
-        let other = if took { SKIP } else { TAKE };
-        let (set, end) = self.first(index + 1);
-        let is_open = set.iter().any(|byte| ways[usize::from(byte)] & other != 0) || (end && ways[256] & other != 0);
-        (!is_open).then_some(())
-    }
-
-    /// What the path can begin with from its step `index` on: a byte of a set, or the end of the record.
-    fn first(&self, index: usize) -> (ByteSet, bool) {
-        let mut first = ByteSet::EMPTY;
-        for &pc in &self.path[index..] {
-            match &self.program.steps[pc as usize] {
-                Step::Byte(byte) => return (first.union(ByteSet::of(*byte)), false),
-                Step::Literal(literal) => return (first.union(ByteSet::of(literal.bytes()[0])), false),
-                Step::Set(set) => return (first.union(*set), false),
-                Step::Run { run, min, .. }
-                | Step::Field { run, min, .. }
-                | Step::Greedy { run, min, .. }
-                | Step::Lazy { run, min, .. } => {
-                    first = first.union(run.set());
-                    if *min > 0 {
-                        return (first, false);
-                    }
-                }
-                Step::Escaped { .. } | Step::Quoted { .. } => first = ByteSet::ALL,
-                Step::Accept(_) => return (first, true),
-                Step::Open(_)
-                | Step::Close(_)
-                | Step::Branch { .. }
-                | Step::Jump(_)
-                | Step::Start
-                | Step::End
-                | Step::WordBoundary { .. } => {}
-            }
+        let (other, other_ahead) = if took { (SKIP, 1) } else { (TAKE, 0) };
+        let path = &self.ahead[index + 1];
+        let is_open =
+            path.first().iter().any(|byte| ways[usize::from(byte)] & other != 0) || (path.can_end() && ways[256] & other != 0);
+        let other_ahead = ahead.as_ref().map(|ahead| ahead[other_ahead]);
+        if !is_open || other_ahead.is_some_and(|ahead| ahead.is_disjoint(path)) {
+            return None;
         }
-        (ByteSet::ALL, true)
+        Some(Guard::Branch { ways: ways.clone(), other, ahead: other_ahead })
     }
 }
