@@ -13,7 +13,7 @@ use super::byteset::ByteSet;
 use super::simd::{Level, Member};
 
 /// Planes at most, the line feeds' included; a power of two, so that masking an index keeps it inside.
-const MAX_PLANES: usize = 16;
+const MAX_PLANES: usize = 32;
 /// Bytes whose bits are found in one go.
 const FILL_BYTES: usize = 4096;
 /// Bits of one load that are sure to be there, whatever the offset in the first byte is.

@@ -19,13 +19,15 @@ use super::planes::Planes;
 use super::program::{Prefer, Program, SKIP, Step, TAKE};
 
 /// Traces of one program at most.
-const MAX_TRACES: usize = 6;
+const MAX_TRACES: usize = 24;
 /// Records that may be recorded in vain before no more are.
 const MAX_FAILURES: u32 = 64;
 /// Steps of a trace at most.
 const MAX_OPS: usize = 64;
 /// The literal of a step is compared as one number.
 const LITERAL_BYTES: usize = 8;
+/// A literal of so many bytes hardly ever stands where a run does not end.
+const TELLING_BYTES: u8 = 4;
 /// Captures of a program that has traces at most, one less; a power of two, so that masking an index keeps it inside.
 const SLOTS: usize = 64;
 /// What is written here is not read.
@@ -89,6 +91,8 @@ struct Op {
     /// What has to hold where the step begins, and where its run can end; or [`NO_GUARD`].
     guard: u8,
     candidate: u8,
+    /// The first byte of the plane and the literal there do not tell that the run ends.
+    is_searched: bool,
     /// Bytes of the run: at least, and how many more there may be.
     min: u32,
     more: u32,
@@ -261,14 +265,14 @@ impl Op {
         let Some(next) = window.get(end..).and_then(|rest| rest.first_chunk()) else { return false };
         let is_literal = u64::from_le_bytes(*next) & self.mask == self.literal;
         let is_long = end.wrapping_sub(at).wrapping_sub(self.min as usize) <= self.more as usize;
-        is_literal & is_long
+        is_literal & is_long & !self.is_searched
     }
 
     fn has_literal(&self, window: &[u8], end: usize) -> bool {
         let mut next = [0; LITERAL_BYTES];
         let Some(rest) = window.get(end..end + usize::from(self.literal_len)) else { return false };
         next[..rest.len()].copy_from_slice(rest);
-        u64::from_le_bytes(next) & self.mask == self.literal & self.mask
+        u64::from_le_bytes(next) == self.literal
     }
 
     /// Where the run ends that begins at `at`, and that does not simply end at `end`, the next byte of the plane.
@@ -403,11 +407,10 @@ impl Compiler<'_> {
                 Step::Branch { .. } => {
                     if let Some(guard) = self.branch(index) {
                         let guard = self.guard(guard)?;
-                        let op = self.fresh()?;
-                        if op.guard != NO_GUARD {
-                            return None;
+                        if self.fresh()?.guard != NO_GUARD {
+                            self.blank()?;
                         }
-                        op.guard = guard;
+                        self.ops.last_mut()?.guard = guard;
                     }
                 }
                 Step::Jump(_) => {}
@@ -419,13 +422,13 @@ impl Compiler<'_> {
                 Step::Accept(_) => {}
             }
         }
-        for op in self.ops.iter_mut().filter(|op| op.literal_len == 0) {
+        for op in &mut self.ops {
             match op.otherwise {
                 Otherwise::Fail => {}
                 // The text has to know where it ends.
-                Otherwise::Escape(_) => return None,
-                // No literal tells that a run ends at the first place that is seen: this one is nowhere, so that all are checked.
-                Otherwise::GoOn | Otherwise::GoBack => (op.literal, op.mask) = (1, 0),
+                Otherwise::Escape(_) if op.literal_len == 0 => return None,
+                Otherwise::Escape(_) => {}
+                Otherwise::GoOn | Otherwise::GoBack => op.is_searched = op.literal_len < TELLING_BYTES,
             }
         }
         Some(())
@@ -462,26 +465,33 @@ impl Compiler<'_> {
     fn fresh(&mut self) -> Option<&mut Op> {
         let is_fresh = |op: &Op| (op.min, op.more, op.literal_len, op.close, op.candidate) == (0, 0, 0, NO_CAPTURE, NO_GUARD);
         if !self.ops.last().is_some_and(is_fresh) {
-            // No run at all is one that every byte ends.
-            let plane = self.plane(ByteSet::ALL)?;
-            self.ops.push(Op {
-                plane,
-                literal_len: 0,
-                close_behind: 0,
-                otherwise: Otherwise::Fail,
-                open: NO_CAPTURE,
-                close: NO_CAPTURE,
-                inner: NO_CAPTURE,
-                inner_part: (0, 0),
-                guard: NO_GUARD,
-                candidate: NO_GUARD,
-                min: 0,
-                more: 0,
-                literal: 0,
-                mask: 0,
-            });
+            self.blank()?;
         }
         self.ops.last_mut()
+    }
+
+    /// A step of its own.
+    fn blank(&mut self) -> Option<()> {
+        // No run at all is one that every byte ends.
+        let plane = self.plane(ByteSet::ALL)?;
+        self.ops.push(Op {
+            plane,
+            literal_len: 0,
+            close_behind: 0,
+            otherwise: Otherwise::Fail,
+            open: NO_CAPTURE,
+            close: NO_CAPTURE,
+            inner: NO_CAPTURE,
+            inner_part: (0, 0),
+            guard: NO_GUARD,
+            candidate: NO_GUARD,
+            is_searched: false,
+            min: 0,
+            more: 0,
+            literal: 0,
+            mask: 0,
+        });
+        Some(())
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
