@@ -75,6 +75,16 @@ impl Ahead {
         ahead.behind(set, min as usize)
     }
 
+    /// The bytes that can have but one value, as a number and a mask, if there are enough of them to tell this from other text.
+    pub(super) fn fixed(&self) -> Option<(u64, u64)> {
+        let (mut text, mut mask) = (0, 0);
+        for (i, set) in self.sets.iter().enumerate().filter(|(i, set)| set.len() == 1 && self.ends & 1 << i == 0) {
+            text |= set.iter().next().map_or(0, u64::from) << (8 * i);
+            mask |= 0xff << (8 * i);
+        }
+        (self.sets[..2].iter().all(|set| set.len() == 1) && mask > 0).then_some((text, mask))
+    }
+
     /// Is there nothing that both allow?
     pub(super) fn is_disjoint(&self, other: &Self) -> bool {
         let ends = self.ends & other.ends;

@@ -26,8 +26,6 @@ const MAX_FAILURES: u32 = 64;
 const MAX_OPS: usize = 64;
 /// The literal of a step is compared as one number.
 const LITERAL_BYTES: usize = 8;
-/// A literal of so many bytes hardly ever stands where a run does not end.
-const TELLING_BYTES: u8 = 4;
 /// Captures of a program that has traces at most, one less; a power of two, so that masking an index keeps it inside.
 const SLOTS: usize = 64;
 /// What is written here is not read.
@@ -91,8 +89,6 @@ struct Op {
     /// What has to hold where the step begins, and where its run can end; or [`NO_GUARD`].
     guard: u8,
     candidate: u8,
-    /// The first byte of the plane and the literal there do not tell that the run ends.
-    is_searched: bool,
     /// Bytes of the run: at least, and how many more there may be.
     min: u32,
     more: u32,
@@ -118,6 +114,8 @@ pub struct Traces {
     /// The traces by how often they were right.
     order: Vec<usize>,
     failures: u32,
+    /// Where each step of the trace that was tried last began.
+    starts: Vec<usize>,
     /// The steps of the program on the record that is being recorded.
     pub(super) path: Vec<u32>,
 }
@@ -135,23 +133,27 @@ impl Traces {
         if end - start > u32::MAX as usize {
             return None;
         }
-        let mut before: Option<(usize, usize, usize)> = None;
+        let mut before: Option<(usize, usize)> = None;
         for place in 0..self.order.len() {
             let index = self.order[place];
-            let (from, at) = match before {
+            let from = match before {
                 // The steps that both begin with are done.
-                Some((other, op, at)) if op > 0 && self.traces[index].shared[other] >= op => {
-                    self.carry(other, index, op);
-                    (op, at)
+                Some((other, failed)) => {
+                    let done = failed.min(self.traces[index].shared[other]);
+                    self.carry(other, index, done);
+                    done
                 }
-                _ => (0, start),
+                None => {
+                    self.starts[0] = start;
+                    0
+                }
             };
-            match self.traces[index].run(&self.guards, planes, window, (start, end), (from, at)) {
+            match self.traces[index].run(&self.guards, planes, window, (start, end), (from, &mut self.starts)) {
                 Ok(()) => {
                     self.hit(place);
                     return Some(index);
                 }
-                Err((op, at)) => before = Some((index, op, at)),
+                Err(failed) => before = Some((index, failed)),
             }
         }
         None
@@ -208,13 +210,14 @@ impl Traces {
         }
         own.push(ops.len());
         self.order.push(self.traces.len());
+        self.starts.resize(self.starts.len().max(ops.len()), 0);
         let slots = Box::new([Span::NONE; SLOTS]);
         self.traces.push(Trace { ops, pattern: *pattern, hits: 0, shared: own, slots });
     }
 }
 
 impl Trace {
-    /// Where it stopped: the step, and the offset at which that begins.
+    /// Goes on with the step `from`; on failure, which step failed.
     #[inline]
     fn run(
         &mut self,
@@ -222,28 +225,32 @@ impl Trace {
         planes: &Planes,
         window: &[u8],
         (start, limit): (usize, usize),
-        (from, mut at): (usize, usize),
-    ) -> Result<(), (usize, usize)> {
-        let Some((last, ops)) = self.ops.split_last() else { return Err((0, at)) };
+        (from, starts): (usize, &mut [usize]),
+    ) -> Result<(), usize> {
+        let Some((last, ops)) = self.ops.split_last() else { return Err(0) };
+        let (Some(ops), Some(starts)) = (ops.get(from..), starts.get_mut(from..self.ops.len())) else { return Err(0) };
         let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
-        for (index, op) in ops.iter().enumerate().skip(from) {
+        let mut at = starts[0];
+        for (index, (op, op_start)) in ops.iter().zip(starts.iter_mut()).enumerate() {
+            *op_start = at;
             if !is_free(op, at) {
-                return Err((index, at));
+                return Err(from + index);
             }
             let end = planes.plane(op.plane).next(at, limit);
             let end = if op.is_at(window, at, end) {
                 end
             } else {
-                op.search(guards, planes, window, (at, end), limit).ok_or((index, at))?
+                op.search(guards, planes, window, (at, end), limit).ok_or(from + index)?
             };
             op.capture(&mut self.slots, at - start, end - start);
             at = end + usize::from(op.literal_len);
         }
+        starts[ops.len()] = at;
         // Only the last run may be one that ends with the record.
         let end = planes.plane(last.plane).next(at, limit).min(limit);
         let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
         let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
-        let end = end.filter(is_end).ok_or((ops.len(), at))?;
+        let end = end.filter(is_end).ok_or(from + ops.len())?;
         last.capture(&mut self.slots, at - start, end - start);
         Ok(())
     }
@@ -265,14 +272,14 @@ impl Op {
         let Some(next) = window.get(end..).and_then(|rest| rest.first_chunk()) else { return false };
         let is_literal = u64::from_le_bytes(*next) & self.mask == self.literal;
         let is_long = end.wrapping_sub(at).wrapping_sub(self.min as usize) <= self.more as usize;
-        is_literal & is_long & !self.is_searched
+        is_literal & is_long
     }
 
     fn has_literal(&self, window: &[u8], end: usize) -> bool {
         let mut next = [0; LITERAL_BYTES];
         let Some(rest) = window.get(end..end + usize::from(self.literal_len)) else { return false };
         next[..rest.len()].copy_from_slice(rest);
-        u64::from_le_bytes(next) == self.literal
+        self.literal_len == 0 || u64::from_le_bytes(next) == self.literal
     }
 
     /// Where the run ends that begins at `at`, and that does not simply end at `end`, the next byte of the plane.
@@ -422,14 +429,10 @@ impl Compiler<'_> {
                 Step::Accept(_) => {}
             }
         }
-        for op in &mut self.ops {
-            match op.otherwise {
-                Otherwise::Fail => {}
-                // The text has to know where it ends.
-                Otherwise::Escape(_) if op.literal_len == 0 => return None,
-                Otherwise::Escape(_) => {}
-                Otherwise::GoOn | Otherwise::GoBack => op.is_searched = op.literal_len < TELLING_BYTES,
-            }
+        // Text with escapes has to know where it ends.
+        let is_endless = |op: &Op| matches!(op.otherwise, Otherwise::Escape(_)) && op.literal_len == 0;
+        if self.ops.iter().any(is_endless) {
+            return None;
         }
         Some(())
     }
@@ -454,6 +457,8 @@ impl Compiler<'_> {
         let candidate = self.guard(Guard::Candidate { set, follow: Box::new(*follow) })?;
         let op = self.fresh()?;
         (op.plane, op.min, op.more, op.otherwise, op.candidate) = (plane, min, more, otherwise, candidate);
+        // Where no fixed text tells a candidate, none is like this.
+        (op.literal, op.mask) = follow.fixed().unwrap_or((1, 0));
         Some(())
     }
 
@@ -485,7 +490,6 @@ impl Compiler<'_> {
             inner_part: (0, 0),
             guard: NO_GUARD,
             candidate: NO_GUARD,
-            is_searched: false,
             min: 0,
             more: 0,
             literal: 0,
@@ -540,7 +544,9 @@ impl Compiler<'_> {
     }
 
     fn literal(&mut self, byte: u8) -> Option<()> {
-        if self.ops.last().is_none_or(|op| usize::from(op.literal_len) >= LITERAL_BYTES) {
+        // What a run that ends at a candidate ends at is the same for all traces, what is there is not.
+        let is_full = |op: &Op| usize::from(op.literal_len) >= LITERAL_BYTES || op.candidate != NO_GUARD;
+        if self.ops.last().is_none_or(is_full) {
             self.fresh()?;
         }
         let op = self.ops.last_mut()?;
