@@ -208,3 +208,54 @@ fn a_limit_stops_the_reading_and_a_held_tail_is_left() {
     assert_eq!(decoder.flush().expect("a batch").expect("rows").num_rows(), 3);
     assert_eq!(decoder.counts().lines, 3);
 }
+
+/// The rows of a table in a document, without what depends on the place in it.
+fn rows_of(catalog: &Catalog, format: &str, of: &str, document: &[u8]) -> Vec<String> {
+    let def = table(of).expect("a table");
+    let depends = ["time", "_line", "_offset"];
+    let columns: Vec<usize> = (0..def.columns.len()).filter(|&column| !depends.contains(&def.columns[column].name)).collect();
+    let args = ScanPlanArgs {
+        catalog,
+        format,
+        table: of,
+        columns: &columns,
+        filter_columns: &[],
+        file: "f",
+        zone: TimeZone::UTC,
+        reference_us: 1_800_000_000_000_000,
+    };
+    let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+    let mut rows = vec![];
+    let mut at = 0;
+    loop {
+        let decoded = decoder.decode(&document[at..], true).expect("decodes");
+        at += decoded.used;
+        rows.extend(decoder.flush().expect("a batch").iter().flat_map(render));
+        if decoded.status == Status::Done {
+            return rows;
+        }
+    }
+}
+
+#[test]
+fn what_was_learned_of_other_lines_changes_no_row() {
+    let catalog = Catalog::builtin();
+    for format in catalog.formats() {
+        // Lines of a file are alike, and now and then one is not.
+        let lines: Vec<String> = format.samples.iter().map(|sample| sample.line.clone() + "\n").collect();
+        for of in
+            ["access_log", "error_log", "dns_log", "syslog", UNPARSED].into_iter().filter(|of| catalog.feeds(&format.name, of))
+        {
+            let alone: Vec<Vec<String>> = lines.iter().map(|line| rows_of(&catalog, &format.name, of, line.as_bytes())).collect();
+            // A line that begins no record would belong to the one before it.
+            let starts = catalog.lines_of(&format.name).starts.is_none();
+            let whole: Vec<usize> = (0..lines.len()).filter(|&i| starts || (of != UNPARSED && !alone[i].is_empty())).collect();
+            let order: Vec<usize> = whole.iter().flat_map(|&i| [i, i, i]).chain(whole.iter().rev().copied()).collect();
+            let document: String = order.iter().map(|&i| lines[i].as_str()).collect();
+            let expected: Vec<&String> = order.iter().flat_map(|&i| &alone[i]).collect();
+            let got = rows_of(&catalog, &format.name, of, document.as_bytes());
+            assert_eq!(got.iter().collect::<Vec<_>>(), expected, "{} as {of}", format.name);
+        }
+    }
+}
