@@ -134,8 +134,11 @@ pub struct Catalog {
     /// What is tried on the lines of each family.
     lines: Mutex<HashMap<String, Arc<Lines>>>,
     /// What is tried on the records inside of each family's records, by table.
-    carried: Mutex<HashMap<(String, String), Arc<Vec<Carried>>>>,
+    carried: Mutex<CarriedByTable>,
 }
+
+/// By envelope and table.
+type CarriedByTable = HashMap<(String, String), Arc<Vec<Carried>>>;
 
 /// What is tried on the lines of a file.
 #[derive(Debug)]

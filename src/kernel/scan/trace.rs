@@ -50,7 +50,7 @@ enum Otherwise {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Guard {
     /// The program does not go the other way here.
-    Branch { ways: Box<[u8; 257]>, other: u8, ahead: Option<Ahead> },
+    Branch { ways: Box<[u8; 257]>, other: u8, ahead: Option<Box<Ahead>> },
     /// Where a run of the set can end.
     Candidate { set: ByteSet, follow: Box<Ahead> },
 }
@@ -601,6 +601,6 @@ impl Compiler<'_> {
         if !is_open || other_ahead.is_some_and(|ahead| ahead.is_disjoint(path)) {
             return None;
         }
-        Some(Guard::Branch { ways: ways.clone(), other, ahead: other_ahead })
+        Some(Guard::Branch { ways: ways.clone(), other, ahead: other_ahead.map(Box::new) })
     }
 }
