@@ -68,6 +68,7 @@ fn columns(criterion: &mut Criterion) {
             table: "access_log",
             columns: &columns,
             filter_columns: &[],
+            required: &[],
             file: "bench",
             zone: TimeZone::UTC,
             reference_us: 0,

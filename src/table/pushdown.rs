@@ -19,16 +19,16 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchema, Result as DfResult};
-use datafusion::logical_expr::Expr;
+use datafusion::common::{DFSchema, Result as DfResult, ScalarValue};
 use datafusion::logical_expr::utils::conjunction as logical_conjunction;
-use datafusion::physical_expr::expressions::DynamicFilterTracking;
+use datafusion::logical_expr::{Expr, Operator};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, DynamicFilterTracking, InListExpr, LikeExpr, Literal};
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
-use datafusion::physical_expr::{PhysicalExpr, conjunction};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, split_conjunction};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter_pushdown::PushedDown;
 
-use crate::kernel::decode::RowFilter;
+use crate::kernel::decode::{Required, RowFilter};
 
 /// The filters that a scan applies.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +80,12 @@ impl Pushed {
         columns
     }
 
+    /// What a record's text has to hold for the predicate to be true, as far as that can be told.
+    pub(super) fn required(&self) -> Vec<Required> {
+        let conjuncts = self.predicate.iter().flat_map(|predicate| split_conjunction(predicate));
+        conjuncts.filter_map(required_of).collect()
+    }
+
     /// What applies them to batches of [`Self::columns`]; `None` if there are none.
     pub(super) fn row_filter(&self, table: &Schema) -> DfResult<Option<BatchFilter>> {
         let narrow = table.project(&self.columns())?;
@@ -87,6 +93,72 @@ impl Pushed {
         let filters = filters.collect::<DfResult<Vec<_>>>()?;
         Ok((!filters.is_empty()).then_some(BatchFilter { filters }))
     }
+}
+
+/// `column = 'x'`, `column IN ('x', 'y')`, `column LIKE '%x%'`, `starts_with(column, 'x')`, `column ~ 'x'`.
+fn required_of(filter: &Arc<dyn PhysicalExpr>) -> Option<Required> {
+    if let Some(binary) = filter.downcast_ref::<BinaryExpr>() {
+        let (column, value) = match (column_of(binary.left()), column_of(binary.right())) {
+            (Some(column), None) => (column, text_of(binary.right())?),
+            (None, Some(column)) if *binary.op() == Operator::Eq => (column, text_of(binary.left())?),
+            _ => return None,
+        };
+        let text = match binary.op() {
+            Operator::Eq => value,
+            Operator::RegexMatch => fixed_part(&value)?,
+            _ => return None,
+        };
+        return Some(Required { column, any: vec![text] });
+    }
+    if let Some(like) = filter.downcast_ref::<LikeExpr>() {
+        if like.negated() || like.case_insensitive() {
+            return None;
+        }
+        let pattern = text_of(like.pattern()).filter(|pattern| !pattern.contains('\\'))?;
+        let longest = pattern.split(['%', '_']).max_by_key(|part| part.len())?;
+        return Some(Required { column: column_of(like.expr())?, any: vec![longest.to_owned()] });
+    }
+    if let Some(list) = filter.downcast_ref::<InListExpr>() {
+        let any: Option<Vec<String>> = list.list().iter().map(text_of).collect();
+        return Some(Required { column: column_of(list.expr())?, any: any.filter(|_| !list.negated())? });
+    }
+    let function = filter.downcast_ref::<ScalarFunctionExpr>()?;
+    match (function.name(), function.args()) {
+        ("starts_with" | "contains" | "ends_with", [column, text]) => {
+            Some(Required { column: column_of(column)?, any: vec![text_of(text)?] })
+        }
+        _ => None,
+    }
+}
+
+fn column_of(expr: &Arc<dyn PhysicalExpr>) -> Option<usize> {
+    expr.downcast_ref::<Column>().map(Column::index)
+}
+
+/// A value as the text that a log has for it, in a column of text or of whole numbers.
+fn text_of(expr: &Arc<dyn PhysicalExpr>) -> Option<String> {
+    match expr.downcast_ref::<Literal>()?.value() {
+        ScalarValue::Utf8(text) | ScalarValue::Utf8View(text) | ScalarValue::LargeUtf8(text) => text.clone(),
+        ScalarValue::UInt16(number) => number.map(|number| number.to_string()),
+        ScalarValue::UInt64(number) => number.map(|number| number.to_string()),
+        _ => None,
+    }
+}
+
+/// The longest fixed text that every match of a regular expression holds.
+fn fixed_part(regex: &str) -> Option<String> {
+    use regex_syntax::hir::{Hir, HirKind};
+    fn longest(hir: &Hir) -> Option<&[u8]> {
+        match hir.kind() {
+            HirKind::Literal(literal) => Some(&literal.0),
+            HirKind::Capture(capture) => longest(&capture.sub),
+            HirKind::Concat(parts) => parts.iter().filter_map(longest).max_by_key(|text| text.len()),
+            HirKind::Repetition(repetition) if repetition.min > 0 => longest(&repetition.sub),
+            _ => None,
+        }
+    }
+    let hir = regex_syntax::parse(regex).ok()?;
+    longest(&hir).and_then(|text| String::from_utf8(text.to_vec()).ok())
 }
 
 /// Applies filters to batches.

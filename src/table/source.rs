@@ -34,7 +34,7 @@ use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
 use super::pushdown::Pushed;
 use super::report::FileTally;
-use crate::kernel::decode::{ScanPlan, ScanPlanArgs};
+use crate::kernel::decode::{Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::table::TableDef;
 
 /// The family of files that have none: all their lines are unparsed.
@@ -139,17 +139,24 @@ impl LogSource {
         if let Some(plan) = slot.get() {
             return Ok(Arc::clone(plan));
         }
-        let plan = self.make_plan(file, &self.projection.file_indices, &self.pushed.columns())?;
+        let plan = self.make_plan(file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(plan))))
     }
 
-    fn make_plan(&self, file: &LogFile, columns: &[usize], filter_columns: &[usize]) -> DfResult<ScanPlan> {
+    fn make_plan(
+        &self,
+        file: &LogFile,
+        columns: &[usize],
+        filter_columns: &[usize],
+        required: &[Required],
+    ) -> DfResult<ScanPlan> {
         let plan = ScanPlan::try_new(&ScanPlanArgs {
             catalog: &self.context.formats,
             format: file.format.name().unwrap_or(NO_FORMAT),
             table: self.table.name,
             columns,
             filter_columns,
+            required,
             file: &file.name,
             zone: self.context.options.zone.clone(),
             reference_us: file.snapshot.time_hint_ns().div_euclid(1000),
@@ -160,7 +167,7 @@ impl LogSource {
     /// A plan that reads nothing but the time of records of the file.
     pub(super) fn time_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
         let time = self.table.column("time")?;
-        self.make_plan(file, &[time], &[]).ok().map(Arc::new)
+        self.make_plan(file, &[time], &[], &[]).ok().map(Arc::new)
     }
 
     fn changed(&self) -> Self {

@@ -17,6 +17,7 @@
 
 mod column;
 mod plan;
+mod prefilter;
 mod rows;
 mod stamp;
 pub mod time;
@@ -31,11 +32,13 @@ use std::sync::Arc;
 
 use arrow_array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 use thiserror::Error;
 
 use column::{Chunk, ColumnBuilder, Tally};
 pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
+use prefilter::Prefilter;
+pub use prefilter::Required;
 use rows::{LineFailure, Rows};
 use stamp::StampTracker;
 pub use stamp::{StampContext, StampSummary};
@@ -229,6 +232,8 @@ pub struct LogDecoder {
     built_bytes: usize,
     /// The line at this offset of the file is known to begin a record.
     known_start: Option<u64>,
+    /// Where the prefilter's next text is in the bytes that are being decoded.
+    next_text: usize,
     slots: Vec<Span>,
     start_slots: Vec<Span>,
     scratch: Scratch,
@@ -262,6 +267,7 @@ impl LogDecoder {
             built: 0,
             built_bytes: 0,
             known_start: None,
+            next_text: 0,
             slots: vec![Span::NONE; plan.captures],
             start_slots: vec![Span::NONE; plan.lines.starts.as_ref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
@@ -324,6 +330,7 @@ impl LogDecoder {
         let plan = Arc::clone(&self.plan);
         let window = bytes.len();
         self.planes.reset();
+        self.next_text = 0;
         let mut at = 0;
         let status = loop {
             if self.rows.len() >= CHUNK_ROWS {
@@ -526,12 +533,41 @@ impl LogDecoder {
     fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
         let stop = self.plain_end(bytes, at);
         while at < stop && self.rows.len() < CHUNK_ROWS {
-            let Some(feed) = self.planes.next_feed(bytes, at) else { break };
+            if let Some(prefilter) = &plan.prefilter
+                && self.filter.is_some()
+            {
+                at = self.rule_out(prefilter, bytes, at);
+            }
+            let Some(feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { break };
             let Some(text) = self.plain_text(bytes, at, feed) else { break };
             self.plain_record(plan, bytes, text);
             at = feed + 1;
         }
         at
+    }
+
+    /// Passes over the lines that the prefilter finds nothing in, as far as they are whole and begin in the piece. Where the
+    /// next line begins.
+    fn rule_out(&mut self, prefilter: &Prefilter, bytes: &[u8], at: usize) -> usize {
+        if self.next_text < at || self.next_text == 0 {
+            self.next_text = prefilter.next(bytes, at).unwrap_or(bytes.len());
+        }
+        let before = &bytes[at..self.next_text];
+        let Some(last) = memrchr(b'\n', before) else { return at };
+        let mut next = at + last + 1;
+        // A line that begins behind the piece is somebody else's.
+        let left = self.piece.end.saturating_sub(self.offset + at as u64);
+        if let Ok(left) = usize::try_from(left)
+            && left <= last
+        {
+            next = at + left + memchr(b'\n', &before[left - 1..]).unwrap_or(0);
+        }
+        let lines = count_lines(&bytes[at..next]);
+        self.counts.lines += lines;
+        self.counts.ruled_out += lines;
+        self.line += lines;
+        self.planes.skip_to(next);
+        next
     }
 
     /// The same where records may have several lines: the line behind such a record begins another one.

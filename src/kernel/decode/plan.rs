@@ -6,6 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
+use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
 use crate::table::{ColumnType, UNPARSED, table};
@@ -23,6 +24,8 @@ pub struct ScanPlanArgs<'a> {
     pub columns: &'a [usize],
     /// Which of its columns the filter looks at, in its order.
     pub filter_columns: &'a [usize],
+    /// What the filter asks for at least: all of it has to hold.
+    pub required: &'a [Required],
     /// The value of `_file`.
     pub file: &'a str,
     /// The zone of stamps without one.
@@ -66,6 +69,8 @@ pub struct ScanPlan {
     pub(super) reference_us: i64,
     /// Rows are the lines that no pattern takes.
     pub(super) unparsed_kind: Option<u16>,
+    /// Lines that it does not find cannot pass the filter.
+    pub(super) prefilter: Option<Prefilter>,
     needs_lines: bool,
     needs_context: bool,
 }
@@ -190,6 +195,9 @@ impl ScanPlan {
         if !tracks {
             entries.iter_mut().for_each(|entry| entry.tracked.clear());
         }
+        let position = |column: usize| wanted_columns.iter().position(|&wanted| wanted == column);
+        // Where records join lines or move a clock, no line may be passed over.
+        let prefilter = if lines.starts.is_some() || tracks { None } else { Prefilter::new(args.required, &kinds, position) };
         let inner_captures = carried.iter().map(|inside| inside.set.captures()).max();
         Ok(Self {
             schema: fields(args.columns),
@@ -207,6 +215,7 @@ impl ScanPlan {
             zone,
             reference_us: args.reference_us,
             unparsed_kind,
+            prefilter,
             needs_lines,
             needs_context: tracks,
         })

@@ -78,6 +78,7 @@ fn plan(format: &str, of: &str) -> Arc<ScanPlan> {
         table: of,
         columns: &columns,
         filter_columns: &[],
+        required: &[],
         file: "f",
         zone: TimeZone::UTC,
         reference_us: 1_800_000_000_000_000,
@@ -220,6 +221,7 @@ fn rows_of(catalog: &Catalog, format: &str, of: &str, document: &[u8]) -> Vec<St
         table: of,
         columns: &columns,
         filter_columns: &[],
+        required: &[],
         file: "f",
         zone: TimeZone::UTC,
         reference_us: 1_800_000_000_000_000,
@@ -257,5 +259,112 @@ fn what_was_learned_of_other_lines_changes_no_row() {
             let got = rows_of(&catalog, &format.name, of, document.as_bytes());
             assert_eq!(got.iter().collect::<Vec<_>>(), expected, "{} as {of}", format.name);
         }
+    }
+}
+
+/// Keeps rows whose first filter column holds a text.
+struct Holds(&'static str);
+
+impl RowFilter for Holds {
+    fn evaluate(&mut self, batch: &RecordBatch) -> Result<BooleanArray, Box<dyn Error + Send + Sync>> {
+        let column = batch.column(0);
+        let text = |row: usize| match column.as_string_view_opt() {
+            Some(text) => text.value(row).to_owned(),
+            None => format!("{:?}", column.slice(row, 1)),
+        };
+        Ok((0..batch.num_rows()).map(|row| Some(column.is_valid(row) && text(row).contains(self.0))).collect())
+    }
+}
+
+#[test]
+fn what_the_prefilter_rules_out_would_not_have_passed() {
+    let catalog = Catalog::builtin();
+    let def = table("access_log").expect("a table");
+    let line = |url: &str, status: u16, agent: &str| {
+        format!("192.0.2.1 - - [21/Nov/2026:00:00:00 +0000] \"GET {url} HTTP/1.1\" {status} 17 \"-\" \"{agent}\"\n")
+    };
+    let document = [
+        line("/", 200, "bingbot"),
+        line("/", 404, "curl"),
+        "\n".to_owned(),
+        line("/404", 200, "curl"),
+        "bingbot rubbish\n".to_owned(),
+        line("/", 200, "\\x62ingbot"),
+        line("/x", 200, "curl"),
+        "\0\0".to_owned() + &line("/", 404, "bingbot"),
+        line("/", 200, "Bingbot"),
+        line("/", 200, "-"),
+        line("/last", 404, "the bingbot").trim_end().to_owned(),
+    ]
+    .concat();
+    let document = document.as_bytes();
+    let column = |name: &str| def.column(name).expect("a column");
+    for (name, text, passing) in [("user_agent", "bingbot", 4), ("status", "404", 3), ("url", "nowhere", 0)] {
+        let run = |required: &[Required], cuts: &[usize]| {
+            let args = ScanPlanArgs {
+                catalog: &catalog,
+                format: "access",
+                table: "access_log",
+                columns: &[column("url"), column("_line"), column("_offset")],
+                filter_columns: &[column(name)],
+                required,
+                file: "f",
+                zone: TimeZone::UTC,
+                reference_us: 0,
+            };
+            let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
+            assert_eq!(plan.prefilter.is_some(), !required.is_empty());
+            let mut rows = vec![];
+            let mut counts = ScanCounts::default();
+            for bounds in cuts.windows(2) {
+                let piece = Piece {
+                    first_line: 1 + count_lines(&document[..bounds[0]]),
+                    ..Piece { start: bounds[0] as u64, ..Piece::whole(bounds[1] as u64) }
+                };
+                let mut decoder =
+                    LogDecoder::new(Arc::clone(&plan), piece, DecodeOptions::default()).with_filter(Box::new(Holds(text)));
+                let mut at = decoder.start_offset() as usize;
+                let mut given = 150;
+                loop {
+                    let stop = (at + given).min(document.len());
+                    let decoded = decoder.decode(&document[at..stop], stop == document.len()).expect("decodes");
+                    at += decoded.used;
+                    given = if decoded.used == 0 { given + 150 } else { 150 };
+                    rows.extend(decoder.flush().expect("a batch").iter().flat_map(render));
+                    if decoded.status == Status::Done {
+                        break;
+                    }
+                }
+                let own = decoder.counts();
+                assert_eq!(own.records + own.continuations + own.blank + own.unparsed + own.ruled_out, own.lines);
+                counts.lines += own.lines;
+                counts.ruled_out += own.ruled_out;
+            }
+            (rows, counts)
+        };
+        let required = [Required { column: column(name), any: vec![text.to_owned()] }];
+        let (expected, all) = run(&[], &[0, document.len()]);
+        assert_eq!(expected.len(), passing, "{expected:#?}");
+        for cut in 0..=document.len() {
+            let (rows, counts) = run(&required, &[0, cut, document.len()]);
+            assert_eq!(rows, expected, "{name} cut at {cut}");
+            assert_eq!(counts.lines, all.lines, "{name} cut at {cut}");
+            assert!(counts.ruled_out > 3, "{name}: {counts:?}");
+        }
+    }
+    // What is not in the line as it stands rules nothing out.
+    for name in ["time", "_file", "_format", "duration_ms"] {
+        let args = ScanPlanArgs {
+            catalog: &catalog,
+            format: "access",
+            table: "access_log",
+            columns: &[],
+            filter_columns: &[column(name)],
+            required: &[Required { column: column(name), any: vec!["2026".to_owned()] }],
+            file: "f",
+            zone: TimeZone::UTC,
+            reference_us: 0,
+        };
+        assert!(ScanPlan::try_new(&args).expect("a plan").prefilter.is_none(), "{name}");
     }
 }

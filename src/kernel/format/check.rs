@@ -507,6 +507,7 @@ fn decode_sample(catalog: &Catalog, format: &Format, pattern: &Pattern, sample: 
         table: pattern.table.name,
         columns: &columns,
         filter_columns: &[],
+        required: &[],
         file: "sample",
         zone: sample.zone.clone(),
         reference_us: sample.reference_us,

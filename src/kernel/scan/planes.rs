@@ -53,6 +53,11 @@ impl Planes {
         self.filled = 0;
     }
 
+    /// Nobody looks at what is before `at` any more.
+    pub fn skip_to(&mut self, at: usize) {
+        self.filled = self.filled.max(at / 64 * 64);
+    }
+
     /// The plane of `set`, filled as far as the others are. `None` if there are too many.
     pub(super) fn plane_of(&mut self, set: ByteSet, window: &[u8]) -> Option<u8> {
         if let Some(known) = self.members.iter().position(|member| member.set() == set) {

@@ -43,6 +43,7 @@ fn plan(format: &str, name: &str, zone: &TimeZone) -> ScanPlan {
         table: name,
         columns: &columns,
         filter_columns: &[],
+        required: &[],
         file: "f",
         zone: zone.clone(),
         reference_us: 1_800_000_000_000_000,
