@@ -65,7 +65,14 @@ impl LogTable {
         let mut files = ScanFiles::default();
         let mut pieces = Vec::new();
         for (path, remark) in &listing.problems {
-            report.remark(path, self.def.name, remark.clone());
+            let mut remark = remark.clone();
+            let is_beside = |file: &Arc<LogFile>| file.snapshot.path.parent() == path.parent();
+            let feeds = |file: &&Arc<LogFile>| file.feeds(&self.context.formats, self.def.name);
+            // Its neighbour is a log of this table, so it is probably another one.
+            if remark.severity == Severity::Warning && listing.files.iter().filter(feeds).any(is_beside) {
+                remark.severity = Severity::Loss;
+            }
+            report.remark(path, self.def.name, remark);
         }
         for file in &listing.files {
             let format = file.format.name().map(str::to_owned);

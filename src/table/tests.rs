@@ -15,6 +15,7 @@ use futures::StreamExt as _;
 use super::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
 use super::*;
 use crate::kernel::format::Catalog;
+use crate::source::Severity;
 
 /// The logs of the real daemons.
 fn logs() -> PathBuf {
@@ -425,6 +426,60 @@ async fn a_format_that_is_named_is_taken_as_said() {
     let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin()), options));
     let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]));
     assert!(matches!(refused, Err(TableError::UnknownFormat { .. })));
+}
+
+#[tokio::test]
+async fn a_file_that_nobody_named_matters_beside_a_log_of_the_table() {
+    let xz = [b"\xFD7zXZ\0".as_slice(), &[0; 100]].concat();
+    for (place, severity) in [("var/log/nginx", Severity::Loss), ("var/log/apt", Severity::Warning)] {
+        let folder = folder(&[]);
+        for file in ["var/log/nginx", "var/log/apt"] {
+            std::fs::create_dir_all(folder.path().join(file)).unwrap();
+        }
+        std::fs::write(folder.path().join("var/log/nginx/access.log"), access_lines(5)).unwrap();
+        std::fs::write(folder.path().join(place).join("other.log.1"), &xz).unwrap();
+        let session = Session::new(InputSpec::WellKnown(folder.path().to_owned()), ScanOptions::default(), 2);
+        assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["5"]);
+        let report = session.report();
+        let other = report.iter().find(|file| file.path.ends_with("other.log.1")).expect(place);
+        assert_eq!(other.remarks[0].severity, severity, "{place}: {:?}", other.remarks);
+    }
+}
+
+#[tokio::test]
+async fn filters_rule_lines_out_without_changing_the_rows() {
+    let mut lines = access_lines(500);
+    lines.extend_from_slice(b"rubbish /404\n\n");
+    let folder = folder(&[("a.log", &lines)]);
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("a.log").into()]), ScanOptions::default(), 2);
+    // What a scan may rule lines out for, and the same in a form in which it may not.
+    for (quick, slow) in [
+        ("url = '/404'", "url || '' = '/404'"),
+        ("'/404' = url", "'/404' = url || ''"),
+        ("url LIKE '%/40_'", "url || '' LIKE '%/40_'"),
+        ("url LIKE '/40%' AND status = 200", "url || '' LIKE '/40%' AND status + 0 = 200"),
+        ("url IN ('/7', '/123', '/499')", "url || '' IN ('/7', '/123', '/499')"),
+        ("url ~ '^/4[0-9]{2}$'", "url || '' ~ '^/4[0-9]{2}$'"),
+        ("url ~ '/404|/405'", "url || '' ~ '/404|/405'"),
+        ("starts_with(url, '/40')", "starts_with(url || '', '/40')"),
+        ("url NOT LIKE '%/40%'", "url || '' NOT LIKE '%/40%'"),
+        ("NOT (url = '/404')", "url || '' <> '/404'"),
+        ("url = '/404' OR url = '/405'", "url || '' IN ('/404', '/405')"),
+        ("url ILIKE '/404'", "url || '' ILIKE '/404'"),
+        ("url = '/404' AND url IS NOT NULL AND _line > 0", "url || '' = '/404'"),
+        ("_raw LIKE '%/404 %'", "_raw || '' LIKE '%/404 %'"),
+        ("status = 200", "status + 0 = 200"),
+    ] {
+        let expected = session.rows(&format!("SELECT _line, url FROM access_log WHERE {slow} ORDER BY 1")).await;
+        assert!(!expected.is_empty(), "{slow}");
+        let got = session.rows(&format!("SELECT _line, url FROM access_log WHERE {quick} ORDER BY 1")).await;
+        assert_eq!(got, expected, "{quick}");
+        let counts = &session.report()[0].counts;
+        let sum = counts.records + counts.continuations + counts.blank + counts.unparsed + counts.ruled_out;
+        assert_eq!((sum, counts.lines), (502, 502), "{quick}: {counts:?}");
+    }
+    session.rows("SELECT 1 FROM access_log WHERE url = '/404'").await;
+    assert_eq!(session.report()[0].counts.ruled_out, 500, "all but the record and the line that only looks like it");
 }
 
 #[tokio::test]

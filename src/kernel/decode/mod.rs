@@ -37,8 +37,8 @@ use thiserror::Error;
 
 use column::{Chunk, ColumnBuilder, Tally};
 pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
-use prefilter::Prefilter;
 pub use prefilter::Required;
+use prefilter::{Prefilter, Seen};
 use rows::{LineFailure, Rows};
 use stamp::StampTracker;
 pub use stamp::{StampContext, StampSummary};
@@ -232,8 +232,7 @@ pub struct LogDecoder {
     built_bytes: usize,
     /// The line at this offset of the file is known to begin a record.
     known_start: Option<u64>,
-    /// Where the prefilter's next text is in the bytes that are being decoded.
-    next_text: usize,
+    prefiltered: Seen,
     slots: Vec<Span>,
     start_slots: Vec<Span>,
     scratch: Scratch,
@@ -267,7 +266,7 @@ impl LogDecoder {
             built: 0,
             built_bytes: 0,
             known_start: None,
-            next_text: 0,
+            prefiltered: Seen::default(),
             slots: vec![Span::NONE; plan.captures],
             start_slots: vec![Span::NONE; plan.lines.starts.as_ref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
@@ -330,7 +329,7 @@ impl LogDecoder {
         let plan = Arc::clone(&self.plan);
         let window = bytes.len();
         self.planes.reset();
-        self.next_text = 0;
+        self.prefiltered = Seen::default();
         let mut at = 0;
         let status = loop {
             if self.rows.len() >= CHUNK_ROWS {
@@ -533,13 +532,19 @@ impl LogDecoder {
     fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
         let stop = self.plain_end(bytes, at);
         while at < stop && self.rows.len() < CHUNK_ROWS {
-            if let Some(prefilter) = &plan.prefilter
-                && self.filter.is_some()
-            {
+            let prefilter = plan.prefilter.as_ref().filter(|_| self.filter.is_some());
+            if let Some(prefilter) = prefilter {
                 at = self.rule_out(prefilter, bytes, at);
             }
             let Some(feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { break };
             let Some(text) = self.plain_text(bytes, at, feed) else { break };
+            if prefilter.is_some_and(|prefilter| !prefilter.may_pass(&bytes[text.0..text.1])) {
+                self.counts.lines += 1;
+                self.counts.ruled_out += 1;
+                self.line += 1;
+                at = feed + 1;
+                continue;
+            }
             self.plain_record(plan, bytes, text);
             at = feed + 1;
         }
@@ -549,10 +554,7 @@ impl LogDecoder {
     /// Passes over the lines that the prefilter finds nothing in, as far as they are whole and begin in the piece. Where the
     /// next line begins.
     fn rule_out(&mut self, prefilter: &Prefilter, bytes: &[u8], at: usize) -> usize {
-        if self.next_text < at || self.next_text == 0 {
-            self.next_text = prefilter.next(bytes, at).unwrap_or(bytes.len());
-        }
-        let before = &bytes[at..self.next_text];
+        let before = &bytes[at..prefilter.next(bytes, at, &mut self.prefiltered)];
         let Some(last) = memrchr(b'\n', before) else { return at };
         let mut next = at + last + 1;
         // A line that begins behind the piece is somebody else's.

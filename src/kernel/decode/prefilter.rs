@@ -4,6 +4,7 @@
 //! than finding the fields of every line, so lines without it are counted as ruled out and never looked at. What a column is
 //! worth may differ from the bytes of the line; a text is only asked for where it must be in the line as it stands.
 
+use memchr::memchr;
 use regex::bytes::Regex;
 
 use super::plan::{ColumnPlan, RowKind};
@@ -24,34 +25,63 @@ pub struct Required {
 /// Finds the lines that may pass.
 #[derive(Debug)]
 pub(super) struct Prefilter {
-    texts: Regex,
+    /// What is looked for, and what else a line with it needs.
+    first: Texts,
+    others: Vec<Texts>,
+}
+
+/// Texts of which one has to be in the line.
+#[derive(Debug)]
+struct Texts {
+    any: Regex,
+    /// An escaped byte may be one of the text.
+    escapes: bool,
+}
+
+/// Where the prefilter has looked in the bytes that are being decoded.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    text: usize,
+    escape: usize,
 }
 
 impl Prefilter {
-    /// The one that rules out most, of those that every kind of row allows. `column_of` says where the values of a column of
-    /// the table come from.
+    /// Asks for all that every kind of row allows; the longest text is looked for. `index_of` says where the values of a column
+    /// of the table come from.
     pub(super) fn new(required: &[Required], kinds: &[RowKind], index_of: impl Fn(usize) -> Option<usize>) -> Option<Self> {
         let usable = required.iter().filter_map(|required| {
-            let shortest = required.any.iter().map(String::len).min()?;
+            let shortest = required.any.iter().map(String::len).min().filter(|&shortest| shortest >= MIN_BYTES)?;
             let index = index_of(required.column)?;
             let mut escapes = false;
             let verbatim = kinds.iter().all(|kind| is_verbatim(&kind.columns[index], &mut escapes));
             // What replaces bytes that are no text is not in the line.
             let is_text = required.any.iter().all(|text| !text.contains(char::REPLACEMENT_CHARACTER));
-            (verbatim && is_text && shortest >= MIN_BYTES).then_some((shortest, required, escapes))
+            let pattern = required.any.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
+            let any = Regex::new(&pattern).ok().filter(|_| verbatim && is_text)?;
+            Some((shortest, Texts { any, escapes }))
         });
-        let (_, required, escapes) = usable.max_by_key(|(shortest, ..)| *shortest)?;
-        let mut pattern = required.any.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
-        if escapes {
-            // An escaped byte may be one of the text.
-            pattern += r"|\\";
-        }
-        Regex::new(&pattern).ok().map(|texts| Self { texts })
+        let mut usable: Vec<(usize, Texts)> = usable.collect();
+        usable.sort_by_key(|(shortest, _)| std::cmp::Reverse(*shortest));
+        let mut texts = usable.into_iter().map(|(_, texts)| texts);
+        Some(Self { first: texts.next()?, others: texts.collect() })
     }
 
-    /// Where the next text is, from `at` on.
-    pub(super) fn next(&self, bytes: &[u8], at: usize) -> Option<usize> {
-        self.texts.find_at(bytes, at).map(|found| found.start())
+    /// Where the next line is that may pass, or rather a byte of it, from `at` on.
+    #[inline]
+    pub(super) fn next(&self, bytes: &[u8], at: usize, seen: &mut Seen) -> usize {
+        if seen.text <= at {
+            seen.text = self.first.any.find_at(bytes, at).map_or(bytes.len(), |found| found.start());
+        }
+        if self.first.escapes && seen.escape <= at {
+            seen.escape = memchr(b'\\', &bytes[at..]).map_or(bytes.len(), |found| at + found);
+        }
+        if self.first.escapes { seen.text.min(seen.escape) } else { seen.text }
+    }
+
+    /// May the line pass, as far as the other texts tell?
+    #[inline]
+    pub(super) fn may_pass(&self, line: &[u8]) -> bool {
+        self.others.iter().all(|texts| texts.any.is_match(line) || (texts.escapes && memchr(b'\\', line).is_some()))
     }
 }
 
