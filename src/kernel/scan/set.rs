@@ -409,6 +409,7 @@ mod tests {
     fn one_pattern_is_a_set_and_so_is_none() {
         assert_eq!(check(&["a+"], &[b"a", b"b", b""]), [Some(0), None, None]);
         assert_eq!(check(&["", "a"], &[b"a", b"b", b""]), [Some(1), None, Some(0)]);
+        assert_eq!(check(&[""], &[b"", b"", b"a"]), [Some(0), Some(0), None]);
         assert_eq!(PatternSet::new([], Ways::Each).find(b"a", &mut [], &mut Scratch::default()), Err(Failure::default()));
     }
 }

@@ -196,7 +196,9 @@ impl Traces {
         let mut compiler = Compiler { program, path: &self.path, ahead, planes, window, guards: &mut self.guards, ops: vec![] };
         let ops = match compiler.compile() {
             Some(())
-                if program.captures <= usize::from(NO_CAPTURE) && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
+                if program.captures <= usize::from(NO_CAPTURE)
+                    && !compiler.ops.is_empty()
+                    && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
             {
                 compiler.ops
             }
