@@ -1,6 +1,6 @@
 //! From what a definition says to what it means; and the proof by its samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -31,11 +31,16 @@ struct Origin<'a> {
 }
 
 impl Origin<'_> {
+    /// Number of the line that holds the byte at `at`, from 1.
+    fn line(&self, at: usize) -> usize {
+        memchr::memchr_iter(b'\n', self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes())).count() + 1
+    }
+
     fn error(&self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) -> DefinitionError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         DefinitionError {
             origin: self.name.to_owned(),
-            line: before.matches('\n').count() + 1,
+            line: self.line(span.start),
             column: before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1,
             message: message.into(),
             hint,
@@ -63,6 +68,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
     if patterns.is_empty() {
         return Err(origin.error(&def.name.span(), "a format needs at least one [[pattern]]", None));
     }
+    check_captures(&origin, &def, &patterns)?;
     let carries = def.carries.as_ref().map(|carries| carries.capture.get_ref().clone());
     let samples = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
     Ok(Format {
@@ -205,15 +211,6 @@ fn compile_pattern(
         };
         columns[index].push(Feed { source: Source::Constant(Arc::from(text.as_str())), extract });
     }
-    for name in def.capture.keys().chain(pattern.capture.keys()) {
-        let used_here = matcher.captures().iter().any(|capture| **capture == **name);
-        let used_elsewhere = def.pattern.iter().any(|other| other.regex.get_ref().contains(&format!("<{name}>")))
-            || def.define.values().any(|fragment| fragment.get_ref().contains(&format!("<{name}>")));
-        if !used_here && !used_elsewhere {
-            let span = def.capture.get(name).or_else(|| pattern.capture.get(name)).map_or(0..0, Spanned::span);
-            return Err(origin.error(&span, format!("no pattern captures `{name}`"), None));
-        }
-    }
     let requires = pattern
         .requires
         .iter()
@@ -221,7 +218,8 @@ fn compile_pattern(
             (capture.clone(), values.get_ref().values().iter().map(|value| value.clone().into_bytes()).collect())
         })
         .collect();
-    let specificity = specificity(&regex) + 2 * matcher.captures().len();
+    // The fewest bytes that a record of this pattern has: fixed text and what its fields need.
+    let specificity = matcher.min_bytes() + 2 * matcher.captures().len();
     Ok(Pattern {
         name: pattern.name.get_ref().clone(),
         table,
@@ -235,10 +233,15 @@ fn compile_pattern(
     })
 }
 
-/// The fewest bytes that a record of this pattern has: fixed text and what its fields need.
-fn specificity(regex: &str) -> usize {
-    let parsed = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build().parse(regex);
-    parsed.ok().and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
+/// What is said of captures has to be about captures that there are.
+fn check_captures(origin: &Origin<'_>, def: &FormatDef, patterns: &[Arc<Pattern>]) -> Result<(), DefinitionError> {
+    let captured: HashSet<&str> =
+        patterns.iter().flat_map(|pattern| pattern.matcher.captures()).map(|capture| &**capture).collect();
+    let described = def.capture.iter().chain(def.pattern.iter().flat_map(|pattern| &pattern.capture));
+    match described.into_iter().find(|(name, _)| !captured.contains(name.as_str())) {
+        Some((name, described)) => Err(origin.error(&described.span(), format!("no pattern captures `{name}`"), None)),
+        None => Ok(()),
+    }
 }
 
 /// The columns that a capture fills, and how.
@@ -435,7 +438,7 @@ fn read_sample(origin: &Origin<'_>, sample: &Spanned<SampleDef>) -> Result<Sampl
         None => TimeZone::UTC,
         Some(name) => TimeZone::get(name).map_err(|error| origin.error(&span, format!("bad zone `{name}`: {error}"), None))?,
     };
-    let at_line = origin.error(&span, "", None).line;
+    let at_line = origin.line(span.start);
     Ok(Sample {
         line: def.line.clone(),
         pattern: def.pattern.clone(),

@@ -110,6 +110,11 @@ impl Matcher {
         lowered.as_ref()
     }
 
+    /// The fewest bytes that a record can have.
+    pub fn min_bytes(&self) -> usize {
+        self.hir.properties().minimum_len().unwrap_or(0)
+    }
+
     /// The syntax tree.
     pub(super) fn hir(&self) -> &Hir {
         &self.hir
