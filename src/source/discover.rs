@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Severity, SourceError};
 use super::glob::{self, Expansion};
-use super::gzip;
+use super::packed;
 use super::snapshot::{self, Compression, Encoding, FileKind, HEAD_BYTES, Snapshot};
 
 /// How arguments are understood.
@@ -419,9 +419,9 @@ fn not_text(snapshot: &Snapshot) -> Option<&'static str> {
     let file = snapshot::open_file(&snapshot.path).ok()?;
     let mut head = [0; HEAD_BYTES];
     let n = snapshot::read_full_at(&file, &mut head, 0).ok()?;
-    if snapshot.compression == Compression::Gzip {
+    if snapshot.compression != Compression::None {
         let mut inside = [0; HEAD_BYTES];
-        return not_text_content(gzip::peek(&head[..n], &mut inside));
+        return not_text_content(packed::peek(&head[..n], &mut inside));
     }
     let head = without_zeros(&head[..n]);
     if n > 0 && head.is_empty() {

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
 use super::error::{Change, Issue, SourceError, take_issues};
-use super::gzip::{self, GzipReader};
+use super::packed::PackedReader;
 use super::read::Empty;
-use super::snapshot::{Encoding, unsupported};
+use super::snapshot::{Compression, Encoding, unsupported};
 use super::{ByteReader, Fill, ReadOptions};
 
 /// [`ByteReader`] of what a reader of UTF-16 with a byte order mark holds, in UTF-8.
@@ -163,14 +163,15 @@ impl Sniffed {
                 return Ok(false);
             }
             let bytes = self.inner.fill(1)?.bytes;
-            if let Some(what) = unsupported(bytes) {
-                return Err(SourceError::Unsupported { path: self.path.clone(), what });
-            }
-            if self.stage == Stage::Compression && gzip::is_gzip(bytes) {
-                let options = self.options.clone();
-                self.wrap(|inner| Box::new(GzipReader::new(inner, &options)));
+            if self.stage == Stage::Compression
+                && let Some(over) = PackedReader::new(Compression::of(bytes), &self.options)
+            {
+                self.wrap(|inner| Box::new(over(inner)));
                 self.stage = Stage::Text;
                 continue;
+            }
+            if let Some(what) = unsupported(bytes) {
+                return Err(SourceError::Unsupported { path: self.path.clone(), what });
             }
             let encoding = match bytes {
                 [0xEF, 0xBB, 0xBF, ..] => {

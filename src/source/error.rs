@@ -10,6 +10,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::snapshot::Compression;
+
 /// Why a file cannot be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -235,34 +237,38 @@ pub enum Issue {
         /// The new name.
         to: PathBuf,
     },
-    /// Zero bytes after a gzip member (padding by tape and copy tools).
+    /// Zero bytes after a member (padding by tape and copy tools).
     ZeroPadding {
         /// Where, in compressed bytes.
         at: u64,
         /// How many.
         bytes: u64,
     },
-    /// Bytes after the last gzip member that are no gzip member.
+    /// Bytes after the last member that are none.
     TrailingGarbage {
         /// Where, in compressed bytes.
         at: u64,
     },
-    /// The gzip data ends in the middle of a member.
-    TruncatedGzip {
+    /// The compressed data end in the middle of a member.
+    Truncated {
+        /// How they are compressed.
+        kind: Compression,
         /// Size of the compressed data.
         at: u64,
         /// Uncompressed bytes that could be had.
         out: u64,
     },
-    /// The gzip data is damaged; what follows cannot be had.
-    CorruptGzip {
+    /// The compressed data are damaged; what follows cannot be had.
+    Corrupt {
+        /// How they are compressed.
+        kind: Compression,
         /// Where, in compressed bytes.
         at: u64,
         /// Uncompressed bytes that could be had.
         out: u64,
     },
     /// A gzip member's checksum or length does not fit what came out of it.
-    GzipChecksum {
+    Checksum {
         /// Where the member ends, in compressed bytes.
         at: u64,
     },
@@ -291,9 +297,9 @@ impl Issue {
         match self {
             Self::Grown { .. } | Self::Moved { .. } | Self::ZeroPadding { .. } => Severity::Note,
             Self::TrailingGarbage { .. } | Self::MalformedUtf16 { .. } => Severity::Warning,
-            Self::TruncatedGzip { .. }
-            | Self::CorruptGzip { .. }
-            | Self::GzipChecksum { .. }
+            Self::Truncated { .. }
+            | Self::Corrupt { .. }
+            | Self::Checksum { .. }
             | Self::DecompressLimit { .. }
             | Self::DeviceLimit { .. } => Severity::Loss,
         }
@@ -305,15 +311,15 @@ impl fmt::Display for Issue {
         match self {
             Self::Grown { from, to } => write!(f, "grew from {from} to {to} bytes while it was read; the new bytes wait"),
             Self::Moved { to } => write!(f, "was renamed to {} and read there", to.display()),
-            Self::ZeroPadding { at, bytes } => write!(f, "{bytes} zero bytes after the gzip data at byte {at}, skipped"),
-            Self::TrailingGarbage { at } => write!(f, "trailing bytes that are no gzip data at byte {at}, skipped"),
-            Self::TruncatedGzip { at, out } => {
-                write!(f, "gzip data ends in the middle of a member at byte {at}; {out} bytes of text could be read")
+            Self::ZeroPadding { at, bytes } => write!(f, "{bytes} zero bytes after the compressed data at byte {at}, skipped"),
+            Self::TrailingGarbage { at } => write!(f, "trailing bytes that are no compressed data at byte {at}, skipped"),
+            Self::Truncated { kind, at, out } => {
+                write!(f, "{kind} data ends in the middle of a member at byte {at}; {out} bytes of text could be read")
             }
-            Self::CorruptGzip { at, out } => {
-                write!(f, "gzip data is damaged at byte {at}; {out} bytes of text could be read")
+            Self::Corrupt { kind, at, out } => {
+                write!(f, "{kind} data is damaged at byte {at}; {out} bytes of text could be read")
             }
-            Self::GzipChecksum { at } => write!(f, "checksum of the gzip member that ends at byte {at} is wrong"),
+            Self::Checksum { at } => write!(f, "checksum of the gzip member that ends at byte {at} is wrong"),
             Self::DecompressLimit { at, out } => {
                 write!(f, "stopped after {out} bytes of text from {at} compressed bytes: this looks like a decompression bomb")
             }

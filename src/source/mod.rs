@@ -6,7 +6,7 @@
 //!                              which file)               data is)      ▼
 //!                                                              ┌── mmap      sealed, local, plain: no copy, SIGBUS guarded
 //!                              ByteReader ◄── encoding ◄───────┼── read      live or remote: pread into a block of our own
-//!                              fill, consume,  (BOM, UTF-16)   ├── gzip ◄─── read | stream
+//!                              fill, consume,  (BOM, UTF-16)   ├── packed ◄─ read | stream
 //!                              verify, issues                  └── stream    stdin, FIFO, device, /proc; shared by a spool
 //! ```
 //!
@@ -33,8 +33,8 @@ mod encoding;
 mod error;
 mod extent;
 mod glob;
-mod gzip;
 mod mmap;
+mod packed;
 mod read;
 mod snapshot;
 mod stream;
@@ -193,17 +193,16 @@ pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Bo
 
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let watch = watch::Watch::open(snapshot)?;
+    if let Some(over) = packed::PackedReader::new(snapshot.compression, options) {
+        let text = Box::new(over(Box::new(read::PlainReader::new(watch, 0, options))));
+        return Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)));
+    }
     match (snapshot.compression, snapshot.encoding) {
-        (Compression::Gzip, _) => {
-            let raw = Box::new(read::PlainReader::new(watch, 0, options));
-            let text = Box::new(gzip::GzipReader::new(raw, options));
-            Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)))
-        }
         (Compression::None, Encoding::Utf8) => match mmap::MapReader::open(Box::new(watch), start, options) {
             Ok(mapped) => Ok(Box::new(mapped)),
             Err(watch) => Ok(Box::new(read::PlainReader::new(*watch, start, options))),
         },
-        (Compression::None, encoding) => {
+        (_, encoding) => {
             let raw = Box::new(read::PlainReader::new(watch, 0, options));
             Ok(Box::new(encoding::Utf16Reader::new(raw, encoding, options)))
         }

@@ -20,7 +20,7 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::{Path, PathBuf};
 
 use super::error::{Change, ChangeKind, SourceError, Unsupported};
-use super::{extent, gzip};
+use super::{extent, packed};
 
 /// How much of the beginning is part of a file's identity.
 pub(super) const HEAD_BYTES: usize = 1024;
@@ -46,6 +46,24 @@ pub enum Compression {
     None,
     /// Gzip, of one or more members.
     Gzip,
+    /// Zstandard, of one or more frames.
+    Zstd,
+    /// XZ, of one or more streams.
+    Xz,
+    /// bzip2, of one or more streams.
+    Bzip2,
+}
+
+impl std::fmt::Display for Compression {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+            Self::Xz => "xz",
+            Self::Bzip2 => "bzip2",
+        })
+    }
 }
 
 /// How the (uncompressed) bytes are text.
@@ -252,13 +270,15 @@ pub(super) struct Nature {
 impl Nature {
     /// By the first 1 KiB (or less, if there is no more).
     pub(super) fn of(head: &[u8]) -> Self {
-        if !gzip::is_gzip(head) {
+        let compression = Compression::of(head);
+        if compression == Compression::None {
             return Self::of_text(head);
         }
         let mut inside = [0; HEAD_BYTES];
-        let inside = gzip::peek(head, &mut inside);
-        let gzip_mtime_s = head.get(4..8).map_or(0, |t| u32::from_le_bytes([t[0], t[1], t[2], t[3]]));
-        Self { compression: Compression::Gzip, gzip_mtime_s, ..Self::of_text(inside) }
+        let inside = packed::peek(head, &mut inside);
+        let time = head.get(4..8).filter(|_| compression == Compression::Gzip);
+        let gzip_mtime_s = time.map_or(0, |t| u32::from_le_bytes([t[0], t[1], t[2], t[3]]));
+        Self { compression, gzip_mtime_s, ..Self::of_text(inside) }
     }
 
     fn of_text(head: &[u8]) -> Self {
@@ -276,9 +296,6 @@ impl Nature {
 pub(super) fn unsupported(head: &[u8]) -> Option<Unsupported> {
     let packed = |name, command| Some(Unsupported::Packed(name, command));
     match head {
-        [0x28, 0xB5, 0x2F, 0xFD, ..] => packed("zstd", "zstd -dc"),
-        [0xFD, b'7', b'z', b'X', b'Z', 0, ..] => packed("xz", "xz -dc"),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => packed("bzip2", "bzip2 -dc"),
         [0x04, 0x22, 0x4D, 0x18, ..] => packed("lz4", "lz4 -dc"),
         [0x1F, 0x9D, ..] => packed("compress (.Z)", "zcat"),
         [b'P', b'K', 3, 4, ..] => packed("zip", "unzip -p"),

@@ -2,8 +2,8 @@
 
 mod change;
 mod discovery;
-mod gzip;
 mod offsets;
+mod packed;
 mod streams;
 
 use std::fs::File;
