@@ -35,6 +35,21 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("bind.toml", include_str!("builtin/bind.toml")),
     ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
     ("unbound.toml", include_str!("builtin/unbound.toml")),
+    ("pam.toml", include_str!("builtin/pam.toml")),
+    ("sshd.toml", include_str!("builtin/sshd.toml")),
+    ("sudo_su.toml", include_str!("builtin/sudo_su.toml")),
+    ("dropbear.toml", include_str!("builtin/dropbear.toml")),
+    ("fail2ban.toml", include_str!("builtin/fail2ban.toml")),
+    ("netfilter.toml", include_str!("builtin/netfilter.toml")),
+    ("cisco_asa.toml", include_str!("builtin/cisco_asa.toml")),
+    ("openvpn.toml", include_str!("builtin/openvpn.toml")),
+    ("pf.toml", include_str!("builtin/pf.toml")),
+    ("aws_vpcflow.toml", include_str!("builtin/aws_vpcflow.toml")),
+    ("auditd.toml", include_str!("builtin/auditd.toml")),
+    ("dpkg.toml", include_str!("builtin/dpkg.toml")),
+    ("apt_history.toml", include_str!("builtin/apt_history.toml")),
+    ("yum_dnf.toml", include_str!("builtin/yum_dnf.toml")),
+    ("mikrotik.toml", include_str!("builtin/mikrotik.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
 ];
 
@@ -397,6 +412,14 @@ mod tests {
     }
 
     #[test]
+    fn every_builtin_pattern_lowers() {
+        let catalog = Catalog::builtin();
+        for pattern in catalog.formats().iter().flat_map(|format| &format.patterns) {
+            assert!(pattern.matcher.program().is_ok(), "{}: {:?}", pattern.name, pattern.matcher.program().err());
+        }
+    }
+
+    #[test]
     fn names_are_unique_over_all_families() {
         let catalog = Catalog::builtin();
         let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| &f.patterns).map(|p| p.name.as_str()).collect();
@@ -456,7 +479,7 @@ line = "warn: hello"
             ),
             (
                 GOOD.replace("error_log", "errorlog"),
-                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, unparsed",
+                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, auth_log, mail_log, dhcp_log, firewall_log, proxy_log, database_log, transfer_log, app_log, unparsed",
             ),
             (
                 GOOD.replace("column = \"pid\"", "column = \"message\""),
