@@ -232,6 +232,9 @@ fn float(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Opt
         Extract::Float | Extract::Integer => value::float(bytes),
         Extract::Duration(factor, take) => {
             let bytes = value::take(*take, bytes);
+            if let Some(seconds) = value::clock_seconds(bytes) {
+                return Some(seconds as f64 * 1e3);
+            }
             // The product of a decimal fraction and a power of ten is rounded to what was written.
             value::float(bytes).map(|number| (number * factor * 1e6).round() / 1e6)
         }

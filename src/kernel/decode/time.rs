@@ -122,6 +122,8 @@ impl Layout {
                 at.expect(b'-')?;
                 let day = at.digits(2)?;
                 at.one_of(b"Tt ")?;
+                // apt writes two blanks.
+                at.skip(b' ');
                 let clock_us = at.clock()?;
                 let offset = if at.is_done() {
                     None
@@ -495,6 +497,7 @@ mod tests {
             (Layout::Rfc3339, "2026-11-21 00:55:04,5 +0200", "2026-11-20T22:55:04.5Z"),
             (Layout::Rfc3339, "2026-11-21T00:55:04-03:30", "2026-11-21T04:25:04Z"),
             (Layout::Rfc3339, "2026-11-21T24:00:00", "2026-11-21T23:59:59.999999Z"),
+            (Layout::Rfc3339, "2026-11-21  00:55:04", "2026-11-21T00:55:04Z"),
             (Layout::Syslog, "Nov 21 2026 00:55:04", "2026-11-21T00:55:04Z"),
             (Layout::Syslog, "nov  1 00:55:04 2026", "2026-11-01T00:55:04Z"),
             (Layout::Epoch, "1700000000.25", "2023-11-14T22:13:20.25Z"),

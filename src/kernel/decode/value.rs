@@ -131,6 +131,14 @@ pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
     if plain { std::str::from_utf8(bytes).ok()?.parse().ok() } else { None }
 }
 
+/// The seconds of `hours:minutes:seconds`. `None` for any other text, plain numbers too.
+pub(crate) fn clock_seconds(bytes: &[u8]) -> Option<u64> {
+    let mut parts = bytes.split(|&byte| byte == b':').map(super::time::integer);
+    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+    let fits = minutes < 60 && seconds < 60 && parts.next().is_none();
+    if fits { hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds) } else { None }
+}
+
 /// A part of `GET /path?query HTTP/1.1`. What is no such line has no parts.
 pub(crate) fn request(part: Part, line: &[u8]) -> Option<&[u8]> {
     if part == Part::Whole {
@@ -239,6 +247,16 @@ mod tests {
         ];
         for (from, to) in cases {
             assert_eq!(&*unescape(from), *to, "{}", from.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_clock_is_a_number_of_seconds() {
+        for (text, seconds) in [("0:00:00", 0), ("0:10:06", 606), ("123:59:59", 446_399)] {
+            assert_eq!(clock_seconds(text.as_bytes()), Some(seconds), "{text}");
+        }
+        for bad in ["", "17", "1:2", "0:60:00", "0:00:60", "1:2:3:4", "a:00:00", "-1:00:00", "99999999999999999999:00:00"] {
+            assert_eq!(clock_seconds(bad.as_bytes()), None, "{bad}");
         }
     }
 

@@ -499,6 +499,14 @@ mod tests {
     }
 
     #[test]
+    fn every_builtin_pattern_lowers() {
+        let catalog = Catalog::builtin();
+        for pattern in catalog.formats().iter().flat_map(|format| &format.patterns) {
+            assert!(pattern.matcher.program().is_ok(), "{}: {:?}", pattern.name, pattern.matcher.program().err());
+        }
+    }
+
+    #[test]
     fn names_are_unique_over_all_families() {
         let catalog = Catalog::builtin();
         let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| f.patterns()).map(|p| p.name.as_str()).collect();
