@@ -35,6 +35,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("bind.toml", include_str!("builtin/bind.toml")),
     ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
     ("unbound.toml", include_str!("builtin/unbound.toml")),
+    ("postfix.toml", include_str!("builtin/postfix.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
 ];
 
