@@ -36,6 +36,13 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
     ("unbound.toml", include_str!("builtin/unbound.toml")),
     ("postfix.toml", include_str!("builtin/postfix.toml")),
+    ("dovecot.toml", include_str!("builtin/dovecot.toml")),
+    ("dhcpd.toml", include_str!("builtin/dhcpd.toml")),
+    ("dnsmasq_dhcp.toml", include_str!("builtin/dnsmasq_dhcp.toml")),
+    ("kea.toml", include_str!("builtin/kea.toml")),
+    ("squid.toml", include_str!("builtin/squid.toml")),
+    ("squid_cache.toml", include_str!("builtin/squid_cache.toml")),
+    ("haproxy.toml", include_str!("builtin/haproxy.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
 ];
 
