@@ -43,6 +43,14 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("squid.toml", include_str!("builtin/squid.toml")),
     ("squid_cache.toml", include_str!("builtin/squid_cache.toml")),
     ("haproxy.toml", include_str!("builtin/haproxy.toml")),
+    ("exim.toml", include_str!("builtin/exim.toml")),
+    ("sendmail.toml", include_str!("builtin/sendmail.toml")),
+    ("rspamd.toml", include_str!("builtin/rspamd.toml")),
+    ("amavis.toml", include_str!("builtin/amavis.toml")),
+    ("xferlog.toml", include_str!("builtin/xferlog.toml")),
+    ("vsftpd.toml", include_str!("builtin/vsftpd.toml")),
+    ("proftpd.toml", include_str!("builtin/proftpd.toml")),
+    ("pure_ftpd.toml", include_str!("builtin/pure_ftpd.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
 ];
 
