@@ -472,7 +472,7 @@ line = "warn: hello"
             ),
             (
                 GOOD.replace("error_log", "errorlog"),
-                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, unparsed",
+                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, auth_log, mail_log, dhcp_log, firewall_log, proxy_log, database_log, transfer_log, app_log, unparsed",
             ),
             (
                 GOOD.replace("column = \"pid\"", "column = \"message\""),
