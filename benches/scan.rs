@@ -55,7 +55,7 @@ fn spans(criterion: &mut Criterion) {
             let mut slots = vec![Span::NONE; pattern.matcher.captures().len()];
             pattern.within.is_none() && pattern.matcher.find(lines[0].as_bytes(), &mut slots, &mut Scratch::default()).is_ok()
         };
-        let matcher = &family.patterns.iter().find(takes).expect(name).matcher;
+        let matcher = &family.patterns().iter().find(takes).expect(name).matcher;
         group.throughput(Throughput::Bytes(bytes as u64));
         let mut scratch = Scratch::default();
         let mut slots = vec![Span::NONE; matcher.captures().len()];

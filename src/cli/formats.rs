@@ -35,11 +35,7 @@ fn list(config: &Config) -> Result<Exit, Problem> {
     let width = catalog.formats().iter().map(|format| format.name.len()).max().unwrap_or(0);
     for format in catalog.formats() {
         text += &format!("{:width$}  {}\n", format.name, format.title);
-        let patterns: Vec<&str> = format.patterns.iter().map(|pattern| pattern.name.as_str()).collect();
-        let mut tables: Vec<&str> = format.patterns.iter().map(|pattern| pattern.table.name).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        text += &format!("{:width$}  {} → {}\n", "", patterns.join(", "), tables.join(", "));
+        text += &format!("{:width$}  {} → {}\n", "", format.pattern_names.join(", "), format.tables().join(", "));
         text += &format!("{:width$}  {}\n", "", format.url);
     }
     print(config, &text)?;
@@ -58,7 +54,7 @@ fn show(config: &Config, name: &str, program: bool) -> Result<Exit, Problem> {
         return Ok(Exit::Done);
     }
     let mut text = String::new();
-    for pattern in &format.patterns {
+    for pattern in format.patterns() {
         if name != format.name && name != pattern.name {
             continue;
         }
@@ -138,7 +134,7 @@ fn test(config: &Config, names: &[OsString]) -> Result<Exit, Problem> {
     let mut tested: Vec<(String, usize, Vec<SampleFailure>)> = vec![];
     if names.is_empty() {
         for format in catalog.formats() {
-            tested.push((format.name.clone(), format.samples.len(), catalog.check_samples(format)));
+            tested.push((format.name.clone(), format.samples().len(), catalog.check_samples(format)));
         }
     }
     for name in names {
@@ -149,10 +145,10 @@ fn test(config: &Config, names: &[OsString]) -> Result<Exit, Problem> {
             let (format, failures) = catalog
                 .test(&path.display().to_string(), &text)
                 .map_err(|error| Problem::from(crate::session::SessionError::from(error)))?;
-            tested.push((format.name.clone(), format.samples.len(), failures));
+            tested.push((format.name.clone(), format.samples().len(), failures));
         } else {
             let format = find(&catalog, &name.to_string_lossy())?;
-            tested.push((format.name.clone(), format.samples.len(), catalog.check_samples(format)));
+            tested.push((format.name.clone(), format.samples().len(), catalog.check_samples(format)));
         }
     }
     let mut text = String::new();

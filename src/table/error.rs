@@ -129,9 +129,10 @@ impl TableError {
 
     /// The error for a name that no format has.
     pub fn unknown_format(name: &str, formats: &Catalog) -> Self {
-        let names = formats.formats().iter().flat_map(|format| {
-            std::iter::once(format.name.as_str()).chain(format.patterns.iter().map(|pattern| pattern.name.as_str()))
-        });
+        let names = formats
+            .formats()
+            .iter()
+            .flat_map(|format| std::iter::once(format.name.as_str()).chain(format.pattern_names.iter().map(String::as_str)));
         Self::UnknownFormat { name: name.to_owned(), nearest: nearest(name, names) }
     }
 

@@ -153,7 +153,7 @@ impl ScanPlan {
         let unparsed_kind = (args.table == UNPARSED).then(|| builder.unparsed());
         let lines = args.catalog.lines_of(args.format);
         let carried = args.catalog.carried(args.format, args.table);
-        let carries = args.catalog.format(args.format).and_then(|format| format.carries.clone());
+        let carries = args.catalog.format(args.format).and_then(|format| format.carries());
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
             let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
@@ -166,7 +166,7 @@ impl ScanPlan {
             let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
             let mut inner = vec![];
             if kind.is_none()
-                && let Some(capture) = carries.as_ref().and_then(|name| slot_of(pattern, name))
+                && let Some(capture) = carries.and_then(|name| slot_of(pattern, name))
             {
                 for (number, inside) in carried.iter().enumerate() {
                     let requires = inside.requires.iter();

@@ -245,7 +245,7 @@ fn what_was_learned_of_other_lines_changes_no_row() {
     let catalog = Catalog::builtin();
     for format in catalog.formats() {
         // Lines of a file are alike, and now and then one is not.
-        let lines: Vec<String> = format.samples.iter().map(|sample| sample.line.clone() + "\n").collect();
+        let lines: Vec<String> = format.samples().iter().map(|sample| sample.line.clone() + "\n").collect();
         for of in
             ["access_log", "error_log", "dns_log", "syslog", UNPARSED].into_iter().filter(|of| catalog.feeds(&format.name, of))
         {

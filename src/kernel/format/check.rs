@@ -1,6 +1,6 @@
 //! From what a definition says to what it means; and the proof by its samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -13,16 +13,12 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::definition::{BacktrackDef, CaptureDef, FormatDef, PatternDef, SampleDef};
-use super::{Address, Catalog, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
+use super::expand::ExpandError;
+use super::{Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
-use crate::scan::{Matcher, PatternError, Ways};
+use crate::scan::{Ahead, Matcher, PatternError, Ways};
 use crate::table::{ColumnType, TableDef, table, tables};
-
-/// How deep fragments may name fragments.
-const MAX_DEPTH: usize = 8;
-/// How long a pattern may become by them.
-const MAX_PATTERN_BYTES: usize = 64 << 10;
 
 /// A definition's text, for turning places in it into line and column.
 struct Origin<'a> {
@@ -31,11 +27,16 @@ struct Origin<'a> {
 }
 
 impl Origin<'_> {
+    /// Number of the line that holds the byte at `at`, from 1.
+    fn line(&self, at: usize) -> usize {
+        memchr::memchr_iter(b'\n', self.text.as_bytes().get(..at).unwrap_or(self.text.as_bytes())).count() + 1
+    }
+
     fn error(&self, span: &Range<usize>, message: impl Into<String>, hint: Option<String>) -> DefinitionError {
         let before = self.text.get(..span.start).unwrap_or(self.text);
         DefinitionError {
             origin: self.name.to_owned(),
-            line: before.matches('\n').count() + 1,
+            line: self.line(span.start),
             column: before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1,
             message: message.into(),
             hint,
@@ -63,23 +64,40 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
     if patterns.is_empty() {
         return Err(origin.error(&def.name.span(), "a format needs at least one [[pattern]]", None));
     }
+    check_captures(&origin, &def, &patterns)?;
     let carries = def.carries.as_ref().map(|carries| carries.capture.get_ref().clone());
     let samples = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
+    let mut feeds = vec![];
+    for pattern in &patterns {
+        let feed = (pattern.within.clone(), pattern.table);
+        if !feeds.iter().any(|(within, table): &(Option<String>, &TableDef)| (within, table.name) == (&feed.0, feed.1.name)) {
+            feeds.push(feed);
+        }
+    }
+    let own = patterns.iter().filter(|pattern| pattern.within.is_none());
+    let ahead = own.fold(Ahead::NOTHING, |all, pattern| all.union(&pattern.matcher.ahead()));
     Ok(Format {
         name: def.name.get_ref().clone(),
         table: family_table,
         title: def.title.clone(),
         url: def.url.clone(),
         origin: name.to_owned(),
-        text: text.to_owned(),
-        patterns,
-        start,
-        ways: match def.backtrack {
-            BacktrackDef::Each => Ways::Each,
-            BacktrackDef::Together => Ways::Together,
-        },
-        carries,
-        samples,
+        text: text.to_owned().into(),
+        pattern_names: patterns.iter().map(|pattern| pattern.name.clone()).collect(),
+        feeds,
+        is_joined: start.is_some(),
+        is_envelope: carries.is_some(),
+        ahead,
+        compiled: OnceLock::from(Compiled {
+            patterns,
+            start,
+            ways: match def.backtrack {
+                BacktrackDef::Each => Ways::Each,
+                BacktrackDef::Together => Ways::Together,
+            },
+            carries,
+            samples,
+        }),
         set: OnceLock::new(),
     })
 }
@@ -95,51 +113,15 @@ fn find_table(origin: &Origin<'_>, name: &Spanned<String>) -> Result<&'static Ta
     })
 }
 
-/// Puts fragments in the place of `{name}`.
+/// The pattern with its fragments.
 fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Result<String, DefinitionError> {
-    let mut text = regex.get_ref().clone();
-    for _ in 0..=MAX_DEPTH {
-        let Some((at, name)) = fragment(&text) else { return Ok(text) };
-        let Some(value) = def.define.get(name) else {
-            let hint = format!("add it to [define]: {name} = '…'");
-            return Err(origin.error(&regex.span(), format!("there is no fragment `{{{name}}}`"), Some(hint)));
+    super::expand::expand(&def.define, regex.get_ref()).map_err(|error| {
+        let hint = match &error {
+            ExpandError::Missing(name) => format!("add it to [define]: {name} = '…'"),
+            ExpandError::TooLong => "does a fragment name others many times?".to_owned(),
+            ExpandError::TooDeep => "does one name itself?".to_owned(),
         };
-        let mut grown = String::with_capacity(text.len() + value.get_ref().len());
-        let mut rest = text.as_str();
-        let mut next = Some((at, name));
-        while let Some((at, name)) = next {
-            if grown.len() > MAX_PATTERN_BYTES {
-                let message = format!("the pattern is longer than {MAX_PATTERN_BYTES} bytes with its fragments");
-                return Err(origin.error(&regex.span(), message, Some("does a fragment name others many times?".to_owned())));
-            }
-            let Some(value) = def.define.get(name) else { break };
-            grown.push_str(&rest[..at]);
-            grown.push_str("(?:");
-            grown.push_str(value.get_ref());
-            grown.push(')');
-            rest = &rest[at + name.len() + 2..];
-            next = fragment(rest);
-        }
-        grown.push_str(rest);
-        text = grown;
-    }
-    Err(origin.error(
-        &regex.span(),
-        format!("fragments are nested deeper than {MAX_DEPTH}"),
-        Some("does one name itself?".to_owned()),
-    ))
-}
-
-/// The first `{name}` of a pattern; `{2,3}` is a count.
-fn fragment(text: &str) -> Option<(usize, &str)> {
-    text.match_indices('{').find_map(|(at, _)| {
-        let rest = &text[at + 1..];
-        let name = &rest[..rest.find('}')?];
-        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        // `\x{7f}` and `\p{…}` are no fragments.
-        let escaped = text[..at].ends_with(['x', 'u', 'p', 'P']) && text[..at.saturating_sub(1)].ends_with('\\');
-        (is_name && !escaped).then_some((at, name))
+        origin.error(&regex.span(), error.to_string(), Some(hint))
     })
 }
 
@@ -205,15 +187,6 @@ fn compile_pattern(
         };
         columns[index].push(Feed { source: Source::Constant(Arc::from(text.as_str())), extract });
     }
-    for name in def.capture.keys().chain(pattern.capture.keys()) {
-        let used_here = matcher.captures().iter().any(|capture| **capture == **name);
-        let used_elsewhere = def.pattern.iter().any(|other| other.regex.get_ref().contains(&format!("<{name}>")))
-            || def.define.values().any(|fragment| fragment.get_ref().contains(&format!("<{name}>")));
-        if !used_here && !used_elsewhere {
-            let span = def.capture.get(name).or_else(|| pattern.capture.get(name)).map_or(0..0, Spanned::span);
-            return Err(origin.error(&span, format!("no pattern captures `{name}`"), None));
-        }
-    }
     let requires = pattern
         .requires
         .iter()
@@ -221,7 +194,8 @@ fn compile_pattern(
             (capture.clone(), values.get_ref().values().iter().map(|value| value.clone().into_bytes()).collect())
         })
         .collect();
-    let specificity = specificity(&regex) + 2 * matcher.captures().len();
+    // The fewest bytes that a record of this pattern has: fixed text and what its fields need.
+    let specificity = matcher.min_bytes() + 2 * matcher.captures().len();
     Ok(Pattern {
         name: pattern.name.get_ref().clone(),
         table,
@@ -235,10 +209,15 @@ fn compile_pattern(
     })
 }
 
-/// The fewest bytes that a record of this pattern has: fixed text and what its fields need.
-fn specificity(regex: &str) -> usize {
-    let parsed = regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build().parse(regex);
-    parsed.ok().and_then(|hir| hir.properties().minimum_len()).unwrap_or(0)
+/// What is said of captures has to be about captures that there are.
+fn check_captures(origin: &Origin<'_>, def: &FormatDef, patterns: &[Arc<Pattern>]) -> Result<(), DefinitionError> {
+    let captured: HashSet<&str> =
+        patterns.iter().flat_map(|pattern| pattern.matcher.captures()).map(|capture| &**capture).collect();
+    let described = def.capture.iter().chain(def.pattern.iter().flat_map(|pattern| &pattern.capture));
+    match described.into_iter().find(|(name, _)| !captured.contains(name.as_str())) {
+        Some((name, described)) => Err(origin.error(&described.span(), format!("no pattern captures `{name}`"), None)),
+        None => Ok(()),
+    }
 }
 
 /// The columns that a capture fills, and how.
@@ -435,7 +414,7 @@ fn read_sample(origin: &Origin<'_>, sample: &Spanned<SampleDef>) -> Result<Sampl
         None => TimeZone::UTC,
         Some(name) => TimeZone::get(name).map_err(|error| origin.error(&span, format!("bad zone `{name}`: {error}"), None))?,
     };
-    let at_line = origin.error(&span, "", None).line;
+    let at_line = origin.line(span.start);
     Ok(Sample {
         line: def.line.clone(),
         pattern: def.pattern.clone(),
@@ -469,12 +448,12 @@ impl fmt::Display for SampleFailure {
 
 /// Runs the samples of one family through the same decoder that scans files.
 pub(super) fn samples(catalog: &Catalog, format: &Format) -> Vec<SampleFailure> {
-    format.samples.iter().filter_map(|sample| run_sample(catalog, format, sample)).collect()
+    format.samples().iter().filter_map(|sample| run_sample(catalog, format, sample)).collect()
 }
 
 fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> Option<SampleFailure> {
     let mut differences = vec![];
-    let wanted = sample.pattern.as_ref().and_then(|name| format.patterns.iter().find(|pattern| pattern.name == *name));
+    let wanted = sample.pattern.as_ref().and_then(|name| format.patterns().iter().find(|pattern| pattern.name == *name));
     match (&sample.pattern, wanted) {
         (Some(name), None) => differences.push(("pattern".to_owned(), name.clone(), "no such pattern".to_owned())),
         (None, _) => {
@@ -493,7 +472,7 @@ fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> Option<Sam
 
 fn taken_by(format: &Format, line: &[u8]) -> Option<String> {
     let mut scratch = crate::scan::Scratch::default();
-    format.patterns.iter().filter(|pattern| pattern.within.is_none()).find_map(|pattern| {
+    format.patterns().iter().filter(|pattern| pattern.within.is_none()).find_map(|pattern| {
         let mut slots = vec![crate::scan::Span::NONE; pattern.matcher.captures().len()];
         pattern.matcher.find(line, &mut slots, &mut scratch).ok().map(|()| pattern.name.clone())
     })

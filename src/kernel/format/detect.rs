@@ -1,5 +1,7 @@
 //! Which family is a file of? The content decides, never the name.
 
+use std::sync::Arc;
+
 use super::{Catalog, Format};
 use crate::scan::{Scratch, Span};
 
@@ -55,7 +57,9 @@ pub struct Detection {
 /// so their first line is passed over, and the last line of each one that does not end the file.
 pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
     let lines = sample_lines(chunks);
-    choose(catalog.formats().iter().map(|format| judge(catalog, format, &lines).0))
+    // Most families are ruled out by the first bytes of all lines, which costs much less than compiling them.
+    let may_take = |format: &&Arc<Format>| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0));
+    choose(catalog.formats().iter().filter(may_take).map(|format| judge(catalog, format, &lines).0))
 }
 
 /// The same, and for each family the first line that it does not take.
@@ -117,7 +121,7 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
         let taken = set.find(line, &mut slots, &mut scratch).ok();
         if taken.is_none()
             && in_record
-            && format.start.is_some()
+            && format.is_joined
             && let Some(starts) = &catalog.lines_of(&format.name).starts
             && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut scratch).is_err()
         {

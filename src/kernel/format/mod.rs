@@ -12,8 +12,10 @@
 mod check;
 mod definition;
 mod detect;
+mod expand;
 mod feed;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -24,35 +26,32 @@ pub use check::{SampleFailure, nearest};
 pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
-use crate::scan::{Matcher, PatternSet, Ways};
-use crate::table::TableDef;
+use crate::scan::{Ahead, Matcher, PatternSet, Ways};
+use crate::table::{TableDef, table};
+
+/// What is known of a built-in definition without compiling it.
+struct Outline {
+    file: &'static str,
+    text: &'static str,
+    name: &'static str,
+    table: &'static str,
+    title: &'static str,
+    url: &'static str,
+    patterns: &'static [&'static str],
+    /// The envelope, if any, and the table of its patterns.
+    feeds: &'static [(Option<&'static str>, &'static str)],
+    is_joined: bool,
+    carries: bool,
+    ahead: ([[u64; 4]; 8], u8),
+}
+
+/// The built-in definitions, by the build script.
+const OUTLINES: &[Outline] = include!(concat!(env!("OUT_DIR"), "/builtin.rs"));
 
 /// The built-in definitions: file name and text.
-pub const BUILTIN: &[(&str, &str)] = &[
-    ("access.toml", include_str!("builtin/access.toml")),
-    ("nginx_error.toml", include_str!("builtin/nginx_error.toml")),
-    ("apache_error.toml", include_str!("builtin/apache_error.toml")),
-    ("bind.toml", include_str!("builtin/bind.toml")),
-    ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
-    ("unbound.toml", include_str!("builtin/unbound.toml")),
-    ("postfix.toml", include_str!("builtin/postfix.toml")),
-    ("dovecot.toml", include_str!("builtin/dovecot.toml")),
-    ("dhcpd.toml", include_str!("builtin/dhcpd.toml")),
-    ("dnsmasq_dhcp.toml", include_str!("builtin/dnsmasq_dhcp.toml")),
-    ("kea.toml", include_str!("builtin/kea.toml")),
-    ("squid.toml", include_str!("builtin/squid.toml")),
-    ("squid_cache.toml", include_str!("builtin/squid_cache.toml")),
-    ("haproxy.toml", include_str!("builtin/haproxy.toml")),
-    ("exim.toml", include_str!("builtin/exim.toml")),
-    ("sendmail.toml", include_str!("builtin/sendmail.toml")),
-    ("rspamd.toml", include_str!("builtin/rspamd.toml")),
-    ("amavis.toml", include_str!("builtin/amavis.toml")),
-    ("xferlog.toml", include_str!("builtin/xferlog.toml")),
-    ("vsftpd.toml", include_str!("builtin/vsftpd.toml")),
-    ("proftpd.toml", include_str!("builtin/proftpd.toml")),
-    ("pure_ftpd.toml", include_str!("builtin/pure_ftpd.toml")),
-    ("syslog.toml", include_str!("builtin/syslog.toml")),
-];
+pub fn builtin_definitions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OUTLINES.iter().map(|outline| (outline.file, outline.text))
+}
 
 /// A definition that is refused.
 #[derive(Debug, Error)]
@@ -93,7 +92,7 @@ pub struct Pattern {
     pub specificity: usize,
 }
 
-/// A checked family of layouts.
+/// A checked family of layouts. A built-in one is compiled when somebody asks for more than what it is.
 #[derive(Debug)]
 pub struct Format {
     /// Name of the family.
@@ -107,19 +106,35 @@ pub struct Format {
     /// Where the definition comes from.
     pub origin: String,
     /// Its definition, as typed.
-    pub text: String,
+    pub text: Cow<'static, str>,
+    /// The names of its patterns, most specific first.
+    pub pattern_names: Vec<String>,
+    /// Which tables its patterns feed, by the family whose records they read the inside of.
+    feeds: Vec<(Option<String>, &'static TableDef)>,
+    /// Its records can have several lines.
+    is_joined: bool,
+    /// Its records can hold records of other families.
+    is_envelope: bool,
+    /// What its lines can begin with.
+    ahead: Ahead,
+    compiled: OnceLock<Compiled>,
+    /// Its patterns for whole lines as one.
+    set: OnceLock<Arc<PatternSet>>,
+}
+
+/// The costly part of a family.
+#[derive(Debug)]
+struct Compiled {
     /// Its patterns, most specific first.
-    pub patterns: Vec<Arc<Pattern>>,
+    patterns: Vec<Arc<Pattern>>,
     /// What the first line of a record looks like, where records span lines.
-    pub(crate) start: Option<Arc<Matcher>>,
+    start: Option<Arc<Matcher>>,
     /// How its patterns come back to an ambiguous part that they share.
-    pub(crate) ways: Ways,
+    ways: Ways,
     /// The capture that holds a record of another family.
-    pub(crate) carries: Option<String>,
+    carries: Option<String>,
     /// Lines, and what they are worth.
-    pub samples: Vec<Sample>,
-    /// Its patterns for whole lines as one, worked out when it is first needed.
-    pub(crate) set: OnceLock<Arc<PatternSet>>,
+    samples: Vec<Sample>,
 }
 
 /// A record, and what it is worth.
@@ -187,13 +202,6 @@ impl Catalog {
         Self { has_builtin: true, ..Self::default() }
     }
 
-    fn compile_builtin() -> Result<Vec<Arc<Format>>, DefinitionError> {
-        let compiled = BUILTIN.iter().map(|(name, text)| check::compile(&format!("builtin/{name}"), text).map(Arc::new));
-        let formats: Vec<Arc<Format>> = compiled.collect::<Result<_, _>>()?;
-        check_envelopes(&formats)?;
-        Ok(formats)
-    }
-
     /// A catalog with `format` in front, in the place of one of the same name.
     fn with(&self, format: &Arc<Format>) -> Self {
         let others = self.formats().iter().filter(|other| other.name != format.name);
@@ -205,8 +213,8 @@ impl Catalog {
     pub fn add(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
         let format = Arc::new(check::compile(origin, text)?);
         let grown = self.with(&format);
-        check_envelopes(grown.formats())?;
-        for pattern in &format.patterns {
+        check_envelopes(&format, grown.formats())?;
+        for pattern in format.patterns() {
             pattern.matcher.check_regex().map_err(|error| DefinitionError {
                 origin: origin.to_owned(),
                 line: 1,
@@ -215,7 +223,7 @@ impl Catalog {
                 hint: Some("write it shorter, without large counts such as {1000}".to_owned()),
             })?;
         }
-        if format.samples.is_empty() {
+        if format.samples().is_empty() {
             return Err(DefinitionError {
                 origin: origin.to_owned(),
                 line: 1,
@@ -247,9 +255,9 @@ impl Catalog {
     /// All formats; those of the user come first.
     pub fn formats(&self) -> &[Arc<Format>] {
         self.formats.get_or_init(|| {
-            static COMPILED: OnceLock<Vec<Arc<Format>>> = OnceLock::new();
-            let compiled = || Self::compile_builtin().expect("the tests compile the built-in formats");
-            if self.has_builtin { COMPILED.get_or_init(compiled).clone() } else { vec![] }
+            static BUILTIN: OnceLock<Vec<Arc<Format>>> = OnceLock::new();
+            let outlined = || OUTLINES.iter().map(|outline| Arc::new(Format::outlined(outline))).collect();
+            if self.has_builtin { BUILTIN.get_or_init(outlined).clone() } else { vec![] }
         })
     }
 
@@ -260,18 +268,28 @@ impl Catalog {
 
     /// The family of this name, or of a pattern of this name.
     pub fn family_of(&self, name: &str) -> Option<&Arc<Format>> {
-        self.format(name).or_else(|| self.formats().iter().find(|format| format.patterns.iter().any(|p| p.name == name)))
+        self.format(name)
+            .or_else(|| self.formats().iter().find(|format| format.pattern_names.iter().any(|pattern| pattern == name)))
     }
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
+        let Some(family) = self.format(format) else { return table == crate::table::UNPARSED };
         table == crate::table::UNPARSED
-            || self.patterns_of(format).iter().any(|pattern| pattern.table.name == table)
-            || self
-                .formats()
-                .iter()
-                .flat_map(|other| &other.patterns)
-                .any(|pattern| pattern.within.as_deref() == Some(format) && pattern.table.name == table)
+            || family.feeds_within(None, table)
+            || self.neighbours(family).any(|other| other.feeds_within(None, table) && table == family.table.name)
+            || self.formats().iter().any(|other| other.feeds_within(Some(format), table))
+    }
+
+    /// The other families whose lines may stand in a file of this one.
+    fn neighbours<'a>(&'a self, family: &'a Format) -> impl Iterator<Item = &'a Arc<Format>> {
+        let is_like = |other: &&Arc<Format>| {
+            other.name != family.name
+                && other.table.name == family.table.name
+                && other.is_joined == family.is_joined
+                && other.feeds_within(None, family.table.name)
+        };
+        self.formats().iter().filter(is_like)
     }
 
     /// The patterns that are tried on the lines of a file of this family: its own, then those of the families that
@@ -286,7 +304,7 @@ impl Catalog {
         let set = match family {
             Some(family) if family.own().count() == patterns.len() => Arc::clone(family.set()),
             _ => {
-                let ways = family.map_or(Ways::Each, |family| family.ways);
+                let ways = family.map_or(Ways::Each, |family| family.compiled().ways);
                 Arc::new(PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways))
             }
         };
@@ -298,12 +316,9 @@ impl Catalog {
     fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
         let others = self
-            .formats()
-            .iter()
-            .filter(|other| other.name != family.name && other.table.name == family.table.name)
-            .filter(|other| other.start.is_some() == family.start.is_some())
-            .flat_map(|other| &other.patterns)
-            .filter(|pattern| pattern.within.is_none() && !pattern.catch_all && pattern.table.name == family.table.name);
+            .neighbours(family)
+            .flat_map(|other| other.own())
+            .filter(|pattern| !pattern.catch_all && pattern.table.name == family.table.name);
         family.own().chain(others).map(Arc::clone).collect()
     }
 
@@ -316,14 +331,14 @@ impl Catalog {
             return Arc::clone(carried);
         }
         let mut carried = vec![];
-        for family in self.formats() {
-            let inner = family.patterns.iter().filter(|p| p.within.as_deref() == Some(format) && p.table.name == table);
+        for family in self.formats().iter().filter(|family| family.feeds_within(Some(format), table)) {
+            let inner = family.patterns().iter().filter(|p| p.within.as_deref() == Some(format) && p.table.name == table);
             let inner: Vec<&Arc<Pattern>> = inner.collect();
             for alike in inner.chunk_by(|a, b| a.requires == b.requires) {
                 carried.push(Carried {
                     requires: alike[0].requires.clone(),
                     patterns: alike.iter().map(|pattern| Arc::clone(pattern)).collect(),
-                    set: PatternSet::new(alike.iter().map(|pattern| &pattern.matcher), family.ways),
+                    set: PatternSet::new(alike.iter().map(|pattern| &pattern.matcher), family.compiled().ways),
                 });
             }
         }
@@ -334,9 +349,9 @@ impl Catalog {
 
     /// What the first line of a record can look like in a file of this family, if not each line is a record.
     fn starts_of(&self, family: &Format) -> Option<PatternSet> {
-        let own = family.start.as_deref()?;
-        let others = self.formats().iter().filter(|other| other.name != family.name && other.table.name == family.table.name);
-        let starts = std::iter::once(own).chain(others.filter_map(|other| other.start.as_deref()));
+        let own = family.compiled().start.as_deref()?;
+        let others = self.neighbours(family).filter_map(|other| other.compiled().start.as_deref());
+        let starts = std::iter::once(own).chain(others);
         Some(PatternSet::new(starts, Ways::Each))
     }
 
@@ -347,32 +362,85 @@ impl Catalog {
 }
 
 impl Format {
+    fn outlined(outline: &Outline) -> Self {
+        let table = |name: &str| table(name).expect("the build script and the tests know the tables");
+        Self {
+            name: outline.name.to_owned(),
+            table: table(outline.table),
+            title: outline.title.to_owned(),
+            url: outline.url.to_owned(),
+            origin: format!("builtin/{}", outline.file),
+            text: Cow::Borrowed(outline.text),
+            pattern_names: outline.patterns.iter().map(|&name| name.to_owned()).collect(),
+            feeds: outline.feeds.iter().map(|(within, fed)| (within.map(str::to_owned), table(fed))).collect(),
+            is_joined: outline.is_joined,
+            is_envelope: outline.carries,
+            ahead: Ahead::from_raw(outline.ahead),
+            compiled: OnceLock::new(),
+            set: OnceLock::new(),
+        }
+    }
+
+    fn compiled(&self) -> &Compiled {
+        self.compiled.get_or_init(|| {
+            let compiled = check::compile(&self.origin, &self.text).expect("the tests compile the built-in formats");
+            compiled.compiled.into_inner().expect("compiled just now")
+        })
+    }
+
+    /// Its patterns, most specific first.
+    pub fn patterns(&self) -> &[Arc<Pattern>] {
+        &self.compiled().patterns
+    }
+
+    /// Lines, and what they are worth.
+    pub fn samples(&self) -> &[Sample] {
+        &self.compiled().samples
+    }
+
+    /// The tables that it feeds, each once.
+    pub fn tables(&self) -> Vec<&'static str> {
+        let mut tables: Vec<&str> = self.feeds.iter().map(|(_, table)| table.name).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        tables
+    }
+
+    /// Do patterns for whole lines, or for what is inside of another family's records, feed the table?
+    fn feeds_within(&self, within: Option<&str>, table: &str) -> bool {
+        self.feeds.iter().any(|(of, fed)| of.as_deref() == within && fed.name == table)
+    }
+
     /// Its patterns for whole lines.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Arc<Pattern>> {
-        self.patterns.iter().filter(|pattern| pattern.within.is_none())
+        self.patterns().iter().filter(|pattern| pattern.within.is_none())
     }
 
     /// The same as one.
     pub(crate) fn set(&self) -> &Arc<PatternSet> {
-        self.set.get_or_init(|| Arc::new(PatternSet::new(self.own().map(|pattern| &pattern.matcher), self.ways)))
+        self.set.get_or_init(|| Arc::new(PatternSet::new(self.own().map(|pattern| &pattern.matcher), self.compiled().ways)))
+    }
+
+    /// The capture that holds a record of another family.
+    pub(crate) fn carries(&self) -> Option<&str> {
+        if self.is_envelope { self.compiled().carries.as_deref() } else { None }
     }
 }
 
-fn check_envelopes(formats: &[Arc<Format>]) -> Result<(), DefinitionError> {
-    for format in formats {
-        for pattern in &format.patterns {
-            let Some(within) = &pattern.within else { continue };
-            if formats.iter().any(|envelope| envelope.name == *within && envelope.carries.is_some()) {
-                continue;
-            }
-            return Err(DefinitionError {
-                origin: format.origin.clone(),
-                line: 1,
-                column: 1,
-                message: format!("pattern `{}` is within `{within}`, which carries nothing", pattern.name),
-                hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
-            });
+/// What a family reads the inside of has to have one.
+fn check_envelopes(format: &Format, formats: &[Arc<Format>]) -> Result<(), DefinitionError> {
+    for pattern in format.patterns() {
+        let Some(within) = &pattern.within else { continue };
+        if formats.iter().any(|envelope| envelope.name == *within && envelope.is_envelope) {
+            continue;
         }
+        return Err(DefinitionError {
+            origin: format.origin.clone(),
+            line: 1,
+            column: 1,
+            message: format!("pattern `{}` is within `{within}`, which carries nothing", pattern.name),
+            hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
+        });
     }
     Ok(())
 }
@@ -389,7 +457,9 @@ mod tests {
 
     #[test]
     fn every_builtin_sample_is_worth_what_it_should_be() {
-        Catalog::compile_builtin().unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+        for (file, text) in builtin_definitions() {
+            check::compile(file, text).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+        }
         let catalog = Catalog::builtin();
         let mut failures = String::new();
         for format in catalog.formats() {
@@ -401,12 +471,28 @@ mod tests {
     }
 
     #[test]
+    fn every_outline_says_what_the_definition_says() {
+        let catalog = Catalog::builtin();
+        for format in catalog.formats() {
+            let compiled = check::compile(&format.origin, &format.text).expect(&format.name);
+            check_envelopes(format, catalog.formats()).expect(&format.name);
+            let facts = |f: &Format| format!("{:?}", (&f.name, f.table.name, &f.title, &f.url, &f.pattern_names, f.tables()));
+            assert_eq!(facts(format), facts(&compiled));
+            let more = |f: &Format| {
+                let feeds: Vec<_> = f.feeds.iter().map(|(within, table)| (within.clone(), table.name)).collect();
+                (feeds, f.is_joined, f.is_envelope, f.ahead)
+            };
+            assert_eq!(more(format), more(&compiled), "{}", format.name);
+        }
+    }
+
+    #[test]
     fn every_builtin_pattern_has_a_sample_and_a_link() {
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
             assert!(format.url.starts_with("https://"), "{}: {}", format.name, format.url);
-            for pattern in &format.patterns {
-                let has = format.samples.iter().any(|sample| sample.pattern.as_deref() == Some(&pattern.name));
+            for pattern in format.patterns() {
+                let has = format.samples().iter().any(|sample| sample.pattern.as_deref() == Some(&pattern.name));
                 assert!(has, "pattern `{}` has no sample", pattern.name);
             }
         }
@@ -415,7 +501,7 @@ mod tests {
     #[test]
     fn names_are_unique_over_all_families() {
         let catalog = Catalog::builtin();
-        let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| &f.patterns).map(|p| p.name.as_str()).collect();
+        let mut names: Vec<&str> = catalog.formats().iter().flat_map(|f| f.patterns()).map(|p| p.name.as_str()).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
     }
@@ -497,7 +583,7 @@ line = "warn: hello"
         use proptest::prelude::*;
         let catalog = Catalog::builtin();
         let lines: Vec<Vec<u8>> =
-            catalog.formats().iter().flat_map(|format| &format.samples).map(|sample| sample.line.clone().into_bytes()).collect();
+            catalog.formats().iter().flat_map(|format| format.samples()).map(|sample| sample.line.clone().into_bytes()).collect();
         let telling = prop::sample::select(b" \"\\[]:,-./#()<>=\n\t\0\xff0a9Z".to_vec());
         let edit = (any::<prop::sample::Index>(), 0..4u8, telling);
         (prop::sample::select(lines.clone()), prop::sample::select(lines), prop::collection::vec(edit, 0..6)).prop_map(
@@ -560,7 +646,7 @@ line = "warn: hello"
     fn traces_give_what_every_builtin_set_gives_on_its_samples() {
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
-            let lines: Vec<&[u8]> = format.samples.iter().map(|sample| sample.line.as_bytes()).collect();
+            let lines: Vec<&[u8]> = format.samples().iter().map(|sample| sample.line.as_bytes()).collect();
             let set = &catalog.lines_of(&format.name).set;
             crate::scan::check_traces(set, &lines);
             for line in lines {

@@ -7,26 +7,46 @@
 //!
 //! Sets may be larger than they need be: then a choice is open that could have been decided, never decided wrongly.
 
+use std::fmt;
+
 use super::byteset::ByteSet;
 
 /// How many bytes are looked at.
-const DEPTH: usize = 8;
+pub(crate) const DEPTH: usize = 8;
 
 /// For each of the next bytes, the values that it can have, and whether the record can be over there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ahead {
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ahead {
     sets: [ByteSet; DEPTH],
     /// Bit `i`: the record can end before byte `i`. Behind its end it stays ended.
     ends: u8,
 }
 
+/// As [`Ahead::from_raw`] reads it: the build script writes code with it.
+impl fmt::Debug for Ahead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", (self.sets.map(ByteSet::to_raw), self.ends))
+    }
+}
+
 impl Ahead {
     /// Nothing can come, not even the end.
-    pub(super) const NOTHING: Self = Self { sets: [ByteSet::EMPTY; DEPTH], ends: 0 };
+    pub(crate) const NOTHING: Self = Self { sets: [ByteSet::EMPTY; DEPTH], ends: 0 };
     /// The end of the record.
     pub(super) const END: Self = Self { sets: [ByteSet::EMPTY; DEPTH], ends: u8::MAX };
     /// Anything.
     pub(super) const ANYTHING: Self = Self { sets: [ByteSet::ALL; DEPTH], ends: u8::MAX };
+
+    /// What is written down of one.
+    pub(crate) const fn from_raw((sets, ends): ([[u64; 4]; DEPTH], u8)) -> Self {
+        let mut ahead = Self { sets: [ByteSet::EMPTY; DEPTH], ends };
+        let mut i = 0;
+        while i < DEPTH {
+            ahead.sets[i] = ByteSet::from_raw(sets[i]);
+            i += 1;
+        }
+        ahead
+    }
 
     /// The values of the very next byte.
     pub(super) fn first(&self) -> ByteSet {
@@ -39,7 +59,7 @@ impl Ahead {
     }
 
     /// What either allows.
-    pub(super) fn union(mut self, other: &Self) -> Self {
+    pub(crate) fn union(mut self, other: &Self) -> Self {
         for (set, other) in self.sets.iter_mut().zip(&other.sets) {
             *set = set.union(*other);
         }
@@ -105,7 +125,7 @@ impl Ahead {
     }
 
     #[inline]
-    pub(super) fn accepts(&self, record: &[u8], at: usize) -> bool {
+    pub(crate) fn accepts(&self, record: &[u8], at: usize) -> bool {
         self.check(record, at).is_ok()
     }
 }

@@ -12,6 +12,16 @@ impl ByteSet {
     /// Every byte.
     pub const ALL: Self = Self([u64::MAX; 4]);
 
+    /// As numbers, for code that is generated.
+    pub(super) const fn to_raw(self) -> [u64; 4] {
+        self.0
+    }
+
+    /// What [`to_raw`](Self::to_raw) gave.
+    pub(super) const fn from_raw(bits: [u64; 4]) -> Self {
+        Self(bits)
+    }
+
     /// The set of one byte.
     pub fn of(byte: u8) -> Self {
         let mut set = Self::EMPTY;

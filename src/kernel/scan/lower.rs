@@ -328,6 +328,11 @@ fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
     Ok(set)
 }
 
+/// What a record can begin with.
+pub(super) fn ahead_of(hir: &Hir) -> Ahead {
+    first(hir, &Ahead::END).unwrap_or(Ahead::ANYTHING)
+}
+
 /// What can come where `hir` begins and `follow` is behind it.
 fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
     Ok(match hir.kind() {

@@ -9,7 +9,8 @@ use regex_syntax::hir::{Hir, HirKind};
 use thiserror::Error;
 
 use super::Span;
-use super::lower::{NotLowered, lower};
+use super::ahead::Ahead;
+use super::lower::{NotLowered, ahead_of, lower};
 use super::program::{Failure, Outcome, Program, Stacks};
 
 /// Compiled size of one pattern at most; beyond it a definition is a mistake or an attack.
@@ -108,6 +109,16 @@ impl Matcher {
             lower(&self.hir, self.captures.len(), |name| slot(name).and_then(|slot| u16::try_from(slot).ok()))
         });
         lowered.as_ref()
+    }
+
+    /// The fewest bytes that a record can have.
+    pub fn min_bytes(&self) -> usize {
+        self.hir.properties().minimum_len().unwrap_or(0)
+    }
+
+    /// What a record can begin with.
+    pub(crate) fn ahead(&self) -> Ahead {
+        ahead_of(&self.hir)
     }
 
     /// The syntax tree.

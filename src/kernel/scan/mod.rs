@@ -21,6 +21,7 @@ mod set;
 mod simd;
 mod trace;
 
+pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
 pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, Scratch};

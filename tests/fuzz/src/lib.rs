@@ -13,13 +13,13 @@ pub static CATALOG: LazyLock<Catalog> = LazyLock::new(Catalog::builtin);
 
 /// All patterns of all families.
 pub static PATTERNS: LazyLock<Vec<Arc<Pattern>>> =
-    LazyLock::new(|| CATALOG.formats().iter().flat_map(|format| &format.patterns).map(Arc::clone).collect());
+    LazyLock::new(|| CATALOG.formats().iter().flat_map(|format| format.patterns()).map(Arc::clone).collect());
 
 /// The line patterns of each family as sets, joined in both ways.
 pub static SETS: LazyLock<Vec<PatternSet>> = LazyLock::new(|| {
     let sets = CATALOG.formats().iter().flat_map(|format| {
         [Ways::Each, Ways::Together].map(|ways| {
-            let lines = format.patterns.iter().filter(|pattern| pattern.within.is_none());
+            let lines = format.patterns().iter().filter(|pattern| pattern.within.is_none());
             PatternSet::new(lines.map(|pattern| &pattern.matcher), ways)
         })
     });

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 // Its library has the functions that the coverage flags call.
 use libfuzzer_sys as _;
 use logsql_fuzz::{CATALOG, PATTERNS};
-use logsql_kernel::format::{BUILTIN, detect};
+use logsql_kernel::format::{builtin_definitions, detect};
 use logsql_kernel::scan::{Scratch, Span};
 
 /// Bytes of a file that become a seed.
@@ -28,7 +28,7 @@ fn main() -> io::Result<()> {
     for path in &files {
         of_log(&mut writer, &fs::read(path)?)?;
     }
-    for (_, text) in BUILTIN {
+    for (_, text) in builtin_definitions() {
         writer.write("definition", text.as_bytes())?;
         // A definition with its first sample only: short inputs are tried more often.
         let samples: Vec<usize> = text.match_indices("\n[[sample]]").map(|(at, _)| at).collect();

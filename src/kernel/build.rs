@@ -1,0 +1,70 @@
+//! Writes down what can be known of the built-in definitions without compiling them when the program starts: names,
+//! tables, and which bytes their lines can begin with. Compiling all of them costs as much as reading a gigabyte.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+// What the crate itself does with a definition, as far as it is needed here.
+#[path = "format/definition.rs"]
+#[expect(dead_code, reason = "only a part of it is needed here")]
+mod definition;
+#[path = "format/expand.rs"]
+mod expand;
+#[path = "scan/mod.rs"]
+#[expect(dead_code, unreachable_pub, unused_imports, reason = "only a part of it is needed here")]
+mod scan;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("format/builtin");
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    files.sort();
+    let mut code = String::from("&[\n");
+    for file in files {
+        outline(&file, &mut code).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
+    code += "]\n";
+    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("builtin.rs"), code)?;
+    Ok(())
+}
+
+/// One definition. What is wrong with it, the tests say better.
+fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
+    let text = std::fs::read_to_string(file)?;
+    let def: definition::FormatDef = toml::from_str(&text)?;
+    let family_table = def.table.get_ref();
+    let (mut names, mut feeds) = (vec![], vec![]);
+    let mut ahead = scan::Ahead::NOTHING;
+    for pattern in &def.pattern {
+        names.push(pattern.name.get_ref());
+        let feed = (
+            pattern.within.as_ref().map(toml::Spanned::get_ref),
+            pattern.table.as_ref().map_or(family_table, toml::Spanned::get_ref),
+        );
+        if !feeds.contains(&feed) {
+            feeds.push(feed);
+        }
+        if pattern.within.is_none() {
+            let regex = expand::expand(&def.define, pattern.regex.get_ref())?;
+            ahead = ahead.union(&scan::Matcher::try_new(&regex)?.ahead());
+        }
+    }
+    let name = file.file_name().and_then(|name| name.to_str()).ok_or("its name is no text")?;
+    let path = file.to_str().ok_or("its path is no text")?;
+    writeln!(code, "    Outline {{")?;
+    writeln!(code, "        file: {name:?}, text: include_str!({path:?}),")?;
+    writeln!(
+        code,
+        "        name: {:?}, table: {family_table:?}, title: {:?}, url: {:?},",
+        def.name.get_ref(),
+        def.title,
+        def.url
+    )?;
+    writeln!(code, "        patterns: &{names:?}, feeds: &{feeds:?},")?;
+    writeln!(code, "        is_joined: {:?}, carries: {:?},", def.records.start.is_some(), def.carries.is_some())?;
+    writeln!(code, "        ahead: {:?},", ahead)?;
+    writeln!(code, "    }},")?;
+    Ok(())
+}
