@@ -501,7 +501,7 @@ mod tests {
     #[test]
     fn every_builtin_pattern_lowers() {
         let catalog = Catalog::builtin();
-        for pattern in catalog.formats().iter().flat_map(|format| &format.patterns) {
+        for pattern in catalog.formats().iter().flat_map(|format| format.patterns()) {
             assert!(pattern.matcher.program().is_ok(), "{}: {:?}", pattern.name, pattern.matcher.program().err());
         }
     }
