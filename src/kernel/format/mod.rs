@@ -35,6 +35,15 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("bind.toml", include_str!("builtin/bind.toml")),
     ("dnsmasq.toml", include_str!("builtin/dnsmasq.toml")),
     ("unbound.toml", include_str!("builtin/unbound.toml")),
+    ("postgresql.toml", include_str!("builtin/postgresql.toml")),
+    ("mysql.toml", include_str!("builtin/mysql.toml")),
+    ("mysql_slow.toml", include_str!("builtin/mysql_slow.toml")),
+    ("mysql_general.toml", include_str!("builtin/mysql_general.toml")),
+    ("mongodb.toml", include_str!("builtin/mongodb.toml")),
+    ("redis.toml", include_str!("builtin/redis.toml")),
+    ("pgbouncer.toml", include_str!("builtin/pgbouncer.toml")),
+    ("clickhouse.toml", include_str!("builtin/clickhouse.toml")),
+    ("elasticsearch.toml", include_str!("builtin/elasticsearch.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
 ];
 
