@@ -30,6 +30,12 @@ use crate::table::TableDef;
 /// The built-in definitions: file name and text.
 pub const BUILTIN: &[(&str, &str)] = &[
     ("access.toml", include_str!("builtin/access.toml")),
+    ("aws_elb.toml", include_str!("builtin/aws_elb.toml")),
+    ("aws_s3.toml", include_str!("builtin/aws_s3.toml")),
+    ("aws_cloudfront.toml", include_str!("builtin/aws_cloudfront.toml")),
+    ("traefik.toml", include_str!("builtin/traefik.toml")),
+    ("uwsgi.toml", include_str!("builtin/uwsgi.toml")),
+    ("lighttpd.toml", include_str!("builtin/lighttpd.toml")),
     ("nginx_error.toml", include_str!("builtin/nginx_error.toml")),
     ("apache_error.toml", include_str!("builtin/apache_error.toml")),
     ("bind.toml", include_str!("builtin/bind.toml")),
@@ -45,6 +51,14 @@ pub const BUILTIN: &[(&str, &str)] = &[
     ("clickhouse.toml", include_str!("builtin/clickhouse.toml")),
     ("elasticsearch.toml", include_str!("builtin/elasticsearch.toml")),
     ("syslog.toml", include_str!("builtin/syslog.toml")),
+    ("php_error.toml", include_str!("builtin/php_error.toml")),
+    ("glog.toml", include_str!("builtin/glog.toml")),
+    ("docker_cri.toml", include_str!("builtin/docker_cri.toml")),
+    ("rails.toml", include_str!("builtin/rails.toml")),
+    ("laravel.toml", include_str!("builtin/laravel.toml")),
+    ("python_logging.toml", include_str!("builtin/python_logging.toml")),
+    ("go_log.toml", include_str!("builtin/go_log.toml")),
+    ("log4j.toml", include_str!("builtin/log4j.toml")),
 ];
 
 /// A definition that is refused.
