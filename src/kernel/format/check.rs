@@ -262,7 +262,11 @@ fn feeds_of(
         Some("apache" | "nginx") => (true, false),
         Some("csv") => (false, true),
         Some(other) => {
-            return Err(origin.error(span, format!("unknown `unescape`: `{other}`"), Some("`apache`, `nginx` or `csv`".to_owned())));
+            return Err(origin.error(
+                span,
+                format!("unknown `unescape`: `{other}`"),
+                Some("`apache`, `nginx` or `csv`".to_owned()),
+            ));
         }
     };
     let rule = TextRule {

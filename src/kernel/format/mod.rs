@@ -479,7 +479,7 @@ line = "warn: hello"
             ),
             (
                 GOOD.replace("error_log", "errorlog"),
-                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, unparsed",
+                "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, auth_log, ",
             ),
             (
                 GOOD.replace("column = \"pid\"", "column = \"message\""),
