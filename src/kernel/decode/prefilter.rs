@@ -101,9 +101,9 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     }
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
-            let TextRule { unescape, lower, take: _, map, null: _ } = rule;
+            let TextRule { unescape, doubled, lower, take: _, map, null: _ } = rule;
             *escapes |= unescape;
-            !lower && map.is_empty()
+            !doubled && !lower && map.is_empty()
         }
         Extract::Integer | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Address(..) => true,
         Extract::Float

@@ -13,18 +13,24 @@ pub(crate) const DAY: i64 = 86_400 * SECOND;
 pub enum Layout {
     /// `10/Oct/2000:13:55:36 -0700`
     Clf,
-    /// `2026/11/21 00:55:04`
+    /// `2026/11/21 00:55:04`, `26/11/21 00:55:04`, `2026.11.21 00:55:04.123`
     Slash,
     /// `Sat Nov 21 00:55:04.123456 2026`
     Asctime,
-    /// `21-Nov-2026 00:55:04.123`
+    /// `21-Nov-2026 00:55:04.123`, maybe with a zone
     Bind,
-    /// `2026-11-21T00:55:04.123+01:00`
+    /// `2026-11-21T00:55:04.123+01:00`, `2026-11-21 00:55:04 CET`, `2026-11-21  0:55:04`
     Rfc3339,
     /// `Nov 21 00:55:04`, with or without a year
     Syslog,
     /// `1700000000.123`
     Epoch,
+    /// `20261121 00:55:04.123`, `261121  0:55:04`, and without a year `1121 00:55:04.123`
+    Compact,
+    /// `21 Nov 2026 00:55:04.123`, with or without a year
+    DayMonth,
+    /// `Nov 21, 2026 12:55:04 AM`
+    TwelveHour,
 }
 
 /// A time as it was written: what of it is known.
@@ -52,6 +58,9 @@ impl Layout {
         ("rfc3339", Self::Rfc3339),
         ("syslog", Self::Syslog),
         ("epoch", Self::Epoch),
+        ("compact", Self::Compact),
+        ("day_month", Self::DayMonth),
+        ("twelve_hour", Self::TwelveHour),
     ];
 
     /// The layout of this name.
@@ -61,7 +70,7 @@ impl Layout {
 
     /// May stamps of this layout lack the year?
     pub fn may_lack_year(self) -> bool {
-        self == Self::Syslog
+        matches!(self, Self::Syslog | Self::Compact | Self::DayMonth)
     }
 
     /// May stamps of this layout lack the zone?
@@ -85,10 +94,11 @@ impl Layout {
                 Stamp { year: Some(year as i32), month, day: day as u8, clock_us, offset }
             }
             Self::Slash => {
-                let year = at.digits(4)?;
-                at.expect(b'/')?;
+                let year = if matches!(text.get(2), Some(b'/' | b'.')) { at.short_year()? } else { at.digits(4)? };
+                let separator = at.peek().filter(|byte| matches!(byte, b'/' | b'.'))?;
+                at.expect(separator)?;
                 let month = at.digits(2)?;
-                at.expect(b'/')?;
+                at.expect(separator)?;
                 let day = at.digits(2)?;
                 at.expect(b' ')?;
                 let clock_us = at.clock()?;
@@ -113,7 +123,8 @@ impl Layout {
                 let year = at.digits(4)?;
                 at.expect(b' ')?;
                 let clock_us = at.clock()?;
-                Stamp { year: Some(year as i32), month, day: day as u8, clock_us, offset: None }
+                let offset = if at.is_done() { None } else { at.expect(b' ').and_then(|()| at.zone())? };
+                Stamp { year: Some(year as i32), month, day: day as u8, clock_us, offset }
             }
             Self::Rfc3339 => {
                 let year = at.digits(4)?;
@@ -121,14 +132,14 @@ impl Layout {
                 let month = at.digits(2)?;
                 at.expect(b'-')?;
                 let day = at.digits(2)?;
-                at.one_of(b"Tt ")?;
-                // apt writes two blanks.
-                at.skip(b' ');
-                let clock_us = at.clock()?;
+                at.one_of(b"Tt \t")?;
+                // MariaDB pads the hour with a blank, apt writes two blanks.
+                let clock_us = if at.skip(b' ') { at.padded_clock()? } else { at.clock()? };
                 let offset = if at.is_done() {
                     None
+                } else if at.skip(b' ') {
+                    at.zone()?
                 } else {
-                    at.skip(b' ');
                     Some(at.offset()?)
                 };
                 Stamp { year: Some(year as i32), month: month as u8, day: day as u8, clock_us, offset }
@@ -148,6 +159,50 @@ impl Layout {
                 Stamp { year, month, day, clock_us, offset: None }
             }
             Self::Epoch => return epoch(text),
+            Self::Compact => {
+                let year = match text.iter().position(|byte| !byte.is_ascii_digit())? {
+                    8 => Some(at.digits(4)? as i32),
+                    6 => Some(at.short_year()? as i32),
+                    _ => None,
+                };
+                let month = at.digits(2)?;
+                let day = at.digits(2)?;
+                at.one_of(b" T")?;
+                while at.skip(b' ') {}
+                let clock_us = at.padded_clock()?;
+                Stamp { year, month: month as u8, day: day as u8, clock_us, offset: None }
+            }
+            Self::DayMonth => {
+                let day = at.day()?;
+                at.blanks()?;
+                let month = at.month()?;
+                at.blanks()?;
+                let year = at.year_before_clock();
+                let clock_us = at.clock()?;
+                Stamp { year, month, day, clock_us, offset: None }
+            }
+            Self::TwelveHour => {
+                let month = at.month()?;
+                at.blanks()?;
+                let day = at.day()?;
+                at.expect(b',')?;
+                at.blanks()?;
+                let year = at.digits(4)?;
+                at.skip(b',');
+                at.blanks()?;
+                let clock_us = at.padded_clock()?;
+                // Newer Javas put a narrow no-break space in front of it.
+                let _ = at.skip(b' ') || (at.skip(0xE2) && at.skip(0x80) && at.skip(0xAF));
+                let is_afternoon = at.peek().filter(|byte| matches!(byte, b'A' | b'P'))? == b'P';
+                at.one_of(b"AP")?;
+                at.expect(b'M')?;
+                let half = DAY / 2;
+                if clock_us < half / 12 || clock_us >= half + half / 12 {
+                    return None;
+                }
+                let clock_us = clock_us % half + if is_afternoon { half } else { 0 };
+                Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
+            }
         };
         if !at.is_done() || stamp.month == 0 || stamp.month > 12 || stamp.day == 0 {
             return None;
@@ -195,6 +250,44 @@ pub(crate) fn integer(text: &[u8]) -> Option<u64> {
         if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
     })
 }
+
+/// Abbreviations of zones that have one meaning, and their minutes from UTC. `CST`, `IST` and `BST` have several.
+const ZONES: &[(&str, i32)] = &[
+    ("UTC", 0),
+    ("GMT", 0),
+    ("Z", 0),
+    ("Etc/UTC", 0),
+    ("UCT", 0),
+    ("WET", 0),
+    ("WEST", 60),
+    ("CET", 60),
+    ("MET", 60),
+    ("CEST", 120),
+    ("MEST", 120),
+    ("EET", 120),
+    ("SAST", 120),
+    ("EEST", 180),
+    ("MSK", 180),
+    ("EST", -300),
+    ("EDT", -240),
+    ("CDT", -300),
+    ("MST", -420),
+    ("MDT", -360),
+    ("PST", -480),
+    ("PDT", -420),
+    ("AKST", -540),
+    ("AKDT", -480),
+    ("HST", -600),
+    ("JST", 540),
+    ("KST", 540),
+    ("AWST", 480),
+    ("ACST", 570),
+    ("ACDT", 630),
+    ("AEST", 600),
+    ("AEDT", 660),
+    ("NZST", 720),
+    ("NZDT", 780),
+];
 
 struct Cursor<'a> {
     text: &'a [u8],
@@ -257,6 +350,12 @@ impl Cursor<'_> {
         })
     }
 
+    /// The last two digits of a year.
+    fn short_year(&mut self) -> Option<u32> {
+        let year = self.digits(2)?;
+        Some(if year < 70 { 2000 + year } else { 1900 + year })
+    }
+
     /// A four-digit year that stands where the clock could.
     fn year_before_clock(&mut self) -> Option<i32> {
         let start = self.at;
@@ -309,6 +408,17 @@ impl Cursor<'_> {
     #[inline]
     fn clock(&mut self) -> Option<i64> {
         let hour = self.digits(2)?;
+        self.clock_behind(hour)
+    }
+
+    /// The same, where the hour may have one digit.
+    fn padded_clock(&mut self) -> Option<i64> {
+        let hour = u32::from(self.day()?);
+        self.clock_behind(hour)
+    }
+
+    #[inline]
+    fn clock_behind(&mut self, hour: u32) -> Option<i64> {
         self.expect(b':')?;
         let minute = self.digits(2)?;
         self.expect(b':')?;
@@ -334,6 +444,20 @@ impl Cursor<'_> {
             (24, 0, 0) => Some(DAY - 1),
             _ => None,
         }
+    }
+
+    /// The rest: an offset or the name of a zone. A name that means several zones, and one that is not known, are none:
+    /// the zone of the source holds.
+    fn zone(&mut self) -> Option<Option<i32>> {
+        if !self.peek()?.is_ascii_alphabetic() {
+            return self.offset().map(Some);
+        }
+        let name = &self.text[self.at..];
+        if !name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(byte)) {
+            return None;
+        }
+        self.at = self.text.len();
+        Some(ZONES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, minutes)| minutes * 60))
     }
 
     /// `Z`, `+0200`, `+02:00`, `+02`.
@@ -504,6 +628,24 @@ mod tests {
             (Layout::Epoch, "1700000000123", "2023-11-14T22:13:20.123Z"),
             (Layout::Epoch, "1700000000123456", "2023-11-14T22:13:20.123456Z"),
             (Layout::Epoch, "1700000000123456789", "2023-11-14T22:13:20.123456Z"),
+            (Layout::Slash, "26/11/21 00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Slash, "2026.11.21 00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
+            (Layout::Bind, "21-Nov-2026 00:55:04 UTC", "2026-11-21T00:55:04Z"),
+            (Layout::Bind, "21-Nov-2026 00:55:04 Europe/Berlin", "2026-11-21T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 00:55:04.123 UTC", "2026-11-21T00:55:04.123Z"),
+            (Layout::Rfc3339, "2026-11-21 00:55:04 PST", "2026-11-21T08:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 00:55:04 CST", "2026-11-21T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 00:55:04 -08", "2026-11-21T08:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21  0:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21\t00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Compact, "20261121 00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
+            (Layout::Compact, "261121  0:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Compact, "991121 10:55:04", "1999-11-21T10:55:04Z"),
+            (Layout::DayMonth, "21 Nov 2026 00:55:04.123", "2026-11-21T00:55:04.123Z"),
+            (Layout::DayMonth, "1 Nov 2026 00:55:04,123", "2026-11-01T00:55:04.123Z"),
+            (Layout::TwelveHour, "Nov 21, 2026 12:55:04 AM", "2026-11-21T00:55:04Z"),
+            (Layout::TwelveHour, "Nov 21, 2026, 1:55:04\u{202f}PM", "2026-11-21T13:55:04Z"),
+            (Layout::TwelveHour, "Nov 21, 2026 12:55:04 PM", "2026-11-21T12:55:04Z"),
         ];
         for (layout, text, expected) in cases {
             assert_eq!(utc(layout, text).as_deref(), Some(expected), "{layout:?} {text}");
@@ -523,6 +665,15 @@ mod tests {
             (Layout::Syslog, "Nov 21"),
             (Layout::Syslog, ""),
             (Layout::Epoch, "17.x"),
+            (Layout::Slash, "2026/11.21 00:55:04"),
+            (Layout::Slash, "2026-11-21 00:55:04"),
+            (Layout::Rfc3339, "2026-11-21 00:55:04 a zone"),
+            (Layout::Rfc3339, "2026-11-21 0:55:04"),
+            (Layout::Compact, "2611 00:55:04"),
+            (Layout::Compact, "261121"),
+            (Layout::TwelveHour, "Nov 21, 2026 13:55:04 PM"),
+            (Layout::TwelveHour, "Nov 21, 2026 0:55:04 AM"),
+            (Layout::TwelveHour, "Nov 21, 2026 1:55:04"),
             (Layout::Epoch, "1700000000."),
             (Layout::Epoch, "1700000000123.x"),
             (Layout::Epoch, "99999999999999999999"),

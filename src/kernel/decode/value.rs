@@ -23,10 +23,25 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
         return Some(Cow::Owned(to.as_bytes().to_vec()));
     }
     let mut value = if rule.unescape { unescape(bytes) } else { Cow::Borrowed(bytes) };
+    if rule.doubled && memchr::memmem::find(bytes, b"\"\"").is_some() {
+        value = Cow::Owned(undouble(bytes));
+    }
     if rule.lower && value.iter().any(u8::is_ascii_uppercase) {
         value = Cow::Owned(value.to_ascii_lowercase());
     }
     Some(value)
+}
+
+/// Undoes `""`, as CSV writes a quote.
+fn undouble(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memmem::find(rest, b"\"\"") {
+        plain.extend_from_slice(&rest[..=at]);
+        rest = &rest[at + 2..];
+    }
+    plain.extend_from_slice(rest);
+    plain
 }
 
 /// The item of a list that counts. nginx lists upstreams as `a, b : c`.
@@ -257,6 +272,13 @@ mod tests {
         }
         for bad in ["", "17", "1:2", "0:60:00", "0:00:60", "1:2:3:4", "a:00:00", "-1:00:00", "99999999999999999999:00:00"] {
             assert_eq!(clock_seconds(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn doubled_quotes_are_one() {
+        for (from, to) in [("a", "a"), (r#"""a"" ""#, r#""a" ""#), ("\"\"\"\"", "\"\"")] {
+            assert_eq!(undouble(from.as_bytes()), to.as_bytes(), "{from}");
         }
     }
 

@@ -236,15 +236,21 @@ fn feeds_of(
             return Err(origin.error(span, format!("unknown `take`: `{other}`"), Some("`first` or `last`".to_owned())));
         }
     };
-    let unescape = match def.unescape.as_deref() {
-        None => false,
-        Some("apache" | "nginx") => true,
+    let (unescape, doubled) = match def.unescape.as_deref() {
+        None => (false, false),
+        Some("apache" | "nginx") => (true, false),
+        Some("csv") => (false, true),
         Some(other) => {
-            return Err(origin.error(span, format!("unknown `unescape`: `{other}`"), Some("`apache` or `nginx`".to_owned())));
+            return Err(origin.error(
+                span,
+                format!("unknown `unescape`: `{other}`"),
+                Some("`apache`, `nginx` or `csv`".to_owned()),
+            ));
         }
     };
     let rule = TextRule {
         unescape,
+        doubled,
         lower: def.lower,
         take,
         map: def.map.iter().map(|(from, to)| (from.clone().into_bytes(), Arc::from(to.as_str()))).collect(),

@@ -80,6 +80,8 @@ pub(crate) enum Take {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TextRule {
     pub(crate) unescape: bool,
+    /// A quote is written as two.
+    pub(crate) doubled: bool,
     pub(crate) lower: bool,
     pub(crate) take: Take,
     pub(crate) map: Vec<(Vec<u8>, Arc<str>)>,
@@ -89,6 +91,6 @@ pub(crate) struct TextRule {
 impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
-        !self.unescape && !self.lower && self.take == Take::All && self.map.is_empty() && self.null.is_empty()
+        !self.unescape && !self.doubled && !self.lower && self.take == Take::All && self.map.is_empty() && self.null.is_empty()
     }
 }

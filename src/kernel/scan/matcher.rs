@@ -15,6 +15,8 @@ use super::program::{Failure, Outcome, Program, Stacks};
 
 /// Compiled size of one pattern at most; beyond it a definition is a mistake or an attack.
 const SIZE_LIMIT: usize = 4 << 20;
+/// The same for all patterns that feed one table, as one.
+const SET_SIZE_LIMIT: usize = 64 << 20;
 
 /// A pattern that does not compile.
 #[derive(Debug, Error)]
@@ -159,8 +161,17 @@ impl Matcher {
 }
 
 pub(super) fn build(regex: &str) -> Result<Regex, PatternError> {
+    build_up_to(regex, SIZE_LIMIT)
+}
+
+/// The same for a set, whose patterns passed one by one.
+pub(super) fn build_set(regex: &str) -> Result<Regex, PatternError> {
+    build_up_to(regex, SET_SIZE_LIMIT)
+}
+
+fn build_up_to(regex: &str, limit: usize) -> Result<Regex, PatternError> {
     let mut builder = RegexBuilder::new(regex);
-    builder.unicode(false).dot_matches_new_line(true).size_limit(SIZE_LIMIT);
+    builder.unicode(false).dot_matches_new_line(true).size_limit(limit);
     builder.build().map_err(|error| PatternError::TooLarge(error.to_string()))
 }
 

@@ -18,7 +18,7 @@ use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use super::Span;
 use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
-use super::matcher::{Matcher, Scratch, build};
+use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
 use super::trace::Traces;
@@ -193,7 +193,7 @@ impl Twin {
     fn build(joined: &Hir, captures: &[Box<str>]) -> Option<Self> {
         let mut roles = vec![];
         let renamed = number(joined, captures, &mut roles);
-        let regex = build(&format!(r"\A(?:{renamed})\z")).ok()?;
+        let regex = build_set(&format!(r"\A(?:{renamed})\z")).ok()?;
         let groups = regex.capture_names().enumerate().filter_map(|(group, name)| {
             let number: usize = name?.strip_prefix('g')?.parse().ok()?;
             Some((group, *roles.get(number)?))
