@@ -651,6 +651,25 @@ line = "warn: hello"
     }
 
     #[test]
+    fn every_builtin_set_gives_what_its_regex_gives_on_its_samples() {
+        use crate::scan::{Scratch, Span};
+        let catalog = Catalog::builtin();
+        let mut scratch = Scratch::default();
+        for format in catalog.formats() {
+            let set = &catalog.lines_of(&format.name).set;
+            for sample in format.samples() {
+                let line = sample.line.as_bytes();
+                let (mut fast, mut slow) = (vec![Span::NONE; set.captures()], vec![Span::NONE; set.captures()]);
+                let found = set.find(line, &mut fast, &mut scratch).ok();
+                assert_eq!(found, set.find_by_regex(line, &mut slow, &mut scratch).ok(), "{} on {}", format.name, sample.line);
+                if found.is_some() {
+                    assert_eq!(fast, slow, "{} on {}", format.name, sample.line);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn traces_give_what_every_builtin_set_gives_on_its_samples() {
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
