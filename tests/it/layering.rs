@@ -57,7 +57,8 @@ fn walk(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             walk(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("build.rs") {
+            // A build script runs before the program, and is no part of it.
             files.push(path);
         }
     }
