@@ -9,6 +9,7 @@ use super::options::FormatCommand;
 use super::tables::print;
 use super::tell::{self, Mark, Problem};
 use crate::kernel::format::{Candidate, Catalog, Format, SampleFailure};
+use crate::kernel::table::{UNPARSED, tables};
 use crate::session::Session;
 use crate::table::FileSet;
 
@@ -92,12 +93,14 @@ fn why(config: &Config, paths: &[OsString]) -> Result<Exit, Problem> {
         text += &format!("{}: ", path.display());
         match &detection.best {
             Some(best) => {
-                let tables: Vec<&str> = crate::kernel::table::tables()
-                    .iter()
-                    .map(|table| table.name)
-                    .filter(|table| *table != crate::kernel::table::UNPARSED && session.formats().feeds(&best.format, table))
-                    .collect();
-                text += &format!("{} (mostly `{}`), feeds {}\n", best.format, best.pattern, tables.join(", "));
+                let formats = session.formats();
+                let fed = tables().iter().map(|table| table.name).filter(|table| *table != UNPARSED);
+                let fed = fed.filter(|table| formats.feeds(&best.format, table));
+                let (lines, inside): (Vec<&str>, Vec<&str>) = fed.partition(|table| formats.feeds_by_lines(&best.format, table));
+                text += &format!("{} (mostly `{}`), feeds {}\n", best.format, best.pattern, lines.join(", "));
+                if !inside.is_empty() {
+                    text += &format!("  its records may also hold rows of {}\n", inside.join(", "));
+                }
             }
             None => text += "no format takes half of its lines\n",
         }

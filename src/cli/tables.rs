@@ -1,12 +1,12 @@
 //! `logsql tables`: what there is to query, from which files, in which format, how much; and what could not be read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 
 use super::Exit;
 use super::config::Config;
 use super::tell::{self, Mark, Problem};
-use crate::kernel::table::tables;
+use crate::kernel::table::{UNPARSED, tables};
 use crate::output::{Target, for_terminal};
 use crate::session::Session;
 use crate::source::Severity;
@@ -22,6 +22,8 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     let mut text = String::new();
     let mut by_table: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let mut bytes: BTreeMap<usize, u64> = BTreeMap::new();
+    // Tables that get what is inside of the records of a family.
+    let mut inside: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
     let mut others = vec![];
     for file in &listing.files {
         let path = file.snapshot.path.display();
@@ -29,11 +31,12 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
         match &file.format {
             FileFormat::Detected(format) | FileFormat::Forced(format) => {
                 let forced = if matches!(file.format, FileFormat::Forced(_)) { " (forced)" } else { "" };
-                for (index, table) in tables().iter().enumerate() {
-                    let feeds = table.name != crate::kernel::table::UNPARSED && file.feeds(session.formats(), table.name);
-                    if feeds {
+                for (index, table) in tables().iter().enumerate().filter(|(_, table)| table.name != UNPARSED) {
+                    if session.formats().feeds_by_lines(format, table.name) {
                         by_table.entry(index).or_default().push(format!("  {path}  {format}{forced}  {size}"));
                         *bytes.entry(index).or_default() += file.snapshot.size;
+                    } else if file.feeds(session.formats(), table.name) {
+                        inside.entry(format.as_str()).or_default().insert(index);
                     }
                 }
             }
@@ -53,6 +56,10 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
         if files.len() > SHOWN_FILES {
             text += &format!("  … and {} more\n", files.len() - SHOWN_FILES);
         }
+    }
+    for (format, fed) in &inside {
+        let fed: Vec<&str> = fed.iter().map(|index| tables()[*index].name).collect();
+        text += &format!("{format} records may also hold rows of {}\n", fed.join(", "));
     }
     if by_table.is_empty() {
         let place = match config.session.inputs {
@@ -77,6 +84,10 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     }
     if others.iter().any(|(_, text)| text.contains("no format takes it")) {
         tell::line(config.color_messages, Mark::Hint, "see why with `logsql format why PATH`");
+    }
+    for (format, fed) in &inside {
+        let fed: Vec<&str> = fed.iter().map(|index| tables()[*index].name).collect();
+        text += &format!("{format} records may also hold rows of {}\n", fed.join(", "));
     }
     if by_table.is_empty() {
         tell::line(config.color_messages, Mark::Hint, "name files: `logsql tables PATH…`");

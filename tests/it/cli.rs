@@ -194,6 +194,10 @@ fn a_window_of_time_is_half_open() {
 
 #[test]
 fn tables_and_formats_are_listed_and_explained() {
+    // What is inside of syslog may be anything; the file is listed where its lines belong.
+    let got = run(&["tables", "testdata/logs/syslog/traditional.log"]);
+    assert!(got.out.contains("syslog records may also hold rows of "), "{}", got.out);
+    assert_eq!(got.out.matches("traditional.log").count(), 1, "{}", got.out);
     let got = run(&["tables", COMBINED, "testdata/logs/bind/query_all.log"]);
     assert_eq!(got.code, 0, "{}", got.err);
     assert!(

@@ -274,11 +274,15 @@ impl Catalog {
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
+        self.feeds_by_lines(format, table) || self.formats().iter().any(|other| other.feeds_within(Some(format), table))
+    }
+
+    /// Can whole lines of the family be rows of the table, and not only what is inside of them?
+    pub fn feeds_by_lines(&self, format: &str, table: &str) -> bool {
         let Some(family) = self.format(format) else { return table == crate::table::UNPARSED };
         table == crate::table::UNPARSED
             || family.feeds_within(None, table)
             || self.neighbours(family).any(|other| other.feeds_within(None, table) && table == family.table.name)
-            || self.formats().iter().any(|other| other.feeds_within(Some(format), table))
     }
 
     /// The other families whose lines may stand in a file of this one.
