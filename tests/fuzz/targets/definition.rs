@@ -15,7 +15,7 @@ fuzz_target!(|text: &str| {
         Ok((format, _)) => {
             let mut scratch = Scratch::default();
             for pattern in format.patterns().iter().filter(|pattern| pattern.matcher.check_regex().is_ok()) {
-                for sample in &format.samples {
+                for sample in format.samples() {
                     matcher_agrees(&pattern.matcher, sample.line.as_bytes(), &mut scratch);
                 }
             }
