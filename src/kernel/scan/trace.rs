@@ -26,10 +26,10 @@ const MAX_FAILURES: u32 = 64;
 const MAX_OPS: usize = 64;
 /// The literal of a step is compared as one number.
 const LITERAL_BYTES: usize = 8;
-/// Captures of a program that has traces at most, one less; a power of two, so that masking an index keeps it inside.
-const SLOTS: usize = 64;
+/// Captures of a program that has traces at most, one less: an index of one byte is always inside.
+const SLOTS: usize = 256;
 /// What is written here is not read.
-const NO_CAPTURE: u8 = SLOTS as u8 - 1;
+const NO_CAPTURE: u8 = u8::MAX;
 /// No guard.
 const NO_GUARD: u8 = u8::MAX;
 

@@ -40,7 +40,7 @@ fn main() -> io::Result<()> {
         // Without the anchors that the matcher puts around it.
         let regex = pattern.matcher.regex();
         let plain = regex.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(regex);
-        for sample in CATALOG.formats().iter().flat_map(|format| &format.samples) {
+        for sample in CATALOG.formats().iter().flat_map(|format| format.samples()) {
             if sample.pattern.as_deref() == Some(&pattern.name) && !plain.contains('\n') {
                 writer.write("any_pattern", format!("{plain}\n{}", sample.line).as_bytes())?;
                 break;
