@@ -85,10 +85,6 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     if others.iter().any(|(_, text)| text.contains("no format takes it")) {
         tell::line(config.color_messages, Mark::Hint, "see why with `logsql format why PATH`");
     }
-    for (format, fed) in &inside {
-        let fed: Vec<&str> = fed.iter().map(|index| tables()[*index].name).collect();
-        text += &format!("{format} records may also hold rows of {}\n", fed.join(", "));
-    }
     if by_table.is_empty() {
         tell::line(config.color_messages, Mark::Hint, "name files: `logsql tables PATH…`");
     } else {

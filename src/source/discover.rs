@@ -301,6 +301,8 @@ impl Collector {
             }
             // It was there when the folder was listed: rotated away, or deleted. Nothing was asked for by that name.
             Err(error @ SourceError::NotFound { .. }) if origin != Origin::Named => self.error(error, Severity::Note),
+            // Nobody named it, so it may be no log at all; beside a log of the table that is asked for it is one, see `LogTable`.
+            Err(error @ SourceError::Unsupported { .. }) if origin == Origin::Place => self.error(error, Severity::Warning),
             Err(error) => self.error(error, Severity::Loss),
         }
     }

@@ -29,7 +29,7 @@ use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, tables};
-use crate::source::{self, FileKind, Fill, Severity, Snapshot, SourceError};
+use crate::source::{self, FileKind, Fill, Snapshot, SourceError};
 
 /// Where the files of a set come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +250,7 @@ impl FileSet {
         let mut known: HashMap<(u64, u64), usize> = HashMap::new();
         let mut issues = Vec::new();
         let mut add = |inputs: source::Inputs, format: Option<&String>| {
-            issues.extend(inputs.issues.iter().map(|issue| self.problem(issue)));
+            issues.extend(inputs.issues.iter().map(problem));
             for snapshot in inputs.files {
                 let at = *known.entry((snapshot.dev, snapshot.ino)).or_insert(files.len());
                 // A file that is named with a format and without one has that format.
@@ -276,17 +276,6 @@ impl FileSet {
             }
         }
         (files, issues)
-    }
-
-    /// A problem and how much it matters here: a file that cannot be read and that nobody named may be no log at all. Beside a log of
-    /// the table it is one, see `LogTable`.
-    fn problem(&self, issue: &source::FileIssue) -> (PathBuf, Remark) {
-        let (path, mut remark) = problem(issue);
-        let is_unsupported = matches!(issue.problem, source::Problem::Error(SourceError::Unsupported { .. }));
-        if is_unsupported && matches!(self.spec, InputSpec::WellKnown(_)) {
-            remark.severity = Severity::Warning;
-        }
-        (path, remark)
     }
 
     /// `NAME=GLOB`, where NAME is a format and there is no file of that name.

@@ -43,6 +43,7 @@ use rows::{LineFailure, Rows};
 use stamp::StampTracker;
 pub use stamp::{StampContext, StampSummary};
 
+use crate::format::nearest_pattern;
 use crate::scan::{PatternSet, Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
@@ -815,19 +816,13 @@ impl LogDecoder {
 
     /// The pattern that read furthest.
     fn nearest(&mut self, plan: &ScanPlan, text: &[u8], reason: &'static str) -> LineFailure {
-        let mut nearest = LineFailure { reason, pattern: None, column: None, field: None };
-        for pattern in &plan.lines.patterns {
-            let matcher = &pattern.matcher;
-            let slots = &mut self.slots[..matcher.captures().len()];
-            let Err(failure) = matcher.find(text, slots, &mut self.scratch) else { continue };
-            let column = u64::from(failure.at) + 1;
-            if nearest.column.is_none_or(|best| column > best) {
-                nearest.pattern = Some(pattern.name.as_str().into());
-                nearest.column = Some(column);
-                nearest.field = failure.capture.and_then(|slot| matcher.captures().get(usize::from(slot)).cloned());
-            }
+        let near = nearest_pattern(&plan.lines.patterns, text, &mut self.scratch);
+        LineFailure {
+            reason,
+            pattern: near.as_ref().map(|near| near.pattern.name.as_str().into()),
+            column: near.as_ref().map(|near| near.column as u64),
+            field: near.and_then(|near| near.field).map(Into::into),
         }
-        nearest
     }
 
     #[inline]

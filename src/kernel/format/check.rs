@@ -478,7 +478,7 @@ fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> Option<Sam
 
 fn taken_by(format: &Format, line: &[u8]) -> Option<String> {
     let mut scratch = crate::scan::Scratch::default();
-    format.patterns().iter().filter(|pattern| pattern.within.is_none()).find_map(|pattern| {
+    format.own().find_map(|pattern| {
         let mut slots = vec![crate::scan::Span::NONE; pattern.matcher.captures().len()];
         pattern.matcher.find(line, &mut slots, &mut scratch).ok().map(|()| pattern.name.clone())
     })

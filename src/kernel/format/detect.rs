@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Format};
+use super::{Catalog, Format, nearest_pattern};
 use crate::scan::{Scratch, Span};
 
 /// Lines of a sample that are tried at most.
@@ -57,19 +57,22 @@ pub struct Detection {
 /// so their first line is passed over, and the last line of each one that does not end the file.
 pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
     let lines = sample_lines(chunks);
-    // Most families are ruled out by the first bytes of all lines, which costs much less than compiling them.
-    let may_take = |format: &&Arc<Format>| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0));
-    choose(catalog.formats().iter().filter(may_take).map(|format| judge(catalog, format, &lines).0))
+    choose(possible(catalog, &lines).map(|format| judge(catalog, format, &lines).0))
 }
 
 /// The same, and for each family the first line that it does not take.
 pub fn explain(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
     let lines = sample_lines(chunks);
-    choose(catalog.formats().iter().map(|format| {
+    choose(possible(catalog, &lines).map(|format| {
         let (candidate, missed) = judge(catalog, format, &lines);
-        let miss = missed.and_then(|(number, line)| nearest(format, number, line));
+        let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
     }))
+}
+
+/// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.
+fn possible<'a>(catalog: &'a Catalog, lines: &'a [(usize, &[u8])]) -> impl Iterator<Item = &'a Arc<Format>> {
+    catalog.formats().iter().filter(|format| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0)))
 }
 
 fn choose(candidates: impl Iterator<Item = Candidate>) -> Detection {
@@ -145,18 +148,9 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
     (candidate, missed)
 }
 
-/// The pattern that comes nearest to a line that none of the family takes.
-fn nearest(format: &Format, number: usize, line: &[u8]) -> Option<Miss> {
-    let mut scratch = Scratch::default();
-    let mut nearest: Option<Miss> = None;
-    for pattern in format.own() {
-        let captures = pattern.matcher.captures();
-        let Err(failure) = pattern.matcher.find(line, &mut vec![Span::NONE; captures.len()], &mut scratch) else { continue };
-        let column = failure.at as usize + 1;
-        if nearest.as_ref().is_none_or(|miss| column > miss.column) {
-            let field = failure.capture.and_then(|slot| captures.get(usize::from(slot))).map(ToString::to_string);
-            nearest = Some(Miss { line: number, pattern: pattern.name.clone(), column, field, text: line.to_vec() });
-        }
-    }
-    nearest
+/// The line as one that the family does not take.
+fn miss(format: &Format, line: usize, text: &[u8]) -> Option<Miss> {
+    let near = nearest_pattern(format.own(), text, &mut Scratch::default())?;
+    let field = near.field.map(str::to_owned);
+    Some(Miss { line, pattern: near.pattern.name.clone(), column: near.column, field, text: text.to_vec() })
 }

@@ -26,7 +26,7 @@ pub use check::{SampleFailure, nearest};
 pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
-use crate::scan::{Ahead, Matcher, PatternSet, Ways};
+use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -431,6 +431,34 @@ impl Format {
     }
 }
 
+/// How far a pattern got with a record that it does not take.
+pub(crate) struct Nearest<'a> {
+    pub(crate) pattern: &'a Pattern,
+    /// The byte of the record where it failed, from 1.
+    pub(crate) column: usize,
+    /// The field that was being read there.
+    pub(crate) field: Option<&'a str>,
+}
+
+/// The pattern that got furthest with a record; of several, the first.
+pub(crate) fn nearest_pattern<'a>(
+    patterns: impl IntoIterator<Item = &'a Arc<Pattern>>,
+    record: &[u8],
+    scratch: &mut Scratch,
+) -> Option<Nearest<'a>> {
+    let mut nearest: Option<Nearest<'a>> = None;
+    for pattern in patterns {
+        let captures = pattern.matcher.captures();
+        let Err(failure) = pattern.matcher.find(record, &mut vec![Span::NONE; captures.len()], scratch) else { continue };
+        let column = failure.at as usize + 1;
+        if nearest.as_ref().is_none_or(|best| column > best.column) {
+            let field = failure.capture.and_then(|slot| captures.get(usize::from(slot))).map(|name| &**name);
+            nearest = Some(Nearest { pattern, column, field });
+        }
+    }
+    nearest
+}
+
 /// What a family reads the inside of has to have one.
 fn check_envelopes(format: &Format, formats: &[Arc<Format>]) -> Result<(), DefinitionError> {
     for pattern in format.patterns() {
@@ -622,8 +650,7 @@ line = "warn: hello"
 
         #[test]
         fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
-            use crate::scan::{Scratch, Span};
-            static CATALOG: OnceLock<Catalog> = OnceLock::new();
+                static CATALOG: OnceLock<Catalog> = OnceLock::new();
             let catalog = CATALOG.get_or_init(Catalog::builtin);
             let mut scratch = Scratch::default();
             for format in catalog.formats() {
@@ -656,7 +683,6 @@ line = "warn: hello"
 
     #[test]
     fn every_builtin_set_gives_what_its_regex_gives_on_its_samples() {
-        use crate::scan::{Scratch, Span};
         let catalog = Catalog::builtin();
         let mut scratch = Scratch::default();
         for format in catalog.formats() {

@@ -261,11 +261,10 @@ impl Trace {
 impl Op {
     #[inline(always)]
     fn capture(&self, slots: &mut [Span; SLOTS], start: usize, end: usize) {
-        slots[usize::from(self.open) & (SLOTS - 1)].start = start as u32;
-        slots[usize::from(self.close) & (SLOTS - 1)].end = end as u32 + u32::from(self.close_behind);
+        slots[usize::from(self.open)].start = start as u32;
+        slots[usize::from(self.close)].end = end as u32 + u32::from(self.close_behind);
         let (from, to) = self.inner_part;
-        slots[usize::from(self.inner) & (SLOTS - 1)] =
-            Span { start: end as u32 + u32::from(from), end: end as u32 + u32::from(to) };
+        slots[usize::from(self.inner)] = Span { start: end as u32 + u32::from(from), end: end as u32 + u32::from(to) };
     }
 
     /// Is the run `at..end` of the right length, and the literal behind it? If not, [`search`](Self::search) knows more.
