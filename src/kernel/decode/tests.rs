@@ -71,14 +71,24 @@ struct Run {
 
 fn plan(format: &str, of: &str) -> Arc<ScanPlan> {
     let columns: Vec<usize> = (0..table(of).expect("a table").columns.len()).collect();
-    let catalog = catalog();
+    plan_of(&catalog(), (format, of), &columns, &[], &[])
+}
+
+/// A plan for some columns, over a file of this format and for the rows of this table.
+fn plan_of(
+    catalog: &Catalog,
+    (format, of): (&str, &str),
+    columns: &[usize],
+    filter_columns: &[usize],
+    required: &[Required],
+) -> Arc<ScanPlan> {
     let args = ScanPlanArgs {
-        catalog: &catalog,
+        catalog,
         format,
         table: of,
-        columns: &columns,
-        filter_columns: &[],
-        required: &[],
+        columns,
+        filter_columns,
+        required,
         file: "f",
         zone: TimeZone::UTC,
         reference_us: 1_800_000_000_000_000,
@@ -215,18 +225,7 @@ fn rows_of(catalog: &Catalog, format: &str, of: &str, document: &[u8]) -> Vec<St
     let def = table(of).expect("a table");
     let depends = ["time", "_line", "_offset"];
     let columns: Vec<usize> = (0..def.columns.len()).filter(|&column| !depends.contains(&def.columns[column].name)).collect();
-    let args = ScanPlanArgs {
-        catalog,
-        format,
-        table: of,
-        columns: &columns,
-        filter_columns: &[],
-        required: &[],
-        file: "f",
-        zone: TimeZone::UTC,
-        reference_us: 1_800_000_000_000_000,
-    };
-    let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
+    let plan = plan_of(catalog, (format, of), &columns, &[], &[]);
     let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
     let mut rows = vec![];
     let mut at = 0;
@@ -301,18 +300,8 @@ fn what_the_prefilter_rules_out_would_not_have_passed() {
     let column = |name: &str| def.column(name).expect("a column");
     for (name, text, passing) in [("user_agent", "bingbot", 4), ("status", "404", 3), ("url", "nowhere", 0)] {
         let run = |required: &[Required], cuts: &[usize]| {
-            let args = ScanPlanArgs {
-                catalog: &catalog,
-                format: "access",
-                table: "access_log",
-                columns: &[column("url"), column("_line"), column("_offset")],
-                filter_columns: &[column(name)],
-                required,
-                file: "f",
-                zone: TimeZone::UTC,
-                reference_us: 0,
-            };
-            let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
+            let columns = [column("url"), column("_line"), column("_offset")];
+            let plan = plan_of(&catalog, ("access", "access_log"), &columns, &[column(name)], required);
             assert_eq!(plan.prefilter.is_some(), !required.is_empty());
             let mut rows = vec![];
             let mut counts = ScanCounts::default();
@@ -354,17 +343,8 @@ fn what_the_prefilter_rules_out_would_not_have_passed() {
     }
     // What is not in the line as it stands rules nothing out.
     for name in ["time", "_file", "_format", "duration_ms"] {
-        let args = ScanPlanArgs {
-            catalog: &catalog,
-            format: "access",
-            table: "access_log",
-            columns: &[],
-            filter_columns: &[column(name)],
-            required: &[Required { column: column(name), any: vec!["2026".to_owned()] }],
-            file: "f",
-            zone: TimeZone::UTC,
-            reference_us: 0,
-        };
-        assert!(ScanPlan::try_new(&args).expect("a plan").prefilter.is_none(), "{name}");
+        let required = [Required { column: column(name), any: vec!["2026".to_owned()] }];
+        let plan = plan_of(&catalog, ("access", "access_log"), &[], &[column(name)], &required);
+        assert!(plan.prefilter.is_none(), "{name}");
     }
 }
