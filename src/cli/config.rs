@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -189,6 +190,11 @@ impl Config {
             ..OutputOptions::new(format)
         };
 
+        let slack = |text: &str| {
+            let hint = "write how far a line may be from its place, like `--assume-ordered=10m` or `--assume-ordered=2h`";
+            span(text).ok_or_else(|| Problem::usage(format!("--assume-ordered: `{text}` is no length of time"), Some(hint.to_owned())))
+        };
+        let assume_ordered = input.assume_ordered.as_deref().map(slack).transpose()?;
         let scan = ScanOptions {
             read: ReadOptions {
                 mmap: match input.mmap {
@@ -201,6 +207,7 @@ impl Config {
             },
             resolve: ResolveOptions { recursive: input.recursive, follow_symlinks: !input.no_follow },
             zone: assumed,
+            assume_ordered,
             input_format: input.input_format,
             on_change: if input.strict { OnChange::Fail } else { OnChange::Report },
             ..ScanOptions::default()
@@ -315,16 +322,22 @@ fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
     found.map(Timestamp::as_microsecond)
 }
 
-/// `2h`, `-90m`, `1d`, `1h30m`.
+/// `2h`, `-90m`, `1d ago`.
 fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let mut rest = text.strip_prefix('-').unwrap_or(text).trim_end_matches("ago").trim();
-    let mut seconds: i64 = 0;
+    let length = span(text.strip_prefix('-').unwrap_or(text).trim_end_matches("ago"))?;
+    now.checked_sub(Span::new().try_seconds(i64::try_from(length.as_secs()).ok()?).ok()?).ok()
+}
+
+/// `2h`, `90m`, `1d`, `1h30m`.
+fn span(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut seconds: u64 = 0;
     if rest.is_empty() {
         return None;
     }
     while !rest.is_empty() {
         let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
-        let number: i64 = rest[..digits].parse().ok()?;
+        let number: u64 = rest[..digits].parse().ok()?;
         let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
         let unit = match rest[digits..unit_end].trim() {
             "s" | "sec" | "second" | "seconds" => 1,
@@ -337,7 +350,7 @@ fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
         seconds = seconds.checked_add(number.checked_mul(unit)?)?;
         rest = &rest[unit_end..];
     }
-    now.checked_sub(Span::new().try_seconds(seconds).ok()?).ok()
+    Some(Duration::from_secs(seconds))
 }
 
 fn size(text: &str, flag: &str) -> Result<usize, Problem> {

@@ -7,29 +7,39 @@
 //!   first_line  1           813          1603          …       number of the line that its first byte is in
 //!   stamps      Nov … Dec   Dec … Jan    Jan … Feb     Feb     years run backwards from the time of the file, so all
 //!   first_year  2025        2025         2026          2026    pieces have to be seen before the first one has a year
+//!   bounds      18:00–18:03  18:02–18:31  ?            ?       times of the rows of a table, once a query has read them all
 //! ```
 //!
 //! Nothing is read ahead unless a query asks for `_line`, or for the `time` of a format whose stamps have no year (or no
 //! zone, where the clock is changed twice a year). What was found out stays with the file as long as it is the same.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
-use crate::kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, count_lines};
+use crate::kernel::decode::{
+    DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, TimeBounds, count_lines,
+};
 use crate::source::{self, Fill, ReadOptions, Snapshot, SourceError};
 
 /// How far before a piece the first look for the last stamp goes.
 const LOOK_BACK: u64 = 64 << 10;
+/// The records that begin in so many bytes tell at which time a piece begins.
+const FIRST_BYTES: u64 = 16 << 10;
 
 /// What is known about the pieces of one file.
 #[derive(Debug, Default)]
 pub(super) struct FileIndex {
     counts: OnceLock<Vec<OnceLock<Count>>>,
     stamps: OnceLock<Vec<StampContext>>,
+    /// The times of the rows of a table, by the table and the piece.
+    bounds: Mutex<HashMap<(&'static str, u64, u64), TimeBounds>>,
+    /// The times of the first records of each piece, where they have been looked at.
+    firsts: Mutex<HashMap<u64, Option<TimeBounds>>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +99,54 @@ impl FileIndex {
     }
 }
 
+impl FileIndex {
+    /// Between which times all rows of `table` in the piece lie, if a query has read them all.
+    pub(super) fn bounds(&self, table: &'static str, piece: &Range<u64>) -> Option<TimeBounds> {
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).get(&(table, piece.start, piece.end)).copied()
+    }
+
+    /// A query has read the times of all rows of `table` in the piece.
+    pub(super) fn learn_bounds(&self, table: &'static str, piece: &Range<u64>, bounds: TimeBounds) {
+        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).insert((table, piece.start, piece.end), bounds);
+    }
+
+    /// Between which times the rows of piece `index` lie if no line of the file is further than `slack` from its place in the
+    /// order of time. `plan` reads the time of each record. `None` if the stamps at the ends of the piece do not tell.
+    pub(super) fn assumed_bounds(
+        &self,
+        ahead: &ReadAhead<'_>,
+        index: usize,
+        slack_us: i64,
+        plan: &Arc<ScanPlan>,
+    ) -> Result<Option<TimeBounds>, SourceError> {
+        let Some(first) = self.first_times(ahead, index, plan)? else { return Ok(None) };
+        let max = match index + 1 < ahead.pieces.len() {
+            true => match self.first_times(ahead, index + 1, plan)? {
+                Some(next) => next.max.max(first.max).saturating_add(slack_us),
+                None => return Ok(None),
+            },
+            false => i64::MAX,
+        };
+        Ok(Some(TimeBounds { min: first.min.saturating_sub(slack_us), max, times: 1, nulls: 0 }))
+    }
+
+    fn first_times(
+        &self,
+        ahead: &ReadAhead<'_>,
+        index: usize,
+        plan: &Arc<ScanPlan>,
+    ) -> Result<Option<TimeBounds>, SourceError> {
+        let Some(piece) = ahead.pieces.get(index) else { return Ok(None) };
+        let firsts = || self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = firsts().get(&piece.start) {
+            return Ok(*known);
+        }
+        let found = ahead.first_times(piece, plan)?;
+        firsts().insert(piece.start, found);
+        Ok(found)
+    }
+}
+
 impl ReadAhead<'_> {
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
@@ -115,10 +173,17 @@ impl ReadAhead<'_> {
         Ok(count)
     }
 
+    /// The times of the first records that begin in `piece`.
+    fn first_times(&self, piece: &Range<u64>, plan: &Arc<ScanPlan>) -> Result<Option<TimeBounds>, SourceError> {
+        let end = piece.end.min(piece.start.saturating_add(FIRST_BYTES));
+        let decoder = self.follow(piece.start..end, StampContext::default(), plan)?;
+        Ok(decoder.time_bounds().filter(|bounds| bounds.times > 0))
+    }
+
     fn stamp_contexts(&self, plan: &Arc<ScanPlan>) -> Result<Vec<StampContext>, SourceError> {
         let summaries = self.pieces.par_iter().map(|piece| {
-            let (summary, _) = self.follow(piece.clone(), StampContext::default(), plan)?;
-            Ok(summary)
+            let decoder = self.follow(piece.clone(), StampContext::default(), plan)?;
+            Ok(decoder.stamp_summary())
         });
         let summaries = summaries.collect::<Result<Vec<StampSummary>, SourceError>>()?;
         let whole = summaries.iter().copied().fold(StampSummary::default(), StampSummary::then);
@@ -150,15 +215,15 @@ impl ReadAhead<'_> {
         loop {
             let start = end.saturating_sub(back);
             let unknown = StampContext::default();
-            let (summary, _) = self.follow(start..end, unknown, plan)?;
-            let first_year = last_year.map(|year| year - summary.turns);
+            let turns = self.follow(start..end, unknown, plan)?.stamp_summary().turns;
+            let first_year = last_year.map(|year| year - turns);
             let early = StampContext { first_year, ..unknown };
             let late = StampContext { first_year, last_local_us: Some(i64::MAX), second: true };
-            let (_, after_early) = self.follow(start..end, early, plan)?;
+            let after_early = self.follow(start..end, early, plan)?.stamp_context();
             if start == 0 || self.is_cancelled() {
                 return Ok(after_early);
             }
-            let (_, after_late) = self.follow(start..end, late, plan)?;
+            let after_late = self.follow(start..end, late, plan)?.stamp_context();
             if after_early == after_late {
                 return Ok(after_early);
             }
@@ -167,12 +232,7 @@ impl ReadAhead<'_> {
     }
 
     /// Decodes the times of a stretch of the file; the rows are of no interest.
-    fn follow(
-        &self,
-        range: Range<u64>,
-        stamps: StampContext,
-        plan: &Arc<ScanPlan>,
-    ) -> Result<(StampSummary, StampContext), SourceError> {
+    fn follow(&self, range: Range<u64>, stamps: StampContext, plan: &Arc<ScanPlan>) -> Result<LogDecoder, SourceError> {
         let piece = Piece { start: range.start, end: range.end, first_line: 1, stamps };
         let options = DecodeOptions { limit: None, max_record_bytes: self.max_record_bytes, ..DecodeOptions::default() };
         let (piece, mut reader) = super::opener::open_piece(self.snapshot, piece, self.read)?;
@@ -196,6 +256,6 @@ impl ReadAhead<'_> {
                 break;
             }
         }
-        Ok((decoder.stamp_summary(), decoder.stamp_context()))
+        Ok(decoder)
     }
 }

@@ -17,6 +17,7 @@
 //!
 //! Nothing here reads bytes (layer 1 does) or knows what a line means (layer 0 does).
 
+mod bounds;
 pub mod catalog;
 mod error;
 pub mod factory;

@@ -25,6 +25,7 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::{Stream, StreamExt as _};
 
+use super::bounds::{TIME, excludes};
 use super::error::TableError;
 use super::file_index::{FileIndex, ReadAhead};
 use super::file_set::LogFile;
@@ -33,7 +34,9 @@ use super::log_table::{partitioned_file_mtime, snapshot_mtime};
 use super::options::OnChange;
 use super::report::{FileTally, PieceEnd};
 use super::source::LogSource;
-use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail};
+use crate::kernel::decode::{
+    DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds,
+};
 use crate::source::{self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError};
 
 /// What one partition counts.
@@ -43,6 +46,8 @@ pub(super) struct OpenerMetrics {
     lines: Count,
     unparsed: Count,
     ruled_out: Count,
+    skipped_pieces: Count,
+    skipped_bytes: Count,
 }
 
 impl OpenerMetrics {
@@ -53,6 +58,8 @@ impl OpenerMetrics {
             lines: counter("lines"),
             unparsed: counter("unparsed_lines"),
             ruled_out: counter("lines_ruled_out"),
+            skipped_pieces: counter("pieces_skipped"),
+            skipped_bytes: counter("bytes_skipped"),
         }
     }
 }
@@ -134,8 +141,12 @@ impl Opening {
             Some(range) if !whole => range,
             _ => 0..if whole { u64::MAX } else { snapshot.size },
         };
+        if !whole && self.is_excluded(file, &range)? {
+            counted.skip(range.end - range.start);
+            return Ok(None);
+        }
         let plan = source.plan(at, file)?;
-        let opened = self.piece(file, &plan, range);
+        let opened = self.piece(file, &plan, range.clone());
         let (piece, reader) = match opened.and_then(|piece| open_piece(snapshot, piece, &options.read)) {
             Ok(opened) => opened,
             Err(error) => return counted.failed(file, error, on_change).map(|()| None),
@@ -149,11 +160,51 @@ impl Opening {
         let step_bytes = source.context().options.step_bytes;
         Ok(Some(PieceStream {
             file: Arc::clone(file),
+            table: source.table().name,
+            range,
             work: Some(Work { reader, decoder, counted, tail_known: false }),
             want: 1,
             step_bytes,
             on_change,
         }))
+    }
+
+    /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
+    fn is_excluded(&self, file: &LogFile, range: &Range<u64>) -> DfResult<bool> {
+        let source = &self.source;
+        let table = source.table();
+        let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
+        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return Ok(false) };
+        let bounds = match file.index.bounds(table.name, range) {
+            Some(bounds) => Some(bounds),
+            // Whatever is wrong with the file is told where it is read.
+            None => self.assumed_bounds(file, range).unwrap_or(None),
+        };
+        bounds.map_or(Ok(false), |bounds| excludes(filter, table.schema(), bounds))
+    }
+
+    fn assumed_bounds(&self, file: &LogFile, range: &Range<u64>) -> Result<Option<TimeBounds>, SourceError> {
+        let options = &self.source.context().options;
+        let Some(slack) = options.assume_ordered else { return Ok(None) };
+        let pieces = file.pieces(options.piece_bytes)?;
+        let Some(index) = pieces.iter().position(|piece| piece == range) else { return Ok(None) };
+        // Without a year, a stamp says nothing about its place.
+        let plan = self.source.stamp_plan(file).filter(|plan| !plan.needs_stamp_context() && pieces.len() > 1);
+        let Some(plan) = plan else { return Ok(None) };
+        let slack_us = i64::try_from(slack.as_micros()).unwrap_or(i64::MAX);
+        file.index.assumed_bounds(&self.read_ahead(file, pieces), index, slack_us, &plan)
+    }
+
+    fn read_ahead<'a>(&'a self, file: &'a LogFile, pieces: &'a [Range<u64>]) -> ReadAhead<'a> {
+        let options = &self.source.context().options;
+        ReadAhead {
+            snapshot: &file.snapshot,
+            pieces,
+            read: &options.read,
+            zone: &options.zone,
+            max_record_bytes: options.max_record_bytes,
+            cancelled: &self.cancelled,
+        }
     }
 
     /// A piece with all that a decoder has to know of what is before it. This may read the whole file.
@@ -174,14 +225,7 @@ impl Opening {
             Some(place) => (known, &file.index, place),
             None => (&foreign[..], &scratch, 1),
         };
-        let ahead = ReadAhead {
-            snapshot: &file.snapshot,
-            pieces,
-            read: &options.read,
-            zone: &options.zone,
-            max_record_bytes: options.max_record_bytes,
-            cancelled: &self.cancelled,
-        };
+        let ahead = self.read_ahead(file, pieces);
         if lines {
             piece.first_line = index.first_line(&ahead, place)?;
         }
@@ -250,6 +294,14 @@ impl Counted {
         self.tally.end_piece(end, 0, None, &[]);
     }
 
+    /// No row of the piece, which has so many bytes, can pass the filters.
+    fn skip(mut self, bytes: u64) {
+        self.ended = true;
+        self.metrics.skipped_pieces.add(1);
+        self.metrics.skipped_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.tally.end_piece(PieceEnd::Skipped(bytes), 0, None, &[]);
+    }
+
     fn changed(self, file: &LogFile, change: Change, on_change: OnChange) -> DfResult<()> {
         self.tally.change(&change);
         match on_change {
@@ -300,6 +352,8 @@ struct Work {
 /// The batches of one piece.
 struct PieceStream {
     file: Arc<LogFile>,
+    table: &'static str,
+    range: Range<u64>,
     /// `None` once the piece is over.
     work: Option<Work>,
     /// How many bytes the next step needs at least.
@@ -392,6 +446,10 @@ impl PieceStream {
             }
             Ok(Ok(Step::Done(batch))) => {
                 let Work { reader, decoder, counted, .. } = work;
+                // A damaged or truncated file has rows that were not seen.
+                if let Some(bounds) = decoder.time_bounds().filter(|_| reader.issues().is_empty()) {
+                    self.file.index.learn_bounds(self.table, &self.range, bounds);
+                }
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
             }

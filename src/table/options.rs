@@ -1,6 +1,7 @@
 //! What a session decides about scanning, and what all its tables share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -35,6 +36,9 @@ pub struct ScanOptions {
     pub max_record_bytes: usize,
     /// Zone of stamps without one.
     pub zone: TimeZone,
+    /// How far a line may be from its place in the order of time, where the user says so: then pieces are skipped by the
+    /// stamps at their ends.
+    pub assume_ordered: Option<Duration>,
     /// The format of all inputs, where the user named it; otherwise each file's content decides.
     pub input_format: Option<String>,
     /// What to do about a file that changes while it is read.
@@ -51,6 +55,7 @@ impl Default for ScanOptions {
             sample_bytes: 64 << 10,
             max_record_bytes: 1 << 20,
             zone: TimeZone::UTC,
+            assume_ordered: None,
             input_format: None,
             on_change: OnChange::Report,
         }

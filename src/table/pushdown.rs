@@ -80,6 +80,12 @@ impl Pushed {
         columns
     }
 
+    /// All of them in one, if there are any.
+    pub(super) fn conjunction(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        let mut all = self.all().map(Arc::clone).peekable();
+        all.peek().is_some().then(|| conjunction(all))
+    }
+
     /// What a record's text has to hold for the predicate to be true, as far as that can be told.
     pub(super) fn required(&self) -> Vec<Required> {
         let conjuncts = self.predicate.iter().flat_map(|predicate| split_conjunction(predicate));

@@ -47,6 +47,8 @@ pub enum FileStatus {
     OtherTable,
     /// No format takes it: its lines are in `unparsed` only.
     NoFormat,
+    /// All of it was read but pieces whose rows cannot pass the filter, by their times.
+    PartsSkipped,
     /// It has no bytes.
     Empty,
     /// It changed while it was read; what was read before that was kept.
@@ -64,6 +66,7 @@ impl FileStatus {
             Self::NotRead => "not read",
             Self::OtherTable => "feeds another table",
             Self::NoFormat => "no format takes it",
+            Self::PartsSkipped => "parts skipped",
             Self::Empty => "empty",
             Self::Changed => "changed",
             Self::Failed => "failed",
@@ -136,6 +139,8 @@ pub struct FileReport {
     pub bytes: u64,
     /// Bytes taken from the device.
     pub bytes_read: u64,
+    /// Bytes of pieces whose rows cannot pass the filter, by their times.
+    pub bytes_skipped: u64,
     /// Its lines.
     pub counts: LineCounts,
     /// What was wrong with it.
@@ -164,6 +169,8 @@ pub struct Summary {
     pub files: u64,
     /// Bytes taken from devices.
     pub bytes_read: u64,
+    /// Bytes of pieces whose rows cannot pass the filter, by their times.
+    pub bytes_skipped: u64,
     /// Lines read.
     pub lines: u64,
     /// Records found.
@@ -268,6 +275,7 @@ fn summarise(files: &[FileReport]) -> Summary {
         let one = Summary {
             files: u64::from(file.bytes_read > 0 || file.counts.lines > 0),
             bytes_read: file.bytes_read,
+            bytes_skipped: file.bytes_skipped,
             lines: file.counts.lines,
             records: file.counts.records,
             unparsed: file.counts.unparsed,
@@ -294,6 +302,7 @@ impl Summary {
         for (a, b) in [
             (&mut self.files, other.files),
             (&mut self.bytes_read, other.bytes_read),
+            (&mut self.bytes_skipped, other.bytes_skipped),
             (&mut self.lines, other.lines),
             (&mut self.records, other.records),
             (&mut self.unparsed, other.unparsed),
@@ -329,6 +338,7 @@ struct TallyState {
     changed: bool,
     failed: bool,
     bytes_read: u64,
+    bytes_skipped: u64,
     counts: LineCounts,
     remarks: Vec<Remark>,
     /// Samples by the offset of their piece.
@@ -382,15 +392,22 @@ impl FileTally {
         state.running += 1;
     }
 
-    /// A piece is over: `whole` if its end was reached.
-    pub(super) fn end_piece(&self, whole: PieceEnd, bytes_read: u64, counts: Option<&ScanCounts>, issues: &[Issue]) {
+    /// A piece is over.
+    pub(super) fn end_piece(&self, end: PieceEnd, bytes_read: u64, counts: Option<&ScanCounts>, issues: &[Issue]) {
         let mut state = self.state();
         state.running -= 1;
-        state.finished += usize::from(whole == PieceEnd::Whole);
+        match end {
+            PieceEnd::Whole => state.finished += 1,
+            PieceEnd::Skipped(bytes) => {
+                state.finished += 1;
+                state.bytes_skipped += bytes;
+            }
+            PieceEnd::Early => {}
+        }
         state.bytes_read += bytes_read;
         if let Some(counts) = counts {
             state.counts.add(counts);
-            if whole == PieceEnd::Whole {
+            if end == PieceEnd::Whole {
                 state.lines.insert(counts.piece_start, counts.lines);
             }
             state.samples.extend(counts.samples.iter().map(|sample| (counts.piece_start, sample.clone())));
@@ -431,7 +448,10 @@ impl FileTally {
             Some(status) => status,
             None if state.started == 0 => FileStatus::NotRead,
             // A plan that runs several times (the inner side of a recursive query) finishes a piece several times.
-            None if state.finished == state.started && state.finished >= state.pieces => FileStatus::Read,
+            None if state.finished == state.started && state.finished >= state.pieces => match state.bytes_skipped {
+                0 => FileStatus::Read,
+                _ => FileStatus::PartsSkipped,
+            },
             None => FileStatus::StoppedEarly,
         };
         FileReport {
@@ -441,6 +461,7 @@ impl FileTally {
             status,
             bytes: self.bytes,
             bytes_read: state.bytes_read,
+            bytes_skipped: state.bytes_skipped,
             counts: state.counts,
             remarks: state.remarks.clone(),
             samples: state.first_samples(status == FileStatus::Read),
@@ -457,6 +478,8 @@ impl FileTally {
 pub(super) enum PieceEnd {
     /// At the piece's end.
     Whole,
+    /// It was not read: none of its rows, in so many bytes, can pass the filter.
+    Skipped(u64),
     /// Before: the query needed no more, or something went wrong.
     Early,
 }
@@ -493,8 +516,8 @@ impl ReportTable {
     }
 }
 
-const NUMBERS: [&str; 10] =
-    ["bytes", "bytes_read", "lines", "records", "continuations", "blank", "unparsed", "ruled_out", "rows", "bad_values"];
+const NUMBERS: [&str; 11] =
+    ["bytes", "bytes_read", "bytes_skipped", "lines", "records", "continuations", "blank", "unparsed", "ruled_out", "rows", "bad_values"];
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);
@@ -507,7 +530,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// The report as a batch.
 fn batch(files: &[FileReport]) -> DfResult<RecordBatch> {
     let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
-    let mut numbers: [UInt64Builder; 10] = std::array::from_fn(|_| UInt64Builder::new());
+    let mut numbers: [UInt64Builder; 11] = std::array::from_fn(|_| UInt64Builder::new());
     for file in files {
         let remarks: Vec<&str> = file.remarks.iter().map(|remark| remark.text.as_str()).collect();
         let remarks = (!remarks.is_empty()).then(|| remarks.join("; "));
@@ -520,6 +543,7 @@ fn batch(files: &[FileReport]) -> DfResult<RecordBatch> {
         let values = [
             file.bytes,
             file.bytes_read,
+            file.bytes_skipped,
             c.lines,
             c.records,
             c.continuations,

@@ -10,6 +10,7 @@
 //!
 //! The list of files is fixed when the scan is planned, each with its size and time; the opener checks them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::{self, Formatter};
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result as DfResult, internal_datafusion_err};
+use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
 use datafusion::datasource::table_schema::TableSchema;
@@ -24,12 +26,15 @@ use datafusion::error::DataFusionError;
 use datafusion::object_store::ObjectStore;
 use datafusion::object_store::path::Path as Location;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
+use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult, apply_expression_roots};
 
+use super::bounds::TIME;
 use super::file_set::LogFile;
+use super::log_table::partitioned_file_mtime;
 use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
 use super::pushdown::Pushed;
@@ -81,6 +86,18 @@ impl ScanFiles {
     }
 }
 
+/// Which pieces a scan begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum First {
+    /// As they were listed.
+    #[default]
+    Listed,
+    /// The ones that were written last: the first rows of `ORDER BY time DESC` are likely to be there.
+    Newest,
+    /// The ones that were written first.
+    Oldest,
+}
+
 /// A scan of log files.
 #[derive(Clone, Debug)]
 pub struct LogSource {
@@ -92,6 +109,8 @@ pub struct LogSource {
     pushed: Pushed,
     batch_rows: usize,
     metrics: ExecutionPlanMetricsSet,
+    /// Which pieces are read first.
+    first: First,
     /// Decoding plans by file, made when the first piece of the file is opened. They depend on the columns and filters.
     plans: Arc<Vec<OnceLock<Arc<ScanPlan>>>>,
 }
@@ -109,6 +128,7 @@ impl LogSource {
             pushed: Pushed::default(),
             batch_rows: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
+            first: First::default(),
             plans: no_plans(count),
         }
     }
@@ -139,12 +159,13 @@ impl LogSource {
         if let Some(plan) = slot.get() {
             return Ok(Arc::clone(plan));
         }
-        let plan = self.make_plan(file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
+        let plan = self.make_plan(self.table, file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(plan))))
     }
 
     fn make_plan(
         &self,
+        table: &TableDef,
         file: &LogFile,
         columns: &[usize],
         filter_columns: &[usize],
@@ -153,7 +174,7 @@ impl LogSource {
         let plan = ScanPlan::try_new(&ScanPlanArgs {
             catalog: &self.context.formats,
             format: file.format.name().unwrap_or(NO_FORMAT),
-            table: self.table.name,
+            table: table.name,
             columns,
             filter_columns,
             required,
@@ -166,8 +187,16 @@ impl LogSource {
 
     /// A plan that reads nothing but the time of records of the file.
     pub(super) fn time_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
-        let time = self.table.column("time")?;
-        self.make_plan(file, &[time], &[], &[]).ok().map(Arc::new)
+        let time = self.table.column(TIME)?;
+        self.make_plan(self.table, file, &[time], &[], &[]).ok().map(Arc::new)
+    }
+
+    /// A plan that reads the time of all records of the file, of whichever table.
+    pub(super) fn stamp_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
+        let format = file.format.name()?;
+        let table = self.context.formats.format(format)?.table;
+        let time = table.column(TIME)?;
+        self.make_plan(table, file, &[time], &[], &[]).ok().map(Arc::new)
     }
 
     fn changed(&self) -> Self {
@@ -223,6 +252,11 @@ impl FileSource for LogSource {
                 if let Some(predicate) = &self.pushed.predicate {
                     write!(f, ", predicate={predicate}")?;
                 }
+                match self.first {
+                    First::Listed => {}
+                    First::Newest => write!(f, ", newest first")?,
+                    First::Oldest => write!(f, ", oldest first")?,
+                }
                 for dynamic in &self.pushed.dynamic {
                     write!(f, ", dynamic={dynamic}")?;
                 }
@@ -237,6 +271,33 @@ impl FileSource for LogSource {
                 Ok(())
             }
         }
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        _eq_properties: &EquivalenceProperties,
+    ) -> DfResult<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        // A sort sees the columns that the scan gives out.
+        let given = |column: &Column| self.projection.source.iter().nth(column.index()).map(|given| &given.expr);
+        let is_time = |sort: &PhysicalSortExpr| {
+            let given = sort.expr.downcast_ref::<Column>().and_then(given);
+            given.and_then(|expr| expr.downcast_ref::<Column>()).is_some_and(|column| column.name() == TIME)
+        };
+        let Some(sort) = order.first().filter(|sort| is_time(sort)) else { return Ok(SortOrderPushdownResult::Unsupported) };
+        let first = if sort.options.descending { First::Newest } else { First::Oldest };
+        // Log lines are not quite in order: somebody has to sort them.
+        Ok(SortOrderPushdownResult::Inexact { inner: Arc::new(Self { first, ..self.clone() }) })
+    }
+
+    fn reorder_files(&self, mut files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        let written = |file: &PartitionedFile| (partitioned_file_mtime(file), file.range.as_ref().map_or(0, |range| range.start));
+        match self.first {
+            First::Listed => {}
+            First::Newest => files.sort_by_key(|file| Reverse(written(file))),
+            First::Oldest => files.sort_by_key(written),
+        }
+        files
     }
 
     // LogTable has cut the files: pieces must stay as their line counts were taken.

@@ -10,6 +10,7 @@ use arrow_array::{ArrayRef, StringViewArray};
 
 use super::plan::{ColumnPlan, RowKind, ScanPlan};
 use super::rows::Rows;
+use super::stamp::TimeBounds;
 use super::time::{Stamp, integer};
 use super::value;
 use crate::format::{Extract, Feed, Part, Source, TextRule};
@@ -43,6 +44,8 @@ pub(super) struct Tally {
     pub(super) bad: u64,
     /// Bytes of text that were copied.
     pub(super) text_bytes: usize,
+    /// The times that were read.
+    pub(super) times: TimeBounds,
 }
 
 impl ColumnBuilder {
@@ -90,7 +93,11 @@ impl ColumnBuilder {
             Self::UInt64(builder) => rows.for_each(|row| builder.append_option(number(chunk, column, row, tally))),
             Self::Int16(builder) => rows.for_each(|row| builder.append_option(offset_minutes(chunk, column, row))),
             Self::Float64(builder) => rows.for_each(|row| builder.append_option(float(chunk, column, row, tally))),
-            Self::Time(builder) => rows.for_each(|row| builder.append_option(time(chunk, column, row, tally))),
+            Self::Time(builder) => rows.for_each(|row| {
+                let time = time(chunk, column, row, tally);
+                tally.times.add(time);
+                builder.append_option(time);
+            }),
             Self::Map(builder) => rows.for_each(|row| append_map(builder, chunk, column, row)),
         }
     }

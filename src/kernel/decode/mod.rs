@@ -41,7 +41,7 @@ pub use prefilter::Required;
 use prefilter::{Prefilter, Seen};
 use rows::{LineFailure, Rows};
 use stamp::StampTracker;
-pub use stamp::{StampContext, StampSummary};
+pub use stamp::{StampContext, StampSummary, TimeBounds};
 
 use crate::format::nearest_pattern;
 use crate::scan::{PatternSet, Planes, Scratch, Span, Traces};
@@ -244,6 +244,7 @@ pub struct LogDecoder {
     start_traces: Traces,
     carried_traces: Vec<Traces>,
     tracker: StampTracker,
+    times: TimeBounds,
     counts: ScanCounts,
 }
 
@@ -276,6 +277,7 @@ impl LogDecoder {
             start_traces: Traces::default(),
             carried_traces: plan.carried.iter().map(|_| Traces::default()).collect(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
+            times: TimeBounds::default(),
             counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },
             filter: None,
             tail: Tail::Keep,
@@ -310,6 +312,17 @@ impl LogDecoder {
     /// What was read so far.
     pub fn counts(&self) -> &ScanCounts {
         &self.counts
+    }
+
+    /// Between which times all rows so far lie, those included that the filter does not take. `None` where the plan does not
+    /// read the time of every row.
+    pub fn time_bounds(&self) -> Option<TimeBounds> {
+        let reads_all = match self.filter {
+            Some(_) => self.plan.filters_by_time(),
+            None => self.plan.gives_time(),
+        };
+        // Behind the limit there are rows that were not read.
+        (reads_all && self.counts.ruled_out == 0 && !self.is_sated()).then_some(self.times)
     }
 
     /// The turns of the year so far, where the plan needs a stamp context.
@@ -848,6 +861,7 @@ impl LogDecoder {
             let columns = self.filter_builders.iter_mut().map(ColumnBuilder::finish).collect();
             let options = RecordBatchOptions::new().with_row_count(Some(count));
             let batch = RecordBatch::try_new_with_options(Arc::clone(&plan.filter_schema), columns, &options)?;
+            self.times = self.times.with(tally.times);
             let mask = filter.evaluate(&batch).map_err(DecodeError::Filter)?;
             let is_chosen = |&row: &usize| mask.is_valid(row) && mask.value(row);
             chosen = Some((0..count).filter(is_chosen).collect());
@@ -863,6 +877,9 @@ impl LogDecoder {
         self.built += chosen.map_or(count, |chosen| chosen.len()).min(wanted);
         self.built_bytes += out.text_bytes;
         self.counts.bad_values += out.bad;
+        if self.filter.is_none() {
+            self.times = self.times.with(out.times);
+        }
         self.rows.clear();
         Ok(())
     }

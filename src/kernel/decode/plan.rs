@@ -236,6 +236,20 @@ impl ScanPlan {
         self.needs_context
     }
 
+    /// Is the time of rows among the columns?
+    pub(super) fn gives_time(&self) -> bool {
+        self.reads_time(&self.output)
+    }
+
+    /// Does the filter look at the time of rows?
+    pub(super) fn filters_by_time(&self) -> bool {
+        self.reads_time(&self.filter)
+    }
+
+    fn reads_time(&self, columns: &[usize]) -> bool {
+        columns.iter().any(|&column| self.wanted[column] == ColumnType::Time)
+    }
+
     /// The time of the file in microseconds since the epoch.
     pub fn reference_us(&self) -> i64 {
         self.reference_us

@@ -34,6 +34,47 @@ pub struct StampContext {
     pub second: bool,
 }
 
+/// Between which points in time all rows of a piece lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeBounds {
+    /// The earliest time, in microseconds UTC; above `max` if no row has a time.
+    pub min: i64,
+    /// The latest one.
+    pub max: i64,
+    /// Rows with a time.
+    pub times: u64,
+    /// Rows without one.
+    pub nulls: u64,
+}
+
+impl Default for TimeBounds {
+    fn default() -> Self {
+        Self { min: i64::MAX, max: i64::MIN, times: 0, nulls: 0 }
+    }
+}
+
+impl TimeBounds {
+    /// One more row.
+    #[inline]
+    pub(super) fn add(&mut self, time: Option<i64>) {
+        match time {
+            Some(time) => *self = Self { min: self.min.min(time), max: self.max.max(time), times: self.times + 1, ..*self },
+            None => self.nulls += 1,
+        }
+    }
+
+    /// The bounds of these rows and those.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            min: self.min.min(other.min),
+            max: self.max.max(other.max),
+            times: self.times + other.times,
+            nulls: self.nulls + other.nulls,
+        }
+    }
+}
+
 /// The turns of the year in a stretch of a file. Stretches add up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StampSummary {
