@@ -35,7 +35,7 @@ const FIRST_BYTES: u64 = 16 << 10;
 #[derive(Debug, Default)]
 pub(super) struct FileIndex {
     counts: OnceLock<Vec<OnceLock<Count>>>,
-    stamps: OnceLock<Vec<StampContext>>,
+    stamps: Mutex<Option<Vec<StampContext>>>,
     /// The times of the rows of a table, by the table and the piece.
     bounds: Mutex<HashMap<(&'static str, u64, u64), TimeBounds>>,
     /// The times of the first records of each piece, where they have been looked at.
@@ -88,14 +88,17 @@ impl FileIndex {
 
     /// What the stamps before piece `index` say about those in it. `plan` reads the time of each record.
     pub(super) fn stamps(&self, ahead: &ReadAhead<'_>, index: usize, plan: &Arc<ScanPlan>) -> Result<StampContext, SourceError> {
-        if let Some(contexts) = self.stamps.get() {
-            return Ok(contexts.get(index).copied().unwrap_or_default());
+        // Who comes second waits: the file is read once.
+        let mut stamps = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
+        let context = |contexts: &Vec<StampContext>| contexts.get(index).copied().unwrap_or_default();
+        if let Some(contexts) = &*stamps {
+            return Ok(context(contexts));
         }
         let contexts = ahead.stamp_contexts(plan)?;
         if ahead.is_cancelled() {
             return Ok(StampContext::default());
         }
-        Ok(self.stamps.get_or_init(|| contexts).get(index).copied().unwrap_or_default())
+        Ok(context(stamps.insert(contexts)))
     }
 }
 
@@ -130,12 +133,7 @@ impl FileIndex {
         Ok(Some(TimeBounds { min: first.min.saturating_sub(slack_us), max, times: 1, nulls: 0 }))
     }
 
-    fn first_times(
-        &self,
-        ahead: &ReadAhead<'_>,
-        index: usize,
-        plan: &Arc<ScanPlan>,
-    ) -> Result<Option<TimeBounds>, SourceError> {
+    fn first_times(&self, ahead: &ReadAhead<'_>, index: usize, plan: &Arc<ScanPlan>) -> Result<Option<TimeBounds>, SourceError> {
         let Some(piece) = ahead.pieces.get(index) else { return Ok(None) };
         let firsts = || self.firsts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = firsts().get(&piece.start) {
@@ -173,70 +171,93 @@ impl ReadAhead<'_> {
         Ok(count)
     }
 
-    /// The times of the first records that begin in `piece`.
+    /// The times of the first records that begin in `piece`, where they stand for themselves.
     fn first_times(&self, piece: &Range<u64>, plan: &Arc<ScanPlan>) -> Result<Option<TimeBounds>, SourceError> {
         let end = piece.end.min(piece.start.saturating_add(FIRST_BYTES));
-        let decoder = self.follow(piece.start..end, StampContext::default(), plan)?;
-        Ok(decoder.time_bounds().filter(|bounds| bounds.times > 0))
+        let (decoder, status) = self.follow(piece.start..end, None, plan)?;
+        let bounds = decoder.time_bounds().filter(|bounds| bounds.times > 0);
+        Ok(bounds.filter(|_| status != Status::NeedStamps))
     }
 
     fn stamp_contexts(&self, plan: &Arc<ScanPlan>) -> Result<Vec<StampContext>, SourceError> {
         let summaries = self.pieces.par_iter().map(|piece| {
-            let decoder = self.follow(piece.clone(), StampContext::default(), plan)?;
+            let (decoder, _) = self.follow(piece.clone(), Some(StampContext::default()), plan)?;
             Ok(decoder.stamp_summary())
         });
         let summaries = summaries.collect::<Result<Vec<StampSummary>, SourceError>>()?;
         let whole = summaries.iter().copied().fold(StampSummary::default(), StampSummary::then);
         let first_year = whole.first_year(plan.reference_us());
-        // Where the clock is never changed, a local time is one point in time.
-        let doubled = self.zone.to_fixed_offset().is_err();
         let mut before = StampSummary::default();
-        let mut starts = Vec::with_capacity(summaries.len());
+        let mut years = Vec::with_capacity(summaries.len());
         for summary in &summaries {
             let first = StampSummary { first: summary.first, last: summary.first, turns: 0 };
             let year = first_year.map(|year| year + before.then(first).turns);
-            let last_year = first_year.map(|year| year + before.turns);
-            starts.push((year, last_year));
             before = before.then(*summary);
+            let last_year = first_year.map(|year| year + before.turns);
+            years.push((year, last_year));
         }
-        let contexts = starts.par_iter().enumerate().map(|(index, (first_year, last_year))| {
-            let before = match self.pieces[index].start {
-                start if doubled && start > 0 => self.last_stamp_before(start, *last_year, plan)?,
-                _ => StampContext::default(),
-            };
-            Ok(StampContext { first_year: *first_year, ..before })
-        });
-        contexts.collect()
+        // Where the clock is never changed, a local time is one point in time.
+        if self.zone.to_fixed_offset().is_ok() {
+            return Ok(years
+                .iter()
+                .map(|(first_year, _)| StampContext { first_year: *first_year, ..StampContext::default() })
+                .collect());
+        }
+        let ends = self.pieces.par_iter().zip(&years).map(|(piece, (_, last_year))| self.end_of(piece, *last_year, plan));
+        let ends = ends.collect::<Result<Vec<End>, SourceError>>()?;
+        let mut contexts = Vec::with_capacity(ends.len());
+        let mut before = StampContext::default();
+        for ((piece, (first_year, _)), end) in self.pieces.iter().zip(&years).zip(&ends) {
+            let context = StampContext { first_year: *first_year, ..before };
+            contexts.push(context);
+            match end {
+                End::Known(after) => before = *after,
+                End::AsBefore => {}
+                End::Depends => before = self.follow(piece.clone(), Some(context), plan)?.0.stamp_context(),
+            }
+        }
+        Ok(contexts)
     }
 
-    /// Follows the stamps back from `end` as far as it takes: until it does not matter any more what was before them.
-    fn last_stamp_before(&self, end: u64, last_year: Option<i32>, plan: &Arc<ScanPlan>) -> Result<StampContext, SourceError> {
+    /// What the stamps of a piece say about those behind it. They are followed back from its end as far as it takes: until it
+    /// does not matter any more what was before them.
+    fn end_of(&self, piece: &Range<u64>, last_year: Option<i32>, plan: &Arc<ScanPlan>) -> Result<End, SourceError> {
+        let unknown = StampContext::default();
         let mut back = LOOK_BACK;
         loop {
-            let start = end.saturating_sub(back);
-            let unknown = StampContext::default();
-            let turns = self.follow(start..end, unknown, plan)?.stamp_summary().turns;
+            let start = piece.end.saturating_sub(back).max(piece.start);
+            let after = |context| Ok(self.follow(start..piece.end, Some(context), plan)?.0);
+            let turns = after(unknown)?.stamp_summary().turns;
             let first_year = last_year.map(|year| year - turns);
-            let early = StampContext { first_year, ..unknown };
-            let late = StampContext { first_year, last_local_us: Some(i64::MAX), second: true };
-            let after_early = self.follow(start..end, early, plan)?.stamp_context();
+            let [early, late] = [unknown, StampContext { last_local_us: Some(i64::MAX), second: true, ..unknown }];
+            let after_early = after(StampContext { first_year, ..early })?.stamp_context();
             if start == 0 || self.is_cancelled() {
-                return Ok(after_early);
+                return Ok(End::Known(after_early));
             }
-            let after_late = self.follow(start..end, late, plan)?.stamp_context();
+            let after_late = after(StampContext { first_year, ..late })?.stamp_context();
             if after_early == after_late {
-                return Ok(after_early);
+                return Ok(End::Known(after_early));
+            }
+            if start == piece.start {
+                let is_untouched = after_early == early && after_late == late;
+                return Ok(if is_untouched { End::AsBefore } else { End::Depends });
             }
             back = back.saturating_mul(8);
         }
     }
 
-    /// Decodes the times of a stretch of the file; the rows are of no interest.
-    fn follow(&self, range: Range<u64>, stamps: StampContext, plan: &Arc<ScanPlan>) -> Result<LogDecoder, SourceError> {
+    /// Decodes the times of a stretch of the file; the rows are of no interest. The status is the one that it ended with.
+    fn follow(
+        &self,
+        range: Range<u64>,
+        stamps: Option<StampContext>,
+        plan: &Arc<ScanPlan>,
+    ) -> Result<(LogDecoder, Status), SourceError> {
         let piece = Piece { start: range.start, end: range.end, first_line: 1, stamps };
         let options = DecodeOptions { limit: None, max_record_bytes: self.max_record_bytes, ..DecodeOptions::default() };
         let (piece, mut reader) = super::opener::open_piece(self.snapshot, piece, self.read)?;
         let mut decoder = LogDecoder::new(Arc::clone(plan), piece, options);
+        let mut status = Status::NeedMore;
         let mut want = 1;
         while !self.is_cancelled() {
             let Fill { bytes, end } = reader.fill(want)?;
@@ -245,17 +266,28 @@ impl ReadAhead<'_> {
             let Ok(decoded) = decoder.decode(bytes, end) else { break };
             reader.consume(decoded.used);
             want = if decoded.used == 0 { decoder.wants(given) } else { 1 };
-            match decoded.status {
+            status = decoded.status;
+            match status {
                 Status::NeedMore if end && decoded.used == 0 => break,
                 Status::NeedMore => {}
                 Status::BatchReady => drop(decoder.flush()),
-                Status::Done => break,
+                Status::NeedStamps | Status::Done => break,
             }
             // As for the line counts: a change is found, and told, where the rows are made.
             if reader.verify().is_err() {
                 break;
             }
         }
-        Ok(decoder)
+        Ok((decoder, status))
     }
+}
+
+/// What is known behind a piece about doubled local times.
+enum End {
+    /// This, whatever was before the piece.
+    Known(StampContext),
+    /// What was known before it: it has no stamp that says anything.
+    AsBefore,
+    /// It depends on what was before it.
+    Depends,
 }

@@ -23,7 +23,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
-use futures::{Stream, StreamExt as _};
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use tokio::task::JoinHandle;
 
 use super::bounds::{TIME, excludes};
 use super::error::TableError;
@@ -34,9 +35,7 @@ use super::log_table::{partitioned_file_mtime, snapshot_mtime};
 use super::options::OnChange;
 use super::report::{FileTally, PieceEnd};
 use super::source::LogSource;
-use crate::kernel::decode::{
-    DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds,
-};
+use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, StampContext, Status, Tail, TimeBounds};
 use crate::source::{self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError};
 
 /// What one partition counts.
@@ -141,13 +140,25 @@ impl Opening {
             Some(range) if !whole => range,
             _ => 0..if whole { u64::MAX } else { snapshot.size },
         };
-        if !whole && self.is_excluded(file, &range)? {
+        let before = Before {
+            source: Arc::clone(&source),
+            file: Arc::clone(file),
+            range: range.clone(),
+            cancelled: Arc::clone(&self.cancelled),
+        };
+        if !whole && self.is_excluded(&before)? {
             counted.skip(range.end - range.start);
             return Ok(None);
         }
         let plan = source.plan(at, file)?;
-        let opened = self.piece(file, &plan, range.clone());
-        let (piece, reader) = match opened.and_then(|piece| open_piece(snapshot, piece, &options.read)) {
+        let first_line = if plan.needs_line_numbers() && range.start > 0 { before.first_line() } else { Ok(1) };
+        // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
+        let stamps = (snapshot.kind != FileKind::Regular).then(StampContext::default);
+        let opened = first_line.and_then(|first_line| {
+            let piece = Piece { start: range.start, end: range.end, first_line, stamps };
+            open_piece(snapshot, piece, &options.read)
+        });
+        let (piece, reader) = match opened {
             Ok(opened) => opened,
             Err(error) => return counted.failed(file, error, on_change).map(|()| None),
         };
@@ -158,10 +169,12 @@ impl Opening {
             decoder = decoder.with_filter(Box::new(filter));
         }
         let step_bytes = source.context().options.step_bytes;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let before = Arc::new(Before { cancelled: Arc::clone(&cancelled), ..before });
         Ok(Some(PieceStream {
-            file: Arc::clone(file),
-            table: source.table().name,
-            range,
+            before,
+            stamps: None,
+            _cancelled: CancelOnDrop(cancelled),
             work: Some(Work { reader, decoder, counted, tail_known: false }),
             want: 1,
             step_bytes,
@@ -170,69 +183,73 @@ impl Opening {
     }
 
     /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
-    fn is_excluded(&self, file: &LogFile, range: &Range<u64>) -> DfResult<bool> {
+    fn is_excluded(&self, before: &Before) -> DfResult<bool> {
         let source = &self.source;
         let table = source.table();
         let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
         let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return Ok(false) };
-        let bounds = match file.index.bounds(table.name, range) {
+        let bounds = match before.file.index.bounds(table.name, &before.range) {
             Some(bounds) => Some(bounds),
             // Whatever is wrong with the file is told where it is read.
-            None => self.assumed_bounds(file, range).unwrap_or(None),
+            None => before.assumed_bounds().unwrap_or(None),
         };
         bounds.map_or(Ok(false), |bounds| excludes(filter, table.schema(), bounds))
     }
+}
 
-    fn assumed_bounds(&self, file: &LogFile, range: &Range<u64>) -> Result<Option<TimeBounds>, SourceError> {
-        let options = &self.source.context().options;
-        let Some(slack) = options.assume_ordered else { return Ok(None) };
-        let pieces = file.pieces(options.piece_bytes)?;
-        let Some(index) = pieces.iter().position(|piece| piece == range) else { return Ok(None) };
-        // Without a year, a stamp says nothing about its place.
-        let plan = self.source.stamp_plan(file).filter(|plan| !plan.needs_stamp_context() && pieces.len() > 1);
-        let Some(plan) = plan else { return Ok(None) };
-        let slack_us = i64::try_from(slack.as_micros()).unwrap_or(i64::MAX);
-        file.index.assumed_bounds(&self.read_ahead(file, pieces), index, slack_us, &plan)
+/// What is before a piece of a file, which may take reading the file.
+struct Before {
+    source: Arc<LogSource>,
+    file: Arc<LogFile>,
+    range: Range<u64>,
+    cancelled: Arc<AtomicBool>,
+}
+
+impl Before {
+    /// The number of the piece's first line.
+    fn first_line(&self) -> Result<u64, SourceError> {
+        self.look(|ahead, index, place| index.first_line(ahead, place))
     }
 
-    fn read_ahead<'a>(&'a self, file: &'a LogFile, pieces: &'a [Range<u64>]) -> ReadAhead<'a> {
-        let options = &self.source.context().options;
-        ReadAhead {
+    /// What the stamps before the piece say about those in it.
+    fn stamps(&self) -> Result<StampContext, SourceError> {
+        let Some(plan) = self.source.time_plan(&self.file) else { return Ok(StampContext::default()) };
+        self.look(|ahead, index, place| index.stamps(ahead, place, &plan))
+    }
+
+    /// Between which times its rows lie, as far as the user's word for the order of lines goes.
+    fn assumed_bounds(&self) -> Result<Option<TimeBounds>, SourceError> {
+        let Some(slack) = self.source.context().options.assume_ordered else { return Ok(None) };
+        let Some(plan) = self.source.stamp_plan(&self.file) else { return Ok(None) };
+        let slack_us = i64::try_from(slack.as_micros()).unwrap_or(i64::MAX);
+        self.look(|ahead, index, place| match ahead.pieces.len() {
+            // What is small is read.
+            1 => Ok(None),
+            _ => index.assumed_bounds(ahead, place, slack_us, &plan),
+        })
+    }
+
+    /// Looks at the file as it is cut, of which this piece is one.
+    fn look<T>(&self, look: impl Fn(&ReadAhead<'_>, &FileIndex, usize) -> Result<T, SourceError>) -> Result<T, SourceError> {
+        let Self { source, file, range, cancelled } = self;
+        let options = &source.context().options;
+        let known = file.pieces(options.piece_bytes)?;
+        let foreign = [0..range.start, range.clone(), range.end..file.snapshot.size.max(range.end)];
+        let scratch = FileIndex::default();
+        // A range of someone else's cut: all before it is one piece.
+        let (pieces, index, place) = match known.iter().position(|known| known == range) {
+            Some(place) => (known, &file.index, place),
+            None => (&foreign[..], &scratch, 1),
+        };
+        let ahead = ReadAhead {
             snapshot: &file.snapshot,
             pieces,
             read: &options.read,
             zone: &options.zone,
             max_record_bytes: options.max_record_bytes,
-            cancelled: &self.cancelled,
-        }
-    }
-
-    /// A piece with all that a decoder has to know of what is before it. This may read the whole file.
-    fn piece(&self, file: &LogFile, plan: &ScanPlan, range: Range<u64>) -> Result<Piece, SourceError> {
-        let mut piece = Piece { start: range.start, end: range.end, first_line: 1, stamps: StampContext::default() };
-        let lines = plan.needs_line_numbers() && range.start > 0;
-        // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
-        let stamps = plan.needs_stamp_context() && file.snapshot.kind == FileKind::Regular;
-        if !lines && !stamps {
-            return Ok(piece);
-        }
-        let options = &self.source.context().options;
-        let known = file.pieces(options.piece_bytes)?;
-        let foreign = [0..range.start, range.clone()];
-        let scratch = FileIndex::default();
-        // A range of someone else's cut: all before it is one piece.
-        let (pieces, index, place) = match known.iter().position(|known| known.start == range.start) {
-            Some(place) => (known, &file.index, place),
-            None => (&foreign[..], &scratch, 1),
+            cancelled,
         };
-        let ahead = self.read_ahead(file, pieces);
-        if lines {
-            piece.first_line = index.first_line(&ahead, place)?;
-        }
-        if stamps && let Some(plan) = self.source.time_plan(file) {
-            piece.stamps = index.stamps(&ahead, place, &plan)?;
-        }
-        Ok(piece)
+        look(&ahead, index, place)
     }
 }
 
@@ -351,9 +368,10 @@ struct Work {
 
 /// The batches of one piece.
 struct PieceStream {
-    file: Arc<LogFile>,
-    table: &'static str,
-    range: Range<u64>,
+    before: Arc<Before>,
+    /// Somebody is finding out about the stamps before the piece.
+    stamps: Option<JoinHandle<Result<StampContext, SourceError>>>,
+    _cancelled: CancelOnDrop,
     /// `None` once the piece is over.
     work: Option<Work>,
     /// How many bytes the next step needs at least.
@@ -367,6 +385,8 @@ enum Step {
     Batch(RecordBatch),
     /// Nothing yet.
     Yield,
+    /// What the stamps before the piece say has to be known.
+    NeedStamps,
     /// The last batch, if there is one.
     Done(Option<RecordBatch>),
 }
@@ -411,6 +431,7 @@ impl Work {
                 let batch = self.decoder.flush().map_err(Stop::Decode)?;
                 Ok(batch.map_or(Step::Yield, Step::Batch))
             }
+            Status::NeedStamps => Ok(Step::NeedStamps),
             Status::Done => self.finish(),
         }
     }
@@ -444,11 +465,18 @@ impl PieceStream {
                 self.work = Some(work);
                 return Poll::Pending;
             }
+            Ok(Ok(Step::NeedStamps)) => {
+                let before = Arc::clone(&self.before);
+                self.stamps = Some(tokio::task::spawn_blocking(move || before.stamps()));
+                self.work = Some(work);
+                return Poll::Pending;
+            }
             Ok(Ok(Step::Done(batch))) => {
                 let Work { reader, decoder, counted, .. } = work;
                 // A damaged or truncated file has rows that were not seen.
                 if let Some(bounds) = decoder.time_bounds().filter(|_| reader.issues().is_empty()) {
-                    self.file.index.learn_bounds(self.table, &self.range, bounds);
+                    let Before { source, file, range, .. } = &*self.before;
+                    file.index.learn_bounds(source.table().name, range, bounds);
                 }
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
@@ -456,15 +484,20 @@ impl PieceStream {
             Ok(Err(stop)) => stop,
             Err(payload) => {
                 // The decoder's state is not to be trusted: its counts are left out.
-                let doing = format!("decoding {}", self.file.name);
+                let doing = format!("decoding {}", self.before.file.name);
                 return Poll::Ready(Some(Err(TableError::panicked(&doing, &payload).into())));
             }
         };
+        Poll::Ready(self.stop(work, stop).map(Err))
+    }
+
+    /// The piece ends early.
+    fn stop(&self, work: Work, stop: Stop) -> Option<DataFusionError> {
         let tally = Arc::clone(&work.counted.tally);
         let Work { reader, decoder, counted, .. } = work;
         counted.finish(PieceEnd::Early, reader.as_ref(), &decoder);
-        let path = || self.file.snapshot.path.clone();
-        let error = match stop {
+        let path = || self.before.file.snapshot.path.clone();
+        match stop {
             Stop::Changed(change) => {
                 tally.change(&change);
                 Some(TableError::Changed { path: path(), change }.into()).filter(|_| self.on_change == OnChange::Fail)
@@ -474,6 +507,26 @@ impl PieceStream {
                 Some(DataFusionError::External(Box::new(error))).filter(|_| self.on_change == OnChange::Fail)
             }
             Stop::Decode(error) => Some(decode_error(error)),
+        }
+    }
+
+    /// Waits for what the stamps before the piece say, if the decoder asked for it.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<DfResult<RecordBatch>>> {
+        let Some(asked) = &mut self.stamps else { return Poll::Ready(None) };
+        let Poll::Ready(answer) = asked.poll_unpin(context) else { return Poll::Pending };
+        self.stamps = None;
+        let error = match (answer, self.work.take()) {
+            (Ok(Ok(stamps)), Some(mut work)) => {
+                work.decoder.set_stamps(stamps);
+                self.work = Some(work);
+                None
+            }
+            (Ok(Err(error)), Some(work)) => self.stop(work, error.into()),
+            (Err(error), _) => Some(match error.try_into_panic() {
+                Ok(payload) => TableError::panicked("following the stamps of a file", &payload).into(),
+                Err(_) => exec_datafusion_err!("the query was cancelled"),
+            }),
+            (Ok(_), None) => None,
         };
         Poll::Ready(error.map(Err))
     }
@@ -494,6 +547,12 @@ impl Stream for PieceStream {
     type Item = DfResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.stamps.is_some() {
+            match self.wait(context) {
+                Poll::Ready(None) => {}
+                waiting_or_failed => return waiting_or_failed,
+            }
+        }
         let polled = self.step();
         if polled.is_pending() {
             context.waker().wake_by_ref();

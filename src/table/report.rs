@@ -516,8 +516,19 @@ impl ReportTable {
     }
 }
 
-const NUMBERS: [&str; 11] =
-    ["bytes", "bytes_read", "bytes_skipped", "lines", "records", "continuations", "blank", "unparsed", "ruled_out", "rows", "bad_values"];
+const NUMBERS: [&str; 11] = [
+    "bytes",
+    "bytes_read",
+    "bytes_skipped",
+    "lines",
+    "records",
+    "continuations",
+    "blank",
+    "unparsed",
+    "ruled_out",
+    "rows",
+    "bad_values",
+];
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8, true);

@@ -25,8 +25,8 @@ use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::object_store::ObjectStore;
 use datafusion::object_store::path::Path as Location;
-use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -159,7 +159,8 @@ impl LogSource {
         if let Some(plan) = slot.get() {
             return Ok(Arc::clone(plan));
         }
-        let plan = self.make_plan(self.table, file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
+        let plan =
+            self.make_plan(self.table, file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(plan))))
     }
 

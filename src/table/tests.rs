@@ -571,3 +571,109 @@ async fn a_range_over_a_compressed_file_reads_it_once() {
     assert!(rows(&whole) > 0);
     assert_eq!(rows(&whole), rows(&again));
 }
+
+/// A line for each second from midnight on; `late` of them at the end are stamped an hour after the others.
+fn ordered_lines(count: usize, late: usize) -> Vec<u8> {
+    let stamp = |second: usize| format!("[21/Nov/2026:{:02}:{:02}:{:02} ", second / 3600, second / 60 % 60, second % 60);
+    let line = |i: usize| {
+        let second = if i + late >= count { i + 3600 } else { i };
+        ACCESS.replace("[21/Nov/2026:00:55:04 ", &stamp(second)).replace("/a ", &format!("/{i} "))
+    };
+    (0..count).map(line).collect::<String>().into_bytes()
+}
+
+fn skipped(session: &Session) -> u64 {
+    session.report().iter().map(|file| file.bytes_skipped).sum()
+}
+
+const MINUTE: &str = "SELECT count(*) FROM access_log WHERE time >= '2026-11-21T00:10:00Z' AND time < '2026-11-21T00:11:00Z'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_are_skipped_once_their_times_are_known() {
+    let folder = folder(&[("access.log", &ordered_lines(3000, 0))]);
+    let options = ScanOptions { piece_bytes: 4096, ..ScanOptions::default() };
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), options, 2);
+    assert_eq!(session.rows(MINUTE).await, ["60"]);
+    assert_eq!(skipped(&session), 0, "nothing is known of them yet");
+    assert_eq!(session.rows(MINUTE).await, ["60"]);
+    let report = session.report();
+    assert_eq!(report[0].status, FileStatus::PartsSkipped);
+    assert!(report[0].bytes_skipped > report[0].bytes * 9 / 10, "{report:?}");
+    assert!(report[0].counts.balanced());
+    // Other filters, other tables, and queries without a filter on time are not touched by it.
+    assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["3000"]);
+    assert_eq!(
+        session.rows("SELECT count(*) FROM access_log WHERE status = 200 OR time < '2026-11-21T00:00:10Z'").await,
+        ["3000"]
+    );
+    assert_eq!(skipped(&session), 0);
+    assert_eq!(session.rows("SELECT count(*) FROM unparsed").await, ["0"]);
+    assert_eq!(session.rows("SELECT count(*) FROM access_log WHERE time IS NULL").await, ["0"]);
+    assert!(skipped(&session) > 0, "none of its rows is without a time");
+    // The file is another one now, and nothing is known of it.
+    std::fs::write(folder.path().join("access.log"), ordered_lines(3000, 3000)).unwrap();
+    assert_eq!(session.rows(MINUTE).await, ["0"]);
+    assert_eq!(skipped(&session), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_piece_is_read_first_for_the_newest_rows() {
+    let folder = folder(&[("access.log", &ordered_lines(3000, 0))]);
+    let options = ScanOptions { piece_bytes: 4096, ..ScanOptions::default() };
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), options, 1);
+    let newest = "SELECT path FROM access_log ORDER BY time DESC LIMIT 2";
+    let plan = session.plan(newest).await;
+    assert!(plan.contains("newest first"), "{plan}");
+    let oldest = session.plan("SELECT path AS p, time AS t FROM access_log ORDER BY t LIMIT 2").await;
+    assert!(oldest.contains("oldest first"), "{oldest}");
+    let other = session.plan("SELECT path FROM access_log ORDER BY path LIMIT 2").await;
+    assert!(!other.contains(" first"), "{other}");
+    assert_eq!(session.rows(newest).await, ["/2999", "/2998"]);
+    assert_eq!(session.rows(newest).await, ["/2999", "/2998"]);
+    let report = session.report();
+    assert!(report[0].bytes_skipped > report[0].bytes / 2, "the threshold stops it once the times are known: {report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_word_of_the_user_is_taken_for_the_order_of_lines() {
+    let files = folder(&[("access.log", &ordered_lines(6000, 30))]);
+    let over = |slack: u64| {
+        let assume_ordered = Some(std::time::Duration::from_secs(slack));
+        let options = ScanOptions { piece_bytes: 4096, assume_ordered, ..ScanOptions::default() };
+        Session::new(InputSpec::Args(vec![files.path().join("access.log").into()]), options, 2)
+    };
+    let session = over(60);
+    assert_eq!(session.rows(MINUTE).await, ["60"]);
+    let report = session.report();
+    assert!(report[0].bytes_skipped > report[0].bytes / 2, "at the first query: {report:?}");
+    let newest = "SELECT path FROM access_log ORDER BY time DESC LIMIT 2";
+    assert_eq!(session.rows(newest).await, ["/5999", "/5998"]);
+    assert!(skipped(&session) > report[0].bytes / 2);
+    let last_minute = "SELECT count(*) FROM access_log WHERE time >= '2026-11-21T02:39:31Z'";
+    assert_eq!(session.rows(last_minute).await, ["29"]);
+    // Without years, the ends of pieces say nothing, and everything is read.
+    let lines = |i: usize| format!("Nov 21 {:02}:{:02}:{:02} web1 app: {i}\n", i / 3600, i / 60 % 60, i % 60);
+    let syslog = folder(&[("syslog", (0..3000).map(lines).collect::<String>().as_bytes())]);
+    let options = ScanOptions { piece_bytes: 4096, assume_ordered: Some(std::time::Duration::ZERO), ..ScanOptions::default() };
+    let session = Session::new(InputSpec::Args(vec![syslog.path().join("syslog").into()]), options, 2);
+    let all = session.rows("SELECT count(*) FROM syslog WHERE time > '2000-01-01T00:00:00Z'").await;
+    assert_eq!((all, skipped(&session)), (vec!["3000".to_owned()], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubled_hour_is_followed_through_pieces_that_say_nothing() {
+    // The second 02:30 is stamped in the last piece; before it are pieces whose stamps have a zone.
+    let stamps: String = ["Oct 25 02:10:00 web1 app: a\n", "Oct 25 02:50:00 web1 app: b\n", "Oct 25 02:05:00 web1 app: c\n"]
+        .into_iter()
+        .map(str::to_owned)
+        .chain(std::iter::repeat_n("2026-10-25T01:06:00+00:00 web1 app: x\n".to_owned(), 500))
+        .chain(std::iter::once("Oct 25 02:30:00 web1 app: d\n".to_owned()))
+        .collect();
+    let folder = folder(&[("syslog", stamps.as_bytes())]);
+    let zone = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+    let options = ScanOptions { piece_bytes: 1024, zone, ..ScanOptions::default() };
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("syslog").into()]), options, 2);
+    let rows = session.rows("SELECT time, message FROM syslog WHERE message <> 'x' ORDER BY message").await;
+    let times: Vec<&str> = rows.iter().map(|row| &row[11..16]).collect();
+    assert_eq!(times, ["00:10", "00:50", "01:05", "01:30"], "{rows:?}");
+}

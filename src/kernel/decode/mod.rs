@@ -68,14 +68,15 @@ pub struct Piece {
     pub end: u64,
     /// Number of the line that holds the byte at `start`, from 1. Only needed where line numbers are asked for.
     pub first_line: u64,
-    /// What the records before the piece say about times.
-    pub stamps: StampContext,
+    /// What the records before the piece say about times. `None` if that is not known: the decoder asks for it at the first
+    /// record that needs it ([`Status::NeedStamps`]).
+    pub stamps: Option<StampContext>,
 }
 
 impl Piece {
     /// A whole file of `size` bytes; `u64::MAX` where the size is not known.
     pub fn whole(size: u64) -> Self {
-        Self { start: 0, end: size, first_line: 1, stamps: StampContext::default() }
+        Self { start: 0, end: size, first_line: 1, stamps: Some(StampContext::default()) }
     }
 }
 
@@ -175,6 +176,8 @@ pub struct Decoded {
 pub enum Status {
     /// The bytes behind those that were used, and more of them than before if none were.
     NeedMore,
+    /// A call of [`LogDecoder::set_stamps`]: the time of the record at the cursor depends on those before the piece.
+    NeedStamps,
     /// A flush.
     BatchReady,
     /// A last flush: the piece is read, or the limit is reached.
@@ -209,6 +212,17 @@ enum Line {
     Nuls(usize),
     /// Its end is not in sight.
     More,
+}
+
+/// What the patterns made of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// One of them takes it.
+    Yes,
+    /// None does.
+    No,
+    /// One does, and its time depends on the stamps before the piece, which are not known.
+    NeedsStamps,
 }
 
 /// Decodes one piece of a file.
@@ -304,6 +318,11 @@ impl LogDecoder {
         self.tail = tail;
     }
 
+    /// What the records before the piece say about times, if a record asks for it.
+    pub fn set_stamps(&mut self, stamps: StampContext) {
+        self.tracker.set_context(stamps);
+    }
+
     /// How many bytes the next call should have at least after one that used none of `given`.
     pub fn wants(&self, given: usize) -> usize {
         (given * 2).max(1 << 16)
@@ -364,6 +383,7 @@ impl LogDecoder {
             match self.step(&plan, bytes, at, end) {
                 Step::To(next) => at = next,
                 Step::More => break Status::NeedMore,
+                Step::Stamps => break Status::NeedStamps,
                 Step::Done => break Status::Done,
             }
         };
@@ -559,7 +579,9 @@ impl LogDecoder {
                 at = feed + 1;
                 continue;
             }
-            self.plain_record(plan, bytes, text);
+            if !self.plain_record(plan, bytes, text) {
+                break;
+            }
             at = feed + 1;
         }
         at
@@ -602,20 +624,26 @@ impl LogDecoder {
             if !self.is_start(plan, bytes, next_text) {
                 break;
             }
+            if !self.plain_record(plan, bytes, text) {
+                break;
+            }
             self.known_start = Some(self.offset + next as u64);
-            self.plain_record(plan, bytes, text);
             (at, feed, text) = (next, next_feed, next_text);
         }
         at
     }
 
+    /// `false` if the record has to wait.
     #[inline]
-    fn plain_record(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize)) {
-        if !self.take(plan, bytes, text) {
-            self.unparsed(plan, bytes, text, "no format takes it");
+    fn plain_record(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize)) -> bool {
+        match self.take(plan, bytes, text) {
+            Taken::Yes => {}
+            Taken::No => self.unparsed(plan, bytes, text, "no format takes it"),
+            Taken::NeedsStamps => return false,
         }
         self.counts.lines += 1;
         self.line += 1;
+        true
     }
 
     /// A record of one line.
@@ -630,12 +658,16 @@ impl LogDecoder {
         if self.is_held(bytes, next, line, end) {
             return Step::Done;
         }
-        self.counts.lines += 1;
         if is_blank(&bytes[line.0..line.1]) {
             self.counts.blank += 1;
-        } else if !self.take(plan, bytes, line) {
-            self.unparsed(plan, bytes, line, "no format takes it");
+        } else {
+            match self.take(plan, bytes, line) {
+                Taken::Yes => {}
+                Taken::No => self.unparsed(plan, bytes, line, "no format takes it"),
+                Taken::NeedsStamps => return Step::Stamps,
+            }
         }
+        self.counts.lines += 1;
         self.line += 1;
         Step::To(next)
     }
@@ -717,18 +749,21 @@ impl LogDecoder {
         if !long && next == bytes.len() && !end {
             return Step::More;
         }
+        let whole = self.take(plan, bytes, (first.0, text_end));
+        let by_first = if whole == Taken::No && lines > 1 { self.take(plan, bytes, first) } else { Taken::No };
+        match (whole, by_first) {
+            (Taken::NeedsStamps, _) | (_, Taken::NeedsStamps) => return Step::Stamps,
+            (Taken::Yes, _) => self.counts.continuations += lines - 1,
+            // A layout without room for more lines: the first one is a record all the same.
+            (Taken::No, Taken::Yes) => {
+                self.line += 1;
+                self.unparsed_lines(plan, bytes, (after_first, text_end));
+                self.line -= 1;
+            }
+            (Taken::No, Taken::No) => self.unparsed_lines(plan, bytes, (first.0, text_end)),
+        }
         self.counts.lines += lines + blank;
         self.counts.blank += blank;
-        if self.take(plan, bytes, (first.0, text_end)) {
-            self.counts.continuations += lines - 1;
-        } else if lines > 1 && self.take(plan, bytes, first) {
-            // A layout without room for more lines: the first one is a record all the same.
-            self.line += 1;
-            self.unparsed_lines(plan, bytes, (after_first, text_end));
-            self.line -= 1;
-        } else {
-            self.unparsed_lines(plan, bytes, (first.0, text_end));
-        }
         self.line += lines + blank;
         if long {
             self.at = At::LongRecord;
@@ -738,26 +773,26 @@ impl LogDecoder {
 
     /// Tries all patterns on a record; a row may come of it.
     #[inline]
-    fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> bool {
+    fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> Taken {
         let text = &bytes[record.0..record.1];
         let (slots, inner_slots) = self.slots.split_at_mut(plan.lines.set.captures());
         let tracing = (&mut self.planes, &mut self.traces);
-        let Ok(found) = plan.lines.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return false };
+        let Ok(found) = plan.lines.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return Taken::No };
         let entry = &plan.entries[found.pattern];
-        self.counts.records += 1;
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
-        let time = if entry.tracked.is_empty() {
-            None
-        } else {
-            let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(spans[*slot].of(text)?));
-            stamps.next().and_then(|stamp| self.tracker.resolve(&stamp))
-        };
+        let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(spans[*slot].of(text)?));
+        let stamp = stamps.next();
+        if stamp.as_ref().is_some_and(|stamp| self.tracker.needs_context(stamp)) {
+            return Taken::NeedsStamps;
+        }
+        let time = stamp.and_then(|stamp| self.tracker.resolve(&stamp));
+        self.counts.records += 1;
         if let Some(kind) = entry.kind {
             self.rows.push(kind, record.0, record.1);
             self.rows.keep(&plan.kinds[usize::from(kind)].needed, spans);
             self.rows.place(plan, self.line, time);
-            return true;
+            return Taken::Yes;
         }
         for inner in &entry.inner {
             let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
@@ -788,7 +823,7 @@ impl LogDecoder {
             self.rows.place(plan, self.line, time);
             break;
         }
-        true
+        Taken::Yes
     }
 
     /// Each line of a record that no pattern takes is unparsed.
@@ -891,6 +926,8 @@ enum Step {
     To(usize),
     /// The bytes do not suffice.
     More,
+    /// The stamps before the piece have to be known.
+    Stamps,
     /// The piece is read.
     Done,
 }

@@ -45,7 +45,7 @@ impl Rows {
             spans: vec![],
             stride,
             failures: vec![],
-            alone: RefCell::new(StampTracker::new(zone, reference_us, StampContext::default())),
+            alone: RefCell::new(StampTracker::new(zone, reference_us, Some(StampContext::default()))),
         }
     }
 

@@ -153,14 +153,40 @@ pub(crate) struct StampTracker {
     zone: Zone,
     reference_us: i64,
     context: StampContext,
+    /// It is known what was before the piece.
+    is_told: bool,
     /// The last stamp without a year, as microseconds in a leap year, and its year.
     last: Option<(i64, i32)>,
     summary: StampSummary,
 }
 
 impl StampTracker {
-    pub(crate) fn new(zone: Zone, reference_us: i64, context: StampContext) -> Self {
-        Self { zone, reference_us, context, last: None, summary: StampSummary::default() }
+    /// A tracker that was told what is before the piece, or not yet.
+    pub(crate) fn new(zone: Zone, reference_us: i64, context: Option<StampContext>) -> Self {
+        let is_told = context.is_some();
+        Self { zone, reference_us, context: context.unwrap_or_default(), is_told, last: None, summary: StampSummary::default() }
+    }
+
+    /// What is before the piece.
+    pub(crate) fn set_context(&mut self, before: StampContext) {
+        self.is_told = true;
+        self.context.first_year = before.first_year;
+        // A local time that was seen since then is the last one.
+        if self.context.last_local_us.is_none() {
+            self.context = before;
+        }
+    }
+
+    /// Does the time of the next stamp depend on what is before the piece, and is that not known?
+    #[inline]
+    pub(crate) fn needs_context(&mut self, stamp: &Stamp) -> bool {
+        !self.is_told && self.depends(stamp)
+    }
+
+    fn depends(&mut self, stamp: &Stamp) -> bool {
+        let Some(year) = stamp.year else { return true };
+        let is_first = stamp.offset.is_none() && self.context.last_local_us.is_none();
+        is_first && matches!(self.zone.utc(local_us(year, stamp)), Local::Twice { .. })
     }
 
     pub(crate) fn summary(&self) -> StampSummary {
@@ -245,7 +271,7 @@ mod tests {
         let mut summary = StampSummary::default();
         lines.iter().for_each(|line| summary.add(&stamp(line)));
         let context = StampContext { first_year: summary.first_year(reference_us), ..StampContext::default() };
-        let mut tracker = StampTracker::new(Zone::new(TimeZone::UTC), reference_us, context);
+        let mut tracker = StampTracker::new(Zone::new(TimeZone::UTC), reference_us, Some(context));
         lines
             .iter()
             .map(|line| {
@@ -307,7 +333,7 @@ mod tests {
     #[test]
     fn a_step_back_inside_a_doubled_hour_is_the_second_occurrence() {
         let zone = Zone::new(TimeZone::get("America/New_York").expect("a zone"));
-        let mut tracker = StampTracker::new(zone, 0, StampContext::default());
+        let mut tracker = StampTracker::new(zone, 0, Some(StampContext::default()));
         let mut at = |text: &str| {
             let stamp = Layout::Slash.parse(text.as_bytes()).expect(text);
             Timestamp::from_microsecond(tracker.resolve(&stamp).expect(text)).expect("in range").to_string()

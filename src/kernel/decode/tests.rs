@@ -98,6 +98,11 @@ fn plan_of(
 
 /// Reads one piece, giving `dose` more bytes at a time.
 fn read(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize) -> (Run, StampSummary) {
+    read_asking(plan, file, piece, dose, StampContext::default())
+}
+
+/// Does the same, and says `stamps` if the decoder asks for what is before the piece.
+fn read_asking(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize, stamps: StampContext) -> (Run, StampSummary) {
     let mut decoder =
         LogDecoder::new(Arc::clone(plan), piece, DecodeOptions { batch_rows: 3, limit: None, max_record_bytes: 64 });
     let mut rows = vec![];
@@ -108,7 +113,10 @@ fn read(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize) -> (Run, S
         let decoded = decoder.decode(&file[at..stop], stop == file.len()).expect("decodes");
         at += decoded.used;
         given = if decoded.used == 0 { given + dose } else { dose };
-        if decoded.status != Status::NeedMore
+        if decoded.status == Status::NeedStamps {
+            assert!(piece.stamps.is_none(), "it was told");
+            decoder.set_stamps(stamps);
+        } else if decoded.status != Status::NeedMore
             && let Some(batch) = decoder.flush().expect("a batch")
         {
             rows.extend(render(&batch));
@@ -154,11 +162,14 @@ fn every_cut_gives_the_same(format: &str, of: &str, file: &[u8]) -> Run {
                 first_line: 1 + count_lines(&file[..start]),
                 stamps,
             };
-            let summaries = bounds.map(|bounds| read(&plan, file, piece(bounds, StampContext::default()), 40).1);
+            let summaries = bounds.map(|bounds| read(&plan, file, piece(bounds, Some(StampContext::default())), 40).1);
             for (index, bounds) in bounds.into_iter().enumerate() {
                 let rest = summaries[index..].iter().copied().fold(StampSummary::default(), StampSummary::then);
                 let stamps = StampContext { first_year: rest.first_year(plan.reference_us()), ..StampContext::default() };
-                let (part, _) = read(&plan, file, piece(bounds, stamps), 40);
+                let (part, _) = read(&plan, file, piece(bounds, Some(stamps)), 40);
+                let (asked, _) = read_asking(&plan, file, piece(bounds, None), 40, stamps);
+                assert_eq!(asked.rows, part.rows, "a decoder that asks for the stamps before its piece gives the same rows");
+                assert_eq!(asked.counts.lines, part.counts.lines);
                 run.rows.extend(part.rows);
                 run.counts.lines += part.counts.lines;
                 run.counts.records += part.counts.records;
@@ -347,4 +358,54 @@ fn what_the_prefilter_rules_out_would_not_have_passed() {
         let plan = plan_of(&catalog, ("access", "access_log"), &[], &[column(name)], &required);
         assert!(plan.prefilter.is_none(), "{name}");
     }
+}
+
+#[test]
+fn the_times_of_a_piece_are_known_only_if_all_were_read() {
+    let catalog = Catalog::builtin();
+    let def = table("access_log").expect("a table");
+    let line = |minute: u8| format!("192.0.2.1 - - [21/Nov/2026:00:{minute:02}:00 +0000] \"GET /{minute} HTTP/1.1\" 200 17\n");
+    let broken = line(9).replace("00:09", "00:99");
+    let document = [line(5), "rubbish\n".to_owned(), line(3), broken, line(7)].concat();
+    let [time, url] = ["time", "url"].map(|name| def.column(name).expect("a column"));
+    let bounds = |columns: &[usize], filter: Option<(usize, &'static str)>, required: &[Required], limit: Option<usize>| {
+        let filter_columns: Vec<usize> = filter.iter().map(|(column, _)| *column).collect();
+        let plan = plan_of(&catalog, ("access", "access_log"), columns, &filter_columns, required);
+        let options = DecodeOptions { limit, ..DecodeOptions::default() };
+        let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), options);
+        if let Some((_, text)) = filter {
+            decoder = decoder.with_filter(Box::new(Holds(text)));
+        }
+        while decoder.decode(document.as_bytes(), true).expect("decodes").status != Status::Done {}
+        decoder.time_bounds()
+    };
+    let minute = |minute: i64| 1_795_219_200_000_000 + minute * 60_000_000;
+    let all = TimeBounds { min: minute(3), max: minute(7), times: 3, nulls: 1 };
+    assert_eq!(bounds(&[time], None, &[], None), Some(all));
+    assert_eq!(bounds(&[url, time], Some((time, "nothing")), &[], None), Some(all), "also those that the filter does not take");
+    assert_eq!(bounds(&[time], None, &[], Some(4)), None, "there may be more behind the limit");
+    assert_eq!(bounds(&[url], None, &[], None), None, "it was not asked for");
+    assert_eq!(bounds(&[time], Some((url, "/5")), &[], None), None, "only of the rows that passed");
+    let required = Required { column: url, any: vec!["/nowhere".to_owned()] };
+    assert_eq!(bounds(&[time, url], Some((time, "x")), &[required], None), None, "lines were passed over");
+}
+
+#[test]
+fn the_stamps_before_a_piece_are_asked_for_when_a_record_needs_them() {
+    let catalog = Catalog::builtin();
+    let def = table("syslog").expect("a table");
+    let columns = ["time", "message"].map(|name| def.column(name).expect("a column"));
+    let plan = plan_of(&catalog, ("syslog", "syslog"), &columns, &[], &[]);
+    let document =
+        b"2026-11-21T10:00:00+00:00 web1 app: one\n2026-11-21T10:00:01+00:00 web1 app: two\nNov 21 10:00:02 web1 app: three\n";
+    let piece = Piece { stamps: None, ..Piece::whole(document.len() as u64) };
+    let mut decoder = LogDecoder::new(plan, piece, DecodeOptions::default());
+    let first = decoder.decode(document, true).expect("decodes");
+    assert_eq!(first.status, Status::NeedStamps, "the third record has no year");
+    assert_eq!((decoder.counts().lines, &document[first.used..first.used + 3]), (2, &b"Nov"[..]));
+    decoder.set_stamps(StampContext { first_year: Some(2019), ..StampContext::default() });
+    assert_eq!(decoder.decode(&document[first.used..], true).expect("decodes").status, Status::Done);
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    assert_eq!(rows.len(), 3);
+    assert!(rows[2].contains("2019-11-21T10:00:02") && rows[2].ends_with("three"), "{rows:?}");
 }
