@@ -18,6 +18,7 @@ mod matcher;
 mod planes;
 mod program;
 mod set;
+mod shape;
 mod simd;
 mod trace;
 

@@ -8,6 +8,8 @@
 //!   [open capture] run up to a byte of a plane, min to max bytes [close capture] literal, of which a part may be a capture
 //! ```
 //!
+//! Steps behind each other whose runs have one length, such as the parts of a stamp, are one step: a [`Shape`].
+//!
 //! A trace holds only first choices of the program, for every record that it takes: that follows from the bytes that the rest
 //! of the trace asks for, or a [`Guard`] looks at each record. So a record that a trace takes is one that the program takes in
 //! the same way, and a record that it does not take is left to the program.
@@ -17,6 +19,7 @@ use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::planes::Planes;
 use super::program::{Prefer, Program, SKIP, Step, TAKE};
+use super::shape::{self, Edge, Shape};
 
 /// Traces of one program at most.
 const MAX_TRACES: usize = 24;
@@ -32,6 +35,8 @@ const SLOTS: usize = 256;
 const NO_CAPTURE: u8 = u8::MAX;
 /// No guard.
 const NO_GUARD: u8 = u8::MAX;
+/// No shape.
+const NO_SHAPE: u8 = u8::MAX;
 
 /// What it means that a run ends where its literal is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +94,33 @@ struct Op {
     /// What has to hold where the step begins, and where its run can end; or [`NO_GUARD`].
     guard: u8,
     candidate: u8,
+    /// The shape that stands for all else, or [`NO_SHAPE`].
+    shape: u8,
     /// Bytes of the run: at least, and how many more there may be.
     min: u32,
     more: u32,
     literal: u64,
     mask: u64,
 }
+
+/// A step that takes nothing.
+const BLANK: Op = Op {
+    plane: 0,
+    literal_len: 0,
+    close_behind: 0,
+    otherwise: Otherwise::Fail,
+    open: NO_CAPTURE,
+    close: NO_CAPTURE,
+    inner: NO_CAPTURE,
+    inner_part: (0, 0),
+    guard: NO_GUARD,
+    candidate: NO_GUARD,
+    shape: NO_SHAPE,
+    min: 0,
+    more: 0,
+    literal: 0,
+    mask: 0,
+};
 
 struct Trace {
     ops: Vec<Op>,
@@ -106,11 +132,18 @@ struct Trace {
     slots: Box<[Span; SLOTS]>,
 }
 
+/// What steps of traces ask for, each once.
+#[derive(Default)]
+struct Rules {
+    guards: Vec<Guard>,
+    shapes: Vec<Shape>,
+}
+
 /// The traces of one program over one decoder's records.
 #[derive(Default)]
 pub struct Traces {
     traces: Vec<Trace>,
-    guards: Vec<Guard>,
+    rules: Rules,
     /// The traces by how often they were right.
     order: Vec<usize>,
     failures: u32,
@@ -148,7 +181,7 @@ impl Traces {
                     0
                 }
             };
-            match self.traces[index].run(&self.guards, planes, window, (start, end), (from, &mut self.starts)) {
+            match self.traces[index].run(&self.rules, planes, window, (start, end), (from, &mut self.starts)) {
                 Ok(()) => {
                     self.hit(place);
                     return Some(index);
@@ -174,10 +207,15 @@ impl Traces {
     /// Carries the captures of the first `ops` steps over from one trace to another one.
     fn carry(&mut self, from: usize, to: usize, ops: usize) {
         for op in 0..ops {
-            let Op { open, close, inner, .. } = self.traces[from].ops[op];
-            self.traces[to].slots[usize::from(inner)] = self.traces[from].slots[usize::from(inner)];
-            self.traces[to].slots[usize::from(open)].start = self.traces[from].slots[usize::from(open)].start;
-            self.traces[to].slots[usize::from(close)].end = self.traces[from].slots[usize::from(close)].end;
+            let Op { open, close, inner, shape, .. } = self.traces[from].ops[op];
+            let Ok([from, to]) = self.traces.get_disjoint_mut([from, to]) else { return };
+            if let Some(shape) = self.rules.shapes.get(usize::from(shape)) {
+                shape.carry(&from.slots, &mut to.slots);
+                continue;
+            }
+            to.slots[usize::from(inner)] = from.slots[usize::from(inner)];
+            to.slots[usize::from(open)].start = from.slots[usize::from(open)].start;
+            to.slots[usize::from(close)].end = from.slots[usize::from(close)].end;
         }
     }
 
@@ -193,16 +231,11 @@ impl Traces {
     /// Makes a trace of the recorded path, if there can be one.
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
         let ahead = ahead_of(program, &self.path);
-        let mut compiler = Compiler { program, path: &self.path, ahead, planes, window, guards: &mut self.guards, ops: vec![] };
-        let ops = match compiler.compile() {
-            Some(())
-                if program.captures <= usize::from(NO_CAPTURE)
-                    && !compiler.ops.is_empty()
-                    && !self.traces.iter().any(|trace| trace.ops == compiler.ops) =>
-            {
-                compiler.ops
-            }
-            _ => return self.failures += 1,
+        let mut compiler = Compiler { program, path: &self.path, ahead, rules: &mut self.rules, drafts: vec![] };
+        let ops = compiler.compile().and_then(|()| compiler.finish(planes, window));
+        let is_new = |ops: &Vec<Op>| !ops.is_empty() && !self.traces.iter().any(|trace| trace.ops == *ops);
+        let Some(ops) = ops.filter(|ops| program.captures <= usize::from(NO_CAPTURE) && is_new(ops)) else {
+            return self.failures += 1;
         };
         let Some(Step::Accept(pattern)) = self.path.last().map(|&pc| &program.steps[pc as usize]) else { return };
         let shared = |other: &Trace| ops.iter().zip(&other.ops).take_while(|(a, b)| a == b).count();
@@ -223,7 +256,7 @@ impl Trace {
     #[inline]
     fn run(
         &mut self,
-        guards: &[Guard],
+        rules: &Rules,
         planes: &Planes,
         window: &[u8],
         (start, limit): (usize, usize),
@@ -231,10 +264,19 @@ impl Trace {
     ) -> Result<(), usize> {
         let Some((last, ops)) = self.ops.split_last() else { return Err(0) };
         let (Some(ops), Some(starts)) = (ops.get(from..), starts.get_mut(from..self.ops.len())) else { return Err(0) };
+        let guards = &rules.guards[..];
         let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
         let mut at = starts[0];
         for (index, (op, op_start)) in ops.iter().zip(starts.iter_mut()).enumerate() {
             *op_start = at;
+            if let Some(shape) = rules.shapes.get(usize::from(op.shape)) {
+                if !shape.is_at(window, at, limit) {
+                    return Err(from + index);
+                }
+                shape.capture(&mut self.slots, at - start);
+                at += shape.len();
+                continue;
+            }
             if !is_free(op, at) {
                 return Err(from + index);
             }
@@ -353,6 +395,16 @@ fn ahead_of(program: &Program, path: &[u32]) -> Vec<Ahead> {
     ahead
 }
 
+/// The number of a rule among those that are known.
+fn numbered<T: PartialEq>(rules: &mut Vec<T>, rule: T) -> Option<u8> {
+    let known = rules.iter().position(|other| *other == rule);
+    let index = known.unwrap_or_else(|| {
+        rules.push(rule);
+        rules.len() - 1
+    });
+    u8::try_from(index).ok().filter(|&index| index != u8::MAX)
+}
+
 /// The slot of a capture, if traces have it.
 fn capture(slot: u16) -> Option<u8> {
     u8::try_from(slot).ok().filter(|&slot| slot < NO_CAPTURE)
@@ -363,10 +415,45 @@ struct Compiler<'a> {
     path: &'a [u32],
     /// What can come at each step of the path.
     ahead: Vec<Ahead>,
-    planes: &'a mut Planes,
-    window: &'a [u8],
-    guards: &'a mut Vec<Guard>,
-    ops: Vec<Op>,
+    rules: &'a mut Rules,
+    drafts: Vec<Draft>,
+}
+
+/// A step, and the bytes that end its run. They get a plane when it is known that the step needs one.
+struct Draft {
+    op: Op,
+    stops: ByteSet,
+}
+
+impl Draft {
+    /// Does the step take the same number of bytes of every record?
+    fn is_fixed(&self) -> bool {
+        let Op { more, otherwise, guard, candidate, .. } = self.op;
+        (more, otherwise, guard, candidate) == (0, Otherwise::Fail, NO_GUARD, NO_GUARD)
+    }
+
+    /// How many bytes a fixed one takes.
+    fn fixed_len(&self) -> usize {
+        self.op.min as usize + usize::from(self.op.literal_len)
+    }
+
+    /// The bytes that a fixed one takes, and its captures, where it begins at the end of `places`.
+    fn shape(&self, places: &mut Vec<ByteSet>, edges: &mut Vec<Edge>) {
+        let begin = places.len();
+        let end = begin + self.op.min as usize;
+        places.resize(end, self.stops.complement());
+        places.extend(self.op.literal.to_le_bytes()[..usize::from(self.op.literal_len)].iter().map(|&byte| ByteSet::of(byte)));
+        let mut edge = |slot, at: usize, is_begin| {
+            if slot != NO_CAPTURE {
+                edges.push(Edge { slot, at: at as u8, is_begin });
+            }
+        };
+        let Op { open, close, close_behind, inner, inner_part: (from, to), .. } = self.op;
+        edge(open, begin, true);
+        edge(close, end + usize::from(close_behind), false);
+        edge(inner, end + usize::from(from), true);
+        edge(inner, end + usize::from(to), false);
+    }
 }
 
 impl Compiler<'_> {
@@ -375,7 +462,7 @@ impl Compiler<'_> {
         while next < self.path.len() {
             let index = next;
             next += 1;
-            if self.ops.len() > MAX_OPS {
+            if self.drafts.len() > MAX_OPS {
                 return None;
             }
             match &self.program.steps[self.path[index] as usize] {
@@ -399,12 +486,12 @@ impl Compiler<'_> {
                     if *min > 0 && run.set() != ByteSet::ALL {
                         return None;
                     }
-                    let plane = self.plane(run.set().complement().union(follow.first()))?;
-                    self.candidate(run.set(), follow, (plane, *min, u32::MAX, Otherwise::GoOn))?;
+                    let stops = run.set().complement().union(follow.first());
+                    self.candidate(run.set(), follow, (stops, *min, u32::MAX, Otherwise::GoOn))?;
                 }
                 Step::Greedy { run, min, max, follow } => {
-                    let plane = self.plane(run.set().complement())?;
-                    self.candidate(run.set(), follow, (plane, *min, max - min, Otherwise::GoBack))?;
+                    let stops = run.set().complement();
+                    self.candidate(run.set(), follow, (stops, *min, max - min, Otherwise::GoBack))?;
                 }
                 Step::Lazy { .. } | Step::WordBoundary { .. } => return None,
                 Step::Open(slot) => match self.literal_capture(index)? {
@@ -414,15 +501,15 @@ impl Compiler<'_> {
                 Step::Close(slot) => self.close(*slot)?,
                 Step::Branch { .. } => {
                     if let Some(guard) = self.branch(index) {
-                        let guard = self.guard(guard)?;
-                        if self.fresh()?.guard != NO_GUARD {
-                            self.blank()?;
+                        let guard = numbered(&mut self.rules.guards, guard)?;
+                        if self.fresh()?.op.guard != NO_GUARD {
+                            self.blank();
                         }
-                        self.ops.last_mut()?.guard = guard;
+                        self.drafts.last_mut()?.op.guard = guard;
                     }
                 }
                 Step::Jump(_) => {}
-                Step::Start if self.ops.is_empty() => {}
+                Step::Start if self.drafts.is_empty() => {}
                 Step::Start => return None,
                 // Nothing but the end of the record may follow.
                 Step::End if self.ahead[index + 1] == Ahead::END => {}
@@ -431,21 +518,40 @@ impl Compiler<'_> {
             }
         }
         // Text with escapes has to know where it ends.
-        let is_endless = |op: &Op| matches!(op.otherwise, Otherwise::Escape(_)) && op.literal_len == 0;
-        if self.ops.iter().any(is_endless) {
+        let is_endless = |draft: &Draft| matches!(draft.op.otherwise, Otherwise::Escape(_)) && draft.op.literal_len == 0;
+        if self.drafts.iter().any(is_endless) {
             return None;
         }
         Some(())
     }
 
-    /// The number of a guard.
-    fn guard(&mut self, guard: Guard) -> Option<u8> {
-        let known = self.guards.iter().position(|other| *other == guard);
-        let index = known.unwrap_or_else(|| {
-            self.guards.push(guard);
-            self.guards.len() - 1
-        });
-        u8::try_from(index).ok().filter(|&index| index != NO_GUARD)
+    /// Puts fixed steps together, and gives the others their planes.
+    fn finish(&mut self, planes: &mut Planes, window: &[u8]) -> Option<Vec<Op>> {
+        let mut ops = vec![];
+        let mut next = 0;
+        while next < self.drafts.len() {
+            // The last step has to end with the record, which no shape knows of.
+            let rest = &self.drafts[next..self.drafts.len() - 1];
+            let mut len = 0;
+            let fixed = rest.iter().take_while(|draft| {
+                len += draft.fixed_len();
+                draft.is_fixed() && len <= shape::MAX_BYTES
+            });
+            let fixed = fixed.count();
+            let (mut places, mut edges) = (vec![], vec![]);
+            rest[..fixed].iter().for_each(|draft| draft.shape(&mut places, &mut edges));
+            if fixed > 1
+                && let Some(shape) = Shape::new(&places, edges)
+            {
+                ops.push(Op { shape: numbered(&mut self.rules.shapes, shape)?, ..BLANK });
+                next += fixed;
+                continue;
+            }
+            let Draft { op, stops } = &self.drafts[next];
+            ops.push(Op { plane: planes.plane_of(*stops, window)?, ..op.clone() });
+            next += 1;
+        }
+        Some(ops)
     }
 
     /// A run that ends at a candidate.
@@ -453,54 +559,37 @@ impl Compiler<'_> {
         &mut self,
         set: ByteSet,
         follow: &Ahead,
-        (plane, min, more, otherwise): (u8, u32, u32, Otherwise),
+        (stops, min, more, otherwise): (ByteSet, u32, u32, Otherwise),
     ) -> Option<()> {
-        let candidate = self.guard(Guard::Candidate { set, follow: Box::new(*follow) })?;
-        let op = self.fresh()?;
-        (op.plane, op.min, op.more, op.otherwise, op.candidate) = (plane, min, more, otherwise, candidate);
+        let candidate = numbered(&mut self.rules.guards, Guard::Candidate { set, follow: Box::new(*follow) })?;
+        let draft = self.fresh()?;
+        draft.stops = stops;
+        let op = &mut draft.op;
+        (op.min, op.more, op.otherwise, op.candidate) = (min, more, otherwise, candidate);
         // Where no fixed text tells a candidate, none is like this.
         (op.literal, op.mask) = follow.fixed().unwrap_or((1, 0));
         Some(())
     }
 
-    fn plane(&mut self, stops: ByteSet) -> Option<u8> {
-        self.planes.plane_of(stops, self.window)
-    }
-
     /// A step whose run is not chosen yet.
-    fn fresh(&mut self) -> Option<&mut Op> {
-        let is_fresh = |op: &Op| (op.min, op.more, op.literal_len, op.close, op.candidate) == (0, 0, 0, NO_CAPTURE, NO_GUARD);
-        if !self.ops.last().is_some_and(is_fresh) {
-            self.blank()?;
+    fn fresh(&mut self) -> Option<&mut Draft> {
+        let is_fresh = |Draft { op, .. }: &Draft| {
+            (op.min, op.more, op.literal_len, op.close, op.candidate) == (0, 0, 0, NO_CAPTURE, NO_GUARD)
+        };
+        if !self.drafts.last().is_some_and(is_fresh) {
+            self.blank();
         }
-        self.ops.last_mut()
+        self.drafts.last_mut()
     }
 
     /// A step of its own.
-    fn blank(&mut self) -> Option<()> {
+    fn blank(&mut self) {
         // No run at all is one that every byte ends.
-        let plane = self.plane(ByteSet::ALL)?;
-        self.ops.push(Op {
-            plane,
-            literal_len: 0,
-            close_behind: 0,
-            otherwise: Otherwise::Fail,
-            open: NO_CAPTURE,
-            close: NO_CAPTURE,
-            inner: NO_CAPTURE,
-            inner_part: (0, 0),
-            guard: NO_GUARD,
-            candidate: NO_GUARD,
-            min: 0,
-            more: 0,
-            literal: 0,
-            mask: 0,
-        });
-        Some(())
+        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL });
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
-        let op = self.fresh()?;
+        let op = &mut self.fresh()?.op;
         if op.open != NO_CAPTURE {
             return None;
         }
@@ -528,7 +617,7 @@ impl Compiler<'_> {
         let fits = |op: &&mut Op| {
             op.literal_len > 0 && op.inner == NO_CAPTURE && usize::from(op.literal_len) + text.len() <= LITERAL_BYTES
         };
-        let Some(op) = self.ops.last_mut().filter(fits) else { return Some(None) };
+        let Some(op) = self.drafts.last_mut().map(|draft| &mut draft.op).filter(fits) else { return Some(None) };
         op.inner = capture(slot)?;
         op.inner_part = (op.literal_len, op.literal_len + text.len() as u8);
         text.into_iter().try_for_each(|byte| self.literal(byte))?;
@@ -536,21 +625,21 @@ impl Compiler<'_> {
     }
 
     fn close(&mut self, slot: u16) -> Option<()> {
-        if self.ops.last().is_none_or(|op| op.close != NO_CAPTURE) {
+        if self.drafts.last().is_none_or(|draft| draft.op.close != NO_CAPTURE) {
             self.fresh()?;
         }
-        let op = self.ops.last_mut()?;
+        let op = &mut self.drafts.last_mut()?.op;
         (op.close, op.close_behind) = (capture(slot)?, op.literal_len);
         Some(())
     }
 
     fn literal(&mut self, byte: u8) -> Option<()> {
         // What a run that ends at a candidate ends at is the same for all traces, what is there is not.
-        let is_full = |op: &Op| usize::from(op.literal_len) >= LITERAL_BYTES || op.candidate != NO_GUARD;
-        if self.ops.last().is_none_or(is_full) {
+        let is_full = |Draft { op, .. }: &Draft| usize::from(op.literal_len) >= LITERAL_BYTES || op.candidate != NO_GUARD;
+        if self.drafts.last().is_none_or(is_full) {
             self.fresh()?;
         }
-        let op = self.ops.last_mut()?;
+        let op = &mut self.drafts.last_mut()?.op;
         let shift = 8 * u32::from(op.literal_len);
         op.literal |= u64::from(byte) << shift;
         op.mask |= 0xff << shift;
@@ -559,17 +648,16 @@ impl Compiler<'_> {
     }
 
     fn run(&mut self, set: ByteSet, min: u32, max: u32) -> Option<()> {
-        let plane = self.plane(set.complement())?;
-        let op = self.fresh()?;
-        (op.plane, op.min, op.more) = (plane, min, max - min);
+        let draft = self.fresh()?;
+        draft.stops = set.complement();
+        (draft.op.min, draft.op.more) = (min, max - min);
         Some(())
     }
 
     /// One byte of a set; several in a row are a run of as many.
     fn set(&mut self, set: ByteSet) -> Option<()> {
-        let plane = self.plane(set.complement())?;
-        if let Some(op) = self.ops.last_mut()
-            && (op.plane, op.literal_len, op.close, op.more) == (plane, 0, NO_CAPTURE, 0)
+        if let Some(Draft { op, stops }) = self.drafts.last_mut()
+            && (*stops, op.literal_len, op.close, op.more) == (set.complement(), 0, NO_CAPTURE, 0)
             && op.min > 0
         {
             op.min += 1;
@@ -579,9 +667,9 @@ impl Compiler<'_> {
     }
 
     fn escaped(&mut self, stop: u8, escape: u8) -> Option<()> {
-        let plane = self.plane(ByteSet::of(stop).union(ByteSet::of(escape)))?;
-        let op = self.fresh()?;
-        (op.plane, op.more, op.otherwise) = (plane, u32::MAX, Otherwise::Escape(escape));
+        let draft = self.fresh()?;
+        draft.stops = ByteSet::of(stop).union(ByteSet::of(escape));
+        (draft.op.more, draft.op.otherwise) = (u32::MAX, Otherwise::Escape(escape));
         Some(())
     }
 

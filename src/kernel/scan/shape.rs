@@ -1,0 +1,155 @@
+//! A stretch of a record in which every byte has its place, such as a stamp: `09/Mar/2026:00:00:00 +0000] "`.
+//!
+//! Which byte may be where is one range per place, so that eight places are checked by a few operations on one number, without
+//! looking for the end of anything and without a jump.
+
+use super::Span;
+use super::byteset::ByteSet;
+
+/// Bytes of a shape at most.
+pub(super) const MAX_BYTES: usize = 64;
+/// Places at most that allow something else than a range.
+const MAX_ODD: usize = 6;
+/// The top bit of every byte.
+const TOPS: u64 = 0x8080_8080_8080_8080;
+
+/// What may be where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shape {
+    len: u8,
+    ranges: Vec<Ranges>,
+    odd: Vec<(u8, ByteSet)>,
+    edges: Vec<Edge>,
+}
+
+/// For each of eight bytes, the first and the last value that it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ranges {
+    first: u64,
+    last: u64,
+    /// The top bit of the bytes that are asked for.
+    asked: u64,
+}
+
+/// Where a capture begins or ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Edge {
+    pub(super) slot: u8,
+    pub(super) at: u8,
+    pub(super) is_begin: bool,
+}
+
+impl Shape {
+    /// A shape of these places. `None` if it would not be quick.
+    pub(super) fn new(places: &[ByteSet], edges: Vec<Edge>) -> Option<Self> {
+        if places.len() > MAX_BYTES {
+            return None;
+        }
+        let mut shape = Self { len: places.len() as u8, edges, ..Self::default() };
+        for (chunk, eight) in places.chunks(8).enumerate() {
+            let (mut first, mut last, mut asked) = ([0; 8], [0x7f; 8], [0; 8]);
+            for (place, set) in eight.iter().enumerate() {
+                match range_of(*set) {
+                    Some((low, high)) => (first[place], last[place], asked[place]) = (low, high, 0x80),
+                    None => shape.odd.push(((chunk * 8 + place) as u8, *set)),
+                }
+            }
+            let [first, last, asked] = [first, last, asked].map(u64::from_le_bytes);
+            shape.ranges.push(Ranges { first, last, asked });
+        }
+        (shape.odd.len() <= MAX_ODD).then_some(shape)
+    }
+
+    /// How many bytes it has.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Does the record that ends at `limit` have it at `at`? Not answered with yes where the window ends soon behind it.
+    #[inline]
+    pub(super) fn is_at(&self, window: &[u8], at: usize, limit: usize) -> bool {
+        let Some(bytes) = window.get(at..at + 8 * self.ranges.len()).filter(|_| at + self.len() <= limit) else { return false };
+        let (eights, _) = bytes.as_chunks::<8>();
+        let wrong = self.ranges.iter().zip(eights).fold(0, |wrong, (ranges, eight)| {
+            let bytes = u64::from_le_bytes(*eight);
+            let low = bytes & !TOPS;
+            // In each byte, the top bit is what is left of the one that was put there: no byte borrows from its neighbour.
+            let is_right = ((low | TOPS) - ranges.first) & ((ranges.last | TOPS) - low) & !bytes;
+            wrong | (!is_right & ranges.asked)
+        });
+        wrong == 0 && self.odd.iter().all(|(place, set)| set.contains(bytes[usize::from(*place)]))
+    }
+
+    /// Writes down the captures, where the shape begins at `at` of the record.
+    #[inline]
+    pub(super) fn capture(&self, slots: &mut [Span; 256], at: usize) {
+        for edge in &self.edges {
+            let place = (at + usize::from(edge.at)) as u32;
+            let span = &mut slots[usize::from(edge.slot)];
+            if edge.is_begin {
+                span.start = place;
+            } else {
+                span.end = place;
+            }
+        }
+    }
+
+    /// Takes the captures over that it has written down in the slots of another trace.
+    pub(super) fn carry(&self, from: &[Span; 256], to: &mut [Span; 256]) {
+        for edge in &self.edges {
+            let (from, to) = (&from[usize::from(edge.slot)], &mut to[usize::from(edge.slot)]);
+            if edge.is_begin {
+                to.start = from.start;
+            } else {
+                to.end = from.end;
+            }
+        }
+    }
+}
+
+/// The first and the last byte of a set that is nothing but what is between them, all of them ASCII.
+fn range_of(set: ByteSet) -> Option<(u8, u8)> {
+    let (first, last) = (set.iter().next()?, set.iter().last()?);
+    (last < 0x80 && usize::from(last - first) + 1 == set.len()).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_where_each_byte_is_one_of_its_place() {
+        let range = |first, last| {
+            let mut set = ByteSet::EMPTY;
+            set.insert_range(first, last);
+            set
+        };
+        let odd = ByteSet::of(b'+').union(ByteSet::of(b'-'));
+        let places = [
+            range(b'0', b'9'),
+            range(b'0', b'9'),
+            ByteSet::of(b'/'),
+            range(b'A', b'Z'),
+            odd,
+            range(0, 0x7f),
+            ByteSet::of(0xff),
+            ByteSet::ALL,
+            range(b'a', b'a'),
+        ];
+        let shape = Shape::new(&places, vec![]).expect("a shape");
+        let right = *b"07/Q+\x00\xff\xe4a";
+        let mut window = right.to_vec();
+        window.extend_from_slice(b"and what is behind it");
+        for at in 0..right.len() {
+            for byte in 0..=255 {
+                window[at] = byte;
+                assert_eq!(shape.is_at(&window, 0, window.len()), places[at].contains(byte), "{byte} at {at}");
+            }
+            window[at] = right[at];
+        }
+        assert!(!shape.is_at(&window, 0, 8), "the record ends in it");
+        assert!(shape.is_at(&window, 0, 9));
+        assert!(Shape::new(&[odd; 7], vec![]).is_none(), "this is what planes are for");
+    }
+}
