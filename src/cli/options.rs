@@ -112,9 +112,9 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "ZONE", env = "LOGSQL_ASSUME_TZ")]
     pub(super) assume_tz: Option<String>,
 
-    /// Trust that no line is further than this from its place in the order of time, and skip what the stamps at the ends of
-    /// pieces of a file exclude. Without it, a piece is skipped only if an earlier query has read all its times
-    #[arg(long, value_name = "SLACK", num_args = 0..=1, default_missing_value = "1h", require_equals = true, env = "LOGSQL_ASSUME_ORDERED")]
+    /// Trust that no line is further than this from its place in the order of time [30m], and skip the parts of a file that
+    /// the stamps at their ends exclude. Without it, a part is skipped only if a query has read all its times before
+    #[arg(long, value_name = "SLACK", num_args = 0..=1, default_missing_value = "30m", require_equals = true, env = "LOGSQL_ASSUME_ORDERED")]
     pub(super) assume_ordered: Option<String>,
 
     /// How files are read
