@@ -270,6 +270,7 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
 impl LogDecoder {
     /// A decoder for one piece. Bytes are to be given from [`start_offset`](Self::start_offset) on.
     pub fn new(plan: Arc<ScanPlan>, piece: Piece, options: DecodeOptions) -> Self {
+        let behind = plan.lines.set.captures();
         let builders = |columns: &[usize]| columns.iter().map(|&column| ColumnBuilder::new(plan.wanted[column])).collect();
         Self {
             at: if piece.start == 0 { At::Record } else { At::LineBefore },
@@ -287,9 +288,13 @@ impl LogDecoder {
             start_slots: vec![Span::NONE; plan.lines.starts.as_ref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
             planes: Planes::default(),
-            traces: Traces::default(),
-            start_traces: Traces::default(),
-            carried_traces: plan.carried.iter().map(|_| Traces::default()).collect(),
+            traces: Traces::of_slots(plan.read_slots().filter(|&slot| slot < behind)),
+            start_traces: Traces::of_slots([]),
+            carried_traces: plan
+                .carried
+                .iter()
+                .map(|_| Traces::of_slots(plan.read_slots().filter_map(|slot| slot.checked_sub(behind))))
+                .collect(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
             times: TimeBounds::default(),
             counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },

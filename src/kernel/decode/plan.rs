@@ -221,6 +221,17 @@ impl ScanPlan {
         })
     }
 
+    /// The captures of a record that are looked at, those of the record inside behind the others.
+    pub(super) fn read_slots(&self) -> impl Iterator<Item = usize> {
+        let needed = self.kinds.iter().flat_map(|kind| &kind.needed).map(|&slot| usize::from(slot));
+        let of_entries = self.entries.iter().flat_map(|entry| {
+            let tracked = entry.tracked.iter().map(|(slot, _)| *slot);
+            let inner = entry.inner.iter();
+            tracked.chain(inner.flat_map(|inner| inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])))
+        });
+        needed.chain(of_entries)
+    }
+
     /// The schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

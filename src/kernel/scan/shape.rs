@@ -3,7 +3,6 @@
 //! Which byte may be where is one range per place, so that eight places are checked by a few operations on one number, without
 //! looking for the end of anything and without a jump.
 
-use super::Span;
 use super::byteset::ByteSet;
 
 /// Bytes of a shape at most.
@@ -19,7 +18,6 @@ pub(super) struct Shape {
     len: u8,
     ranges: Vec<Ranges>,
     odd: Vec<(u8, ByteSet)>,
-    edges: Vec<Edge>,
 }
 
 /// For each of eight bytes, the first and the last value that it may have.
@@ -31,21 +29,13 @@ struct Ranges {
     asked: u64,
 }
 
-/// Where a capture begins or ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Edge {
-    pub(super) slot: u8,
-    pub(super) at: u8,
-    pub(super) is_begin: bool,
-}
-
 impl Shape {
     /// A shape of these places. `None` if it would not be quick.
-    pub(super) fn new(places: &[ByteSet], edges: Vec<Edge>) -> Option<Self> {
+    pub(super) fn new(places: &[ByteSet]) -> Option<Self> {
         if places.len() > MAX_BYTES {
             return None;
         }
-        let mut shape = Self { len: places.len() as u8, edges, ..Self::default() };
+        let mut shape = Self { len: places.len() as u8, ..Self::default() };
         for (chunk, eight) in places.chunks(8).enumerate() {
             let (mut first, mut last, mut asked) = ([0; 8], [0x7f; 8], [0; 8]);
             for (place, set) in eight.iter().enumerate() {
@@ -80,32 +70,6 @@ impl Shape {
         });
         wrong == 0 && self.odd.iter().all(|(place, set)| set.contains(bytes[usize::from(*place)]))
     }
-
-    /// Writes down the captures, where the shape begins at `at` of the record.
-    #[inline]
-    pub(super) fn capture(&self, slots: &mut [Span; 256], at: usize) {
-        for edge in &self.edges {
-            let place = (at + usize::from(edge.at)) as u32;
-            let span = &mut slots[usize::from(edge.slot)];
-            if edge.is_begin {
-                span.start = place;
-            } else {
-                span.end = place;
-            }
-        }
-    }
-
-    /// Takes the captures over that it has written down in the slots of another trace.
-    pub(super) fn carry(&self, from: &[Span; 256], to: &mut [Span; 256]) {
-        for edge in &self.edges {
-            let (from, to) = (&from[usize::from(edge.slot)], &mut to[usize::from(edge.slot)]);
-            if edge.is_begin {
-                to.start = from.start;
-            } else {
-                to.end = from.end;
-            }
-        }
-    }
 }
 
 /// The first and the last byte of a set that is nothing but what is between them, all of them ASCII.
@@ -137,7 +101,7 @@ mod tests {
             ByteSet::ALL,
             range(b'a', b'a'),
         ];
-        let shape = Shape::new(&places, vec![]).expect("a shape");
+        let shape = Shape::new(&places).expect("a shape");
         let right = *b"07/Q+\x00\xff\xe4a";
         let mut window = right.to_vec();
         window.extend_from_slice(b"and what is behind it");
@@ -150,6 +114,6 @@ mod tests {
         }
         assert!(!shape.is_at(&window, 0, 8), "the record ends in it");
         assert!(shape.is_at(&window, 0, 9));
-        assert!(Shape::new(&[odd; 7], vec![]).is_none(), "this is what planes are for");
+        assert!(Shape::new(&[odd; 7]).is_none(), "this is what planes are for");
     }
 }

@@ -19,7 +19,7 @@ use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::planes::Planes;
 use super::program::{Prefer, Program, SKIP, Step, TAKE};
-use super::shape::{self, Edge, Shape};
+use super::shape::{self, Shape};
 
 /// Traces of one program at most.
 const MAX_TRACES: usize = 24;
@@ -29,10 +29,8 @@ const MAX_FAILURES: u32 = 64;
 const MAX_OPS: usize = 64;
 /// The literal of a step is compared as one number.
 const LITERAL_BYTES: usize = 8;
-/// Captures of a program that has traces at most, one less: an index of one byte is always inside.
+/// Captures of a program that has traces at most: an index of one byte is always inside.
 const SLOTS: usize = 256;
-/// What is written here is not read.
-const NO_CAPTURE: u8 = u8::MAX;
 /// No guard.
 const NO_GUARD: u8 = u8::MAX;
 /// No shape.
@@ -82,15 +80,7 @@ impl Guard {
 struct Op {
     plane: u8,
     literal_len: u8,
-    /// Where the closing capture ends, behind the run.
-    close_behind: u8,
     otherwise: Otherwise,
-    /// The captures that begin and end here, or [`NO_CAPTURE`].
-    open: u8,
-    close: u8,
-    /// The capture that is a part of the literal, and which part.
-    inner: u8,
-    inner_part: (u8, u8),
     /// What has to hold where the step begins, and where its run can end; or [`NO_GUARD`].
     guard: u8,
     candidate: u8,
@@ -107,12 +97,7 @@ struct Op {
 const BLANK: Op = Op {
     plane: 0,
     literal_len: 0,
-    close_behind: 0,
     otherwise: Otherwise::Fail,
-    open: NO_CAPTURE,
-    close: NO_CAPTURE,
-    inner: NO_CAPTURE,
-    inner_part: (0, 0),
     guard: NO_GUARD,
     candidate: NO_GUARD,
     shape: NO_SHAPE,
@@ -122,14 +107,35 @@ const BLANK: Op = Op {
     mask: 0,
 };
 
+/// Where a capture begins or ends: so many bytes behind where a step or its run does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Edge {
+    slot: u8,
+    is_begin: bool,
+    /// Twice the number of the step, and one more for the end of its run.
+    place: u8,
+    offset: u8,
+}
+
 struct Trace {
     ops: Vec<Op>,
+    /// The captures that are asked for.
+    edges: Vec<Edge>,
     pattern: u32,
     hits: u64,
     /// So many steps it begins with are those of each of the other traces.
     shared: Vec<usize>,
     /// The captures of the record that it takes. Those that it does not have stay as they are.
     slots: Box<[Span; SLOTS]>,
+}
+
+/// Room for the places of the longest trace: an index of one byte is always inside.
+struct Places(Box<[usize; 256]>);
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Box::new([0; 256]))
+    }
 }
 
 /// What steps of traces ask for, each once.
@@ -147,8 +153,10 @@ pub struct Traces {
     /// The traces by how often they were right.
     order: Vec<usize>,
     failures: u32,
-    /// Where each step of the trace that was tried last began.
-    starts: Vec<usize>,
+    /// Where each step of the trace that was tried last began, and where its run ended.
+    places: Places,
+    /// The captures that nobody asks for.
+    unwanted: Vec<bool>,
     /// The steps of the program on the record that is being recorded.
     pub(super) path: Vec<u32>,
 }
@@ -167,21 +175,13 @@ impl Traces {
             return None;
         }
         let mut before: Option<(usize, usize)> = None;
+        self.places.0[0] = start;
         for place in 0..self.order.len() {
             let index = self.order[place];
-            let from = match before {
-                // The steps that both begin with are done.
-                Some((other, failed)) => {
-                    let done = failed.min(self.traces[index].shared[other]);
-                    self.carry(other, index, done);
-                    done
-                }
-                None => {
-                    self.starts[0] = start;
-                    0
-                }
-            };
-            match self.traces[index].run(&self.rules, planes, window, (start, end), (from, &mut self.starts)) {
+            let trace = &mut self.traces[index];
+            // The steps that both begin with are done.
+            let from = before.map_or(0, |(other, failed)| failed.min(trace.shared[other]));
+            match trace.run(&self.rules, planes, window, (start, end), (from, &mut self.places)) {
                 Ok(()) => {
                     self.hit(place);
                     return Some(index);
@@ -198,25 +198,17 @@ impl Traces {
         self.traces[trace].pattern as usize
     }
 
-    /// The captures of the record that the trace took last, and more of no meaning.
+    /// Only the spans of these captures will be asked for, by slot.
+    pub(crate) fn of_slots(slots: impl IntoIterator<Item = usize>) -> Self {
+        let mut unwanted = vec![true; SLOTS];
+        slots.into_iter().filter(|&slot| slot < SLOTS).for_each(|slot| unwanted[slot] = false);
+        Self { unwanted, ..Self::default() }
+    }
+
+    /// The captures of the record that the trace took last, as far as they are asked for, and more of no meaning.
     #[inline]
     pub fn spans(&self, trace: usize) -> &[Span] {
         &*self.traces[trace].slots
-    }
-
-    /// Carries the captures of the first `ops` steps over from one trace to another one.
-    fn carry(&mut self, from: usize, to: usize, ops: usize) {
-        for op in 0..ops {
-            let Op { open, close, inner, shape, .. } = self.traces[from].ops[op];
-            let Ok([from, to]) = self.traces.get_disjoint_mut([from, to]) else { return };
-            if let Some(shape) = self.rules.shapes.get(usize::from(shape)) {
-                shape.carry(&from.slots, &mut to.slots);
-                continue;
-            }
-            to.slots[usize::from(inner)] = from.slots[usize::from(inner)];
-            to.slots[usize::from(open)].start = from.slots[usize::from(open)].start;
-            to.slots[usize::from(close)].end = from.slots[usize::from(close)].end;
-        }
     }
 
     #[inline]
@@ -232,11 +224,12 @@ impl Traces {
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
         let ahead = ahead_of(program, &self.path);
         let mut compiler = Compiler { program, path: &self.path, ahead, rules: &mut self.rules, drafts: vec![] };
-        let ops = compiler.compile().and_then(|()| compiler.finish(planes, window));
+        let made = compiler.compile().and_then(|()| compiler.finish(planes, window));
         let is_new = |ops: &Vec<Op>| !ops.is_empty() && !self.traces.iter().any(|trace| trace.ops == *ops);
-        let Some(ops) = ops.filter(|ops| program.captures <= usize::from(NO_CAPTURE) && is_new(ops)) else {
+        let Some((ops, mut edges)) = made.filter(|(ops, _)| program.captures <= SLOTS && is_new(ops)) else {
             return self.failures += 1;
         };
+        edges.retain(|edge| !self.unwanted.get(usize::from(edge.slot)).is_some_and(|unwanted| *unwanted));
         let Some(Step::Accept(pattern)) = self.path.last().map(|&pc| &program.steps[pc as usize]) else { return };
         let shared = |other: &Trace| ops.iter().zip(&other.ops).take_while(|(a, b)| a == b).count();
         let mut own: Vec<usize> = self.traces.iter().map(shared).collect();
@@ -245,9 +238,8 @@ impl Traces {
         }
         own.push(ops.len());
         self.order.push(self.traces.len());
-        self.starts.resize(self.starts.len().max(ops.len()), 0);
         let slots = Box::new([Span::NONE; SLOTS]);
-        self.traces.push(Trace { ops, pattern: *pattern, hits: 0, shared: own, slots });
+        self.traces.push(Trace { ops, edges, pattern: *pattern, hits: 0, shared: own, slots });
     }
 }
 
@@ -260,53 +252,60 @@ impl Trace {
         planes: &Planes,
         window: &[u8],
         (start, limit): (usize, usize),
-        (from, starts): (usize, &mut [usize]),
+        (from, places): (usize, &mut Places),
     ) -> Result<(), usize> {
+        let places = &mut *places.0;
         let Some((last, ops)) = self.ops.split_last() else { return Err(0) };
-        let (Some(ops), Some(starts)) = (ops.get(from..), starts.get_mut(from..self.ops.len())) else { return Err(0) };
         let guards = &rules.guards[..];
         let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
-        let mut at = starts[0];
-        for (index, (op, op_start)) in ops.iter().zip(starts.iter_mut()).enumerate() {
-            *op_start = at;
-            if let Some(shape) = rules.shapes.get(usize::from(op.shape)) {
-                if !shape.is_at(window, at, limit) {
-                    return Err(from + index);
+        let mut at = places[from * 2 & 0xff];
+        let mut index = from;
+        for op in ops.iter().skip(from) {
+            if op.is_odd() {
+                if let Some(shape) = rules.shapes.get(usize::from(op.shape)) {
+                    if !shape.is_at(window, at, limit) {
+                        return Err(index);
+                    }
+                    at += shape.len();
+                    index += 1;
+                    places[index * 2 & 0xff] = at;
+                    continue;
                 }
-                shape.capture(&mut self.slots, at - start);
-                at += shape.len();
-                continue;
-            }
-            if !is_free(op, at) {
-                return Err(from + index);
+                if !is_free(op, at) {
+                    return Err(index);
+                }
             }
             let end = planes.plane(op.plane).next(at, limit);
-            let end = if op.is_at(window, at, end) {
-                end
-            } else {
-                op.search(guards, planes, window, (at, end), limit).ok_or(from + index)?
-            };
-            op.capture(&mut self.slots, at - start, end - start);
+            let end =
+                if op.is_at(window, at, end) { end } else { op.search(guards, planes, window, (at, end), limit).ok_or(index)? };
+            places[(index * 2 + 1) & 0xff] = end;
             at = end + usize::from(op.literal_len);
+            index += 1;
+            places[index * 2 & 0xff] = at;
         }
-        starts[ops.len()] = at;
         // Only the last run may be one that ends with the record.
         let end = planes.plane(last.plane).next(at, limit).min(limit);
         let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
         let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
-        let end = end.filter(is_end).ok_or(from + ops.len())?;
-        last.capture(&mut self.slots, at - start, end - start);
+        places[(index * 2 + 1) & 0xff] = end.filter(is_end).ok_or(index)?;
+        for edge in &self.edges {
+            let place = (places[usize::from(edge.place)] - start) as u32 + u32::from(edge.offset);
+            let span = &mut self.slots[usize::from(edge.slot)];
+            if edge.is_begin {
+                span.start = place;
+            } else {
+                span.end = place;
+            }
+        }
         Ok(())
     }
 }
 
 impl Op {
+    /// Does it need a look before its run is?
     #[inline(always)]
-    fn capture(&self, slots: &mut [Span; SLOTS], start: usize, end: usize) {
-        slots[usize::from(self.open)].start = start as u32;
-        slots[usize::from(self.close)].end = end as u32 + u32::from(self.close_behind);
-        let (from, to) = self.inner_part;
-        slots[usize::from(self.inner)] = Span { start: end as u32 + u32::from(from), end: end as u32 + u32::from(to) };
+    fn is_odd(&self) -> bool {
+        self.guard & self.shape != u8::MAX
     }
 
     /// Is the run `at..end` of the right length, and the literal behind it? If not, [`search`](Self::search) knows more.
@@ -407,7 +406,7 @@ fn numbered<T: PartialEq>(rules: &mut Vec<T>, rule: T) -> Option<u8> {
 
 /// The slot of a capture, if traces have it.
 fn capture(slot: u16) -> Option<u8> {
-    u8::try_from(slot).ok().filter(|&slot| slot < NO_CAPTURE)
+    u8::try_from(slot).ok()
 }
 
 struct Compiler<'a> {
@@ -419,10 +418,15 @@ struct Compiler<'a> {
     drafts: Vec<Draft>,
 }
 
-/// A step, and the bytes that end its run. They get a plane when it is known that the step needs one.
+/// A step, the bytes that end its run, which get a plane when it is known that the step needs one, and its captures.
 struct Draft {
     op: Op,
     stops: ByteSet,
+    /// The capture that begins here, and the one that ends so many bytes behind the run.
+    open: Option<u8>,
+    close: Option<(u8, u8)>,
+    /// The capture that is a part of the literal, and which part.
+    inner: Option<(u8, u8, u8)>,
 }
 
 impl Draft {
@@ -437,22 +441,27 @@ impl Draft {
         self.op.min as usize + usize::from(self.op.literal_len)
     }
 
-    /// The bytes that a fixed one takes, and its captures, where it begins at the end of `places`.
-    fn shape(&self, places: &mut Vec<ByteSet>, edges: &mut Vec<Edge>) {
-        let begin = places.len();
-        let end = begin + self.op.min as usize;
-        places.resize(end, self.stops.complement());
-        places.extend(self.op.literal.to_le_bytes()[..usize::from(self.op.literal_len)].iter().map(|&byte| ByteSet::of(byte)));
-        let mut edge = |slot, at: usize, is_begin| {
-            if slot != NO_CAPTURE {
-                edges.push(Edge { slot, at: at as u8, is_begin });
-            }
+    /// The bytes that a fixed one takes.
+    fn fixed_bytes(&self) -> impl Iterator<Item = ByteSet> {
+        let literal = self.op.literal.to_le_bytes().into_iter().take(usize::from(self.op.literal_len));
+        std::iter::repeat_n(self.stops.complement(), self.op.min as usize).chain(literal.map(ByteSet::of))
+    }
+
+    /// Its captures, where the step begins and its run ends at these places, so many bytes behind them.
+    fn edges(&self, [begin, end]: [(u8, u8); 2], edges: &mut Vec<Edge>) {
+        let mut edge = |slot, is_begin, (place, behind): (u8, u8), offset| {
+            edges.push(Edge { slot, is_begin, place, offset: behind + offset });
         };
-        let Op { open, close, close_behind, inner, inner_part: (from, to), .. } = self.op;
-        edge(open, begin, true);
-        edge(close, end + usize::from(close_behind), false);
-        edge(inner, end + usize::from(from), true);
-        edge(inner, end + usize::from(to), false);
+        if let Some(slot) = self.open {
+            edge(slot, true, begin, 0);
+        }
+        if let Some((slot, offset)) = self.close {
+            edge(slot, false, end, offset);
+        }
+        if let Some((slot, from, to)) = self.inner {
+            edge(slot, true, end, from);
+            edge(slot, false, end, to);
+        }
     }
 }
 
@@ -525,11 +534,12 @@ impl Compiler<'_> {
         Some(())
     }
 
-    /// Puts fixed steps together, and gives the others their planes.
-    fn finish(&mut self, planes: &mut Planes, window: &[u8]) -> Option<Vec<Op>> {
-        let mut ops = vec![];
+    /// Puts fixed steps together, gives the others their planes, and says where the captures are.
+    fn finish(&mut self, planes: &mut Planes, window: &[u8]) -> Option<(Vec<Op>, Vec<Edge>)> {
+        let (mut ops, mut edges) = (vec![], vec![]);
         let mut next = 0;
         while next < self.drafts.len() {
+            let place = u8::try_from(ops.len() * 2).ok()?;
             // The last step has to end with the record, which no shape knows of.
             let rest = &self.drafts[next..self.drafts.len() - 1];
             let mut len = 0;
@@ -537,21 +547,26 @@ impl Compiler<'_> {
                 len += draft.fixed_len();
                 draft.is_fixed() && len <= shape::MAX_BYTES
             });
-            let fixed = fixed.count();
-            let (mut places, mut edges) = (vec![], vec![]);
-            rest[..fixed].iter().for_each(|draft| draft.shape(&mut places, &mut edges));
-            if fixed > 1
-                && let Some(shape) = Shape::new(&places, edges)
+            let fixed = &rest[..fixed.count()];
+            let bytes: Vec<ByteSet> = fixed.iter().flat_map(Draft::fixed_bytes).collect();
+            if fixed.len() > 1
+                && let Some(shape) = Shape::new(&bytes)
             {
+                let mut begin = 0;
+                for draft in fixed {
+                    draft.edges([(place, begin), (place, begin + draft.op.min as u8)], &mut edges);
+                    begin += draft.fixed_len() as u8;
+                }
                 ops.push(Op { shape: numbered(&mut self.rules.shapes, shape)?, ..BLANK });
-                next += fixed;
+                next += fixed.len();
                 continue;
             }
-            let Draft { op, stops } = &self.drafts[next];
-            ops.push(Op { plane: planes.plane_of(*stops, window)?, ..op.clone() });
+            let draft = &self.drafts[next];
+            draft.edges([(place, 0), (place + 1, 0)], &mut edges);
+            ops.push(Op { plane: planes.plane_of(draft.stops, window)?, ..draft.op.clone() });
             next += 1;
         }
-        Some(ops)
+        Some((ops, edges))
     }
 
     /// A run that ends at a candidate.
@@ -573,8 +588,8 @@ impl Compiler<'_> {
 
     /// A step whose run is not chosen yet.
     fn fresh(&mut self) -> Option<&mut Draft> {
-        let is_fresh = |Draft { op, .. }: &Draft| {
-            (op.min, op.more, op.literal_len, op.close, op.candidate) == (0, 0, 0, NO_CAPTURE, NO_GUARD)
+        let is_fresh = |Draft { op, close, .. }: &Draft| {
+            (op.min, op.more, op.literal_len, op.candidate) == (0, 0, 0, NO_GUARD) && close.is_none()
         };
         if !self.drafts.last().is_some_and(is_fresh) {
             self.blank();
@@ -585,15 +600,15 @@ impl Compiler<'_> {
     /// A step of its own.
     fn blank(&mut self) {
         // No run at all is one that every byte ends.
-        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL });
+        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL, open: None, close: None, inner: None });
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
-        let op = &mut self.fresh()?.op;
-        if op.open != NO_CAPTURE {
+        let draft = self.fresh()?;
+        if draft.open.is_some() {
             return None;
         }
-        op.open = capture(slot)?;
+        draft.open = Some(capture(slot)?);
         Some(())
     }
 
@@ -614,22 +629,21 @@ impl Compiler<'_> {
             }
             end += 1;
         }
-        let fits = |op: &&mut Op| {
-            op.literal_len > 0 && op.inner == NO_CAPTURE && usize::from(op.literal_len) + text.len() <= LITERAL_BYTES
+        let fits = |Draft { op, inner, .. }: &&mut Draft| {
+            op.literal_len > 0 && inner.is_none() && usize::from(op.literal_len) + text.len() <= LITERAL_BYTES
         };
-        let Some(op) = self.drafts.last_mut().map(|draft| &mut draft.op).filter(fits) else { return Some(None) };
-        op.inner = capture(slot)?;
-        op.inner_part = (op.literal_len, op.literal_len + text.len() as u8);
+        let Some(Draft { op, inner, .. }) = self.drafts.last_mut().filter(fits) else { return Some(None) };
+        *inner = Some((capture(slot)?, op.literal_len, op.literal_len + text.len() as u8));
         text.into_iter().try_for_each(|byte| self.literal(byte))?;
         Some(Some(end + 1))
     }
 
     fn close(&mut self, slot: u16) -> Option<()> {
-        if self.drafts.last().is_none_or(|draft| draft.op.close != NO_CAPTURE) {
+        if self.drafts.last().is_none_or(|draft| draft.close.is_some()) {
             self.fresh()?;
         }
-        let op = &mut self.drafts.last_mut()?.op;
-        (op.close, op.close_behind) = (capture(slot)?, op.literal_len);
+        let draft = self.drafts.last_mut()?;
+        draft.close = Some((capture(slot)?, draft.op.literal_len));
         Some(())
     }
 
@@ -656,8 +670,8 @@ impl Compiler<'_> {
 
     /// One byte of a set; several in a row are a run of as many.
     fn set(&mut self, set: ByteSet) -> Option<()> {
-        if let Some(Draft { op, stops }) = self.drafts.last_mut()
-            && (*stops, op.literal_len, op.close, op.more) == (set.complement(), 0, NO_CAPTURE, 0)
+        if let Some(Draft { op, stops, close: None, .. }) = self.drafts.last_mut()
+            && (*stops, op.literal_len, op.more) == (set.complement(), 0, 0)
             && op.min > 0
         {
             op.min += 1;
