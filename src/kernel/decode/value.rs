@@ -13,9 +13,21 @@ pub(crate) fn is_null(text: &[u8]) -> bool {
     matches!(text, b"" | b"-")
 }
 
+/// The value of a capture that may stand between quotes, by the byte before it.
+#[inline]
+pub(crate) fn unquoted(bytes: &[u8], before: Option<u8>) -> Cow<'_, [u8]> {
+    if before == Some(b'"') && memchr::memchr(b'\\', bytes).is_some() {
+        return Cow::Owned(crate::scan::unescape(bytes));
+    }
+    Cow::Borrowed(bytes)
+}
+
 /// A text by its rule.
 pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let bytes = take(rule.take, bytes);
+    let mut bytes = take(rule.take, bytes);
+    if rule.chomp {
+        bytes = chomp(bytes);
+    }
     if is_null(bytes) || rule.null.iter().any(|null| null == bytes) {
         return None;
     }
@@ -30,6 +42,14 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
         value = Cow::Owned(value.to_ascii_lowercase());
     }
     Some(value)
+}
+
+/// The text without the line ends behind it.
+pub(crate) fn chomp(mut bytes: &[u8]) -> &[u8] {
+    while let [text @ .., b'\n' | b'\r'] = bytes {
+        bytes = text;
+    }
+    bytes
 }
 
 /// Undoes `""`, as CSV writes a quote.
@@ -140,10 +160,10 @@ pub(crate) fn address(half: Address, bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A number with an optional sign and fraction; no exponents, no `inf`.
+/// A number with an optional sign, fraction and exponent; no `inf`.
 pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
-    let plain = bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
-    if plain { std::str::from_utf8(bytes).ok()?.parse().ok() } else { None }
+    let plain = bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    if plain { std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
 }
 
 /// The seconds of `hours:minutes:seconds`. `None` for any other text, plain numbers too.

@@ -215,7 +215,8 @@ impl Catalog {
         let grown = self.with(&format);
         check_envelopes(&format, grown.formats())?;
         for pattern in format.patterns() {
-            pattern.matcher.check_regex().map_err(|error| DefinitionError {
+            let Some(regex) = pattern.matcher.as_regex() else { continue };
+            regex.check_regex().map_err(|error| DefinitionError {
                 origin: origin.to_owned(),
                 line: 1,
                 column: 1,
@@ -534,7 +535,8 @@ mod tests {
     fn every_builtin_pattern_lowers() {
         let catalog = Catalog::builtin();
         for pattern in catalog.formats().iter().flat_map(|format| format.patterns()) {
-            assert!(pattern.matcher.program().is_ok(), "{}: {:?}", pattern.name, pattern.matcher.program().err());
+            let Some(regex) = pattern.matcher.as_regex() else { continue };
+            assert!(regex.program().is_ok(), "{}: {:?}", pattern.name, regex.program().err());
         }
     }
 
@@ -574,6 +576,12 @@ line = "warn: hello"
         format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
     }
 
+    fn keyed(layout: &str) -> String {
+        format!(
+            "\nname = \"mine\"\ntable = \"error_log\"\ntitle = \"a test\"\nurl = \"https://example.org\"\n[[pattern]]\nname = \"mine\"\n{layout}\n"
+        )
+    }
+
     #[test]
     fn a_good_definition_is_taken() {
         let mut catalog = Catalog::default();
@@ -611,6 +619,25 @@ line = "warn: hello"
                 "mine.toml:1:1: format `mine` has no sample | add a [[sample]] with a line and the values expected of it",
             ),
             (GOOD.replace("n = {", "m = {"), "mine.toml:9:5: no pattern captures `m`"),
+            (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
+            (
+                GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `json` and `logfmt`",
+            ),
+            (GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1), "mine.toml:13:17: `has.level` of a regex"),
+            (keyed("json = { level = [\"l\", \"l\"] }"), "mine.toml:8:8: two captures have the path `l`"),
+            (
+                keyed("json = { level = \"a.b.c.d.e.f.g.h.i\" }"),
+                "mine.toml:8:8: the path `a.b.c.d.e.f.g.h.i` has no key, or more than 8",
+            ),
+            (
+                keyed("json = { level = \"l\" }\nhas = { level = { type = \"string\" } }"),
+                "mine.toml:9:17: unknown type of a value: `string` | types: text, number, boolean, object, array",
+            ),
+            (
+                keyed("logfmt = { message = \"m\" }\ncapture = { message = { type = \"time\", layout = [\"iso\"] } }"),
+                "mine.toml:9:23: capture `message` needs a time layout | layouts: clf",
+            ),
         ];
         for (text, expected) in cases {
             let got = refused(&text);
@@ -660,7 +687,8 @@ line = "warn: hello"
                 let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
                 let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
                 proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
-                if a.is_some() {
+                if let Some(pattern) = a {
+                    let (fast, slow) = (lines.set.spans_of(pattern, &fast), lines.set.spans_of(pattern, &slow));
                     proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
                 }
             }
@@ -692,7 +720,8 @@ line = "warn: hello"
                 let (mut fast, mut slow) = (vec![Span::NONE; set.captures()], vec![Span::NONE; set.captures()]);
                 let found = set.find(line, &mut fast, &mut scratch).ok();
                 assert_eq!(found, set.find_by_regex(line, &mut slow, &mut scratch).ok(), "{} on {}", format.name, sample.line);
-                if found.is_some() {
+                if let Some(pattern) = found {
+                    let (fast, slow) = (set.spans_of(pattern, &fast), set.spans_of(pattern, &slow));
                     assert_eq!(fast, slow, "{} on {}", format.name, sample.line);
                 }
             }
