@@ -234,7 +234,8 @@ fn float(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Opt
                 return Some(seconds as f64 * 1e3);
             }
             // The product of a decimal fraction and a power of ten is rounded to what was written.
-            value::float(bytes).map(|number| (number * factor * 1e6).round() / 1e6)
+            let milliseconds = value::float(bytes).map(|number| number * factor);
+            milliseconds.or_else(|| value::duration_with_units(bytes)).map(|number| (number * 1e6).round() / 1e6)
         }
         _ => None,
     })
