@@ -320,11 +320,15 @@ impl Catalog {
 
     fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
-        let others = self
+        let others: Vec<&Arc<Pattern>> = self
             .neighbours(family)
             .flat_map(|other| other.own())
-            .filter(|pattern| !pattern.catch_all && pattern.table.name == family.table.name);
-        family.own().chain(others).map(Arc::clone).collect()
+            .filter(|pattern| pattern.table.name == family.table.name)
+            .collect();
+        let specific = others.iter().filter(|pattern| !pattern.catch_all);
+        // What takes any JSON or logfmt takes no other line, so it may stand behind all.
+        let lax = others.iter().filter(|pattern| pattern.catch_all && pattern.matcher.as_keyed().is_some());
+        family.own().chain(specific.copied()).chain(lax.copied()).map(Arc::clone).collect()
     }
 
     /// What is tried on what records of this family carry, for rows of the table: patterns of one family that require the same
