@@ -14,7 +14,7 @@ use super::rows::Rows;
 use super::time::{Stamp, integer};
 use super::value;
 use crate::format::{Extract, Feed, Part, Source, TextRule};
-use crate::scan::unescape;
+use crate::scan::plain;
 use crate::table::ColumnType;
 
 /// A column that is being filled.
@@ -282,9 +282,12 @@ fn append_map(
                 let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
                 let value = match &feed.extract {
                     Extract::Rest(keyed) => {
-                        pairs.extend(keyed.rest(&bytes).into_iter().map(|field| {
-                            let plain = if field.quoted { unescape(field.value) } else { field.value.to_vec() };
-                            (field.path.into(), plain.into())
+                        // A whole record is never a quoted value, so its bytes are those of the chunk.
+                        let Cow::Borrowed(record) = bytes else { continue };
+                        let fields = keyed.rest(record).into_iter();
+                        pairs.extend(fields.map(|field| {
+                            let value = if field.quoted { plain(field.value) } else { field.value.into() };
+                            (field.path.into(), value)
                         }));
                         continue;
                     }

@@ -791,7 +791,11 @@ impl LogDecoder {
             self.rows.push(kind, record.0, record.1);
             self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
             self.rows.place(plan, self.line, time);
-            break;
+            return true;
+        }
+        // Without a row, nobody asks for the text.
+        if let Some((start, _)) = unescaped {
+            self.rows.unescaped.truncate(start);
         }
         true
     }

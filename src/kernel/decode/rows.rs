@@ -33,7 +33,7 @@ pub(super) struct Rows {
     spans: Vec<Span>,
     stride: usize,
     /// Records that stood inside of others with escapes, without them. Spans with [`UNESCAPED`] are in here.
-    unescaped: Vec<u8>,
+    pub(super) unescaped: Vec<u8>,
     /// The failures of unparsed rows; empty where rows are records.
     failures: Vec<LineFailure>,
     /// For times that depend on nothing but the zone.

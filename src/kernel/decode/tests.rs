@@ -434,12 +434,32 @@ fn records_inside_of_texts_with_escapes_are_read() {
     }
     let counts = decoder.counts();
     assert_eq!((counts.lines, counts.records, counts.blank, counts.unparsed), (9, 7, 1, 1));
+    assert!(decoder.rows.unescaped.is_empty());
+
+    // What gives no row is not kept.
+    let plan = plan_of(&catalog, ("boxed", "dns_log"), &columns, &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(u64::MAX), DecodeOptions::default());
+    decoder.decode(b"{\"log\":\"no\\trow\"}\n", false).expect("decodes");
+    assert_eq!((decoder.counts().records, decoder.rows.unescaped.len()), (1, 0));
 
     let plan = plan_of(&catalog, ("boxed", UNPARSED), &[3, 4, 5, 6], &[], &[]);
     let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
     decoder.decode(document.as_bytes(), true).expect("decodes");
     let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
     assert!(rows[0].starts_with("no format takes it|boxed|"), "{rows:#?}");
+}
+
+/// nginx writes a status that is no status with its zeros, which is no number of JSON.
+#[test]
+fn what_is_meant_to_be_json_fails_as_json() {
+    let catalog = Catalog::builtin();
+    let document = b"{\"time\":\"2026-11-21T01:02:03Z\",\"remote_addr\":\"192.0.2.1\",\"status\":009,\"bytes_sent\":0}\n";
+    let plan = plan_of(&catalog, ("nginx_json", UNPARSED), &[4, 5, 6], &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+    decoder.decode(document, true).expect("decodes");
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    let column = document.windows(3).position(|three| three == b"009").expect("it is there") + 2;
+    assert!(rows[0].starts_with("nginx_json|") && rows[0].contains(&column.to_string()), "{column} in {rows:?}");
 }
 
 /// An escaped byte may be one of the text that a filter asks for.

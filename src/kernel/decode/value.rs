@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::format::{Address, Part, Take, TextRule};
+use crate::scan::plain;
 
 /// Is this how logs write that there is nothing?
 #[inline]
@@ -16,10 +17,7 @@ pub(crate) fn is_null(text: &[u8]) -> bool {
 /// The value of a capture that may stand between quotes, by the byte before it.
 #[inline]
 pub(crate) fn unquoted(bytes: &[u8], before: Option<u8>) -> Cow<'_, [u8]> {
-    if before == Some(b'"') && memchr::memchr(b'\\', bytes).is_some() {
-        return Cow::Owned(crate::scan::unescape(bytes));
-    }
-    Cow::Borrowed(bytes)
+    if before == Some(b'"') { plain(bytes) } else { Cow::Borrowed(bytes) }
 }
 
 /// A text by its rule.
@@ -321,7 +319,9 @@ mod tests {
 
     #[test]
     fn a_duration_may_say_its_units() {
-        for (text, milliseconds) in [("18ms", 18.0), ("1m2.5s", 62_500.0), ("2h", 7.2e6), ("1.5µs", 1.5e-3), ("7ns", 7e-6), ("0s", 0.0)] {
+        for (text, milliseconds) in
+            [("18ms", 18.0), ("1m2.5s", 62_500.0), ("2h", 7.2e6), ("1.5µs", 1.5e-3), ("7ns", 7e-6), ("0s", 0.0)]
+        {
             let got = duration_with_units(text.as_bytes()).expect(text);
             assert!((got - milliseconds).abs() < 1e-9, "{text}: {got}");
         }

@@ -32,7 +32,8 @@ pub(super) struct FormatDef {
     /// What captures mean, for all patterns.
     #[serde(default)]
     pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
-    /// The patterns; the first that takes a record wins, so the most specific stands first.
+    /// The patterns; the first that takes a record wins, so the most specific stands first. Those that go by keys see at the first
+    /// byte whether a record may be theirs, so in front of regular expressions they cost nothing, and behind them much.
     pub(super) pattern: Vec<PatternDef>,
     /// Lines, and what they are worth.
     #[serde(default)]

@@ -26,7 +26,7 @@ pub use check::{SampleFailure, nearest};
 pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
-use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Ways};
+use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -445,7 +445,8 @@ pub(crate) struct Nearest<'a> {
     pub(crate) field: Option<&'a str>,
 }
 
-/// The pattern that got furthest with a record; of several, the first.
+/// The pattern that got furthest with a record; of several, the first. What begins as JSON is meant to be JSON, however much of it
+/// a layout for any text takes.
 pub(crate) fn nearest_pattern<'a>(
     patterns: impl IntoIterator<Item = &'a Arc<Pattern>>,
     record: &[u8],
@@ -456,7 +457,9 @@ pub(crate) fn nearest_pattern<'a>(
         let captures = pattern.matcher.captures();
         let Err(failure) = pattern.matcher.find(record, &mut vec![Span::NONE; captures.len()], scratch) else { continue };
         let column = failure.at as usize + 1;
-        if nearest.as_ref().is_none_or(|best| column > best.column) {
+        let is_json = |matcher: &Matcher| matcher.as_keyed().is_some_and(|keyed| keyed.syntax() == Syntax::Json);
+        let rank = |matcher, column| (is_json(matcher) && column > 1, column);
+        if nearest.as_ref().is_none_or(|best| rank(&pattern.matcher, column) > rank(&best.pattern.matcher, best.column)) {
             let field = failure.capture.and_then(|slot| captures.get(usize::from(slot))).map(|name| &**name);
             nearest = Some(Nearest { pattern, column, field });
         }

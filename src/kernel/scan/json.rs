@@ -4,6 +4,8 @@
 //! Numbers are checked by their grammar and not by their size. Texts are not checked to be UTF-8, and half of a surrogate
 //! pair may stand alone: logs hold what programs wrote, and decoding has an answer to both.
 
+use std::borrow::Cow;
+
 use super::Span;
 use super::byteset::ByteSet;
 use super::find::find2;
@@ -306,6 +308,11 @@ pub(crate) fn unescape(text: &[u8]) -> Vec<u8> {
     plain
 }
 
+/// The text without escapes.
+pub(crate) fn plain(text: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\\', text).is_some() { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) }
+}
+
 /// The fields of a record that was read: objects by their keys, arrays and what has one of the first slots as a whole.
 pub(super) fn fields<'a>(set: &KeySet, captured: usize, record: &'a [u8], found: &mut Vec<Field<'a>>) {
     let start = blanks(record, 0) + 1;
@@ -349,13 +356,13 @@ impl Walk<'_, '_> {
                 return Some(());
             }
             let (start, end) = self.text()?;
-            let key = unescape(&self.record[start..end]);
+            let key = plain(&self.record[start..end]);
             let entry = self.set.entry(node, &key);
             self.skip_blanks();
             self.at += 1;
             self.skip_blanks();
             let outer = self.path.take();
-            self.path = Some(outer.as_ref().map_or_else(|| key.clone(), |outer| [outer, &b"."[..], &key].concat()));
+            self.path = Some(outer.as_ref().map_or_else(|| key.to_vec(), |outer| [outer, &b"."[..], &key].concat()));
             self.value(entry)?;
             self.path = outer;
         }
@@ -383,7 +390,8 @@ impl Walk<'_, '_> {
         };
         let value = &self.record[value.0..value.1];
         if quoted || value != b"null" {
-            let path = self.path.clone().unwrap_or_default();
+            // The caller puts back the path of the object.
+            let path = self.path.take().unwrap_or_default();
             self.found.push(Field { path, value, quoted, slot: entry.slot });
         }
         Some(())

@@ -239,13 +239,13 @@ impl Keyed {
         taken.sort_unstable();
         taken.dedup_by(|later, first| self.names[usize::from(*later)] == self.names[usize::from(*first)]);
         // Of several with one path the last one counts.
-        let mut last: HashMap<&[u8], usize> = HashMap::with_capacity(found.len());
-        for (index, field) in found.iter().enumerate() {
-            last.insert(&field.path, index);
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        order.sort_by(|&a, &b| found[a].path.cmp(&found[b].path));
+        let mut is_field: Vec<bool> = found.iter().map(|field| !taken.contains(&field.slot)).collect();
+        for pair in order.windows(2).filter(|pair| found[pair[0]].path == found[pair[1]].path) {
+            is_field[pair[0]] = false;
         }
-        let is_last: Vec<bool> = found.iter().enumerate().map(|(index, field)| last.get(&*field.path) == Some(&index)).collect();
-        let fields = found.into_iter().zip(is_last).filter(|(field, is_last)| *is_last && !taken.contains(&field.slot));
-        fields.map(|(field, _)| field).collect()
+        found.into_iter().zip(is_field).filter(|(_, is_field)| *is_field).map(|(field, _)| field).collect()
     }
 }
 
@@ -314,8 +314,8 @@ impl Entry {
 struct Node {
     /// In order.
     keys: Vec<(Box<[u8]>, Entry)>,
-    /// One of them may be the number of an item.
-    has_items: bool,
+    /// Items with smaller numbers than this may be wanted.
+    items: u32,
 }
 
 /// The keyed patterns of a set that have one syntax, as one.
@@ -386,9 +386,16 @@ impl KeySet {
             (key.as_bytes().into(), Entry { slot, node })
         });
         let keys: Vec<(Box<[u8]>, Entry)> = keys.collect();
-        let has_items = keys.iter().any(|(key, _)| key.iter().all(u8::is_ascii_digit));
-        self.nodes[usize::from(index)] = Node { keys, has_items };
+        let number = |key: &[u8]| std::str::from_utf8(key).ok()?.parse::<u32>().ok();
+        let items = keys.iter().filter_map(|(key, _)| number(key)).max().map_or(0, |last| last.saturating_add(1));
+        self.nodes[usize::from(index)] = Node { keys, items };
         index
+    }
+
+    /// May the record be one of these, by its first byte?
+    #[inline]
+    pub(super) fn begins(&self, record: &[u8]) -> bool {
+        self.syntax.begins(record)
     }
 
     /// How many slots there are.
@@ -415,7 +422,7 @@ impl KeySet {
     /// What is known of an item of an array.
     pub(super) fn item(&self, node: u16, index: u32) -> Entry {
         match self.nodes.get(usize::from(node)) {
-            Some(known) if known.has_items => self.entry(node, index.to_string().as_bytes()),
+            Some(known) if index < known.items => self.entry(node, index.to_string().as_bytes()),
             _ => Entry::NONE,
         }
     }

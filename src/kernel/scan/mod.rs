@@ -28,7 +28,7 @@ mod trace;
 
 pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
-pub(crate) use json::unescape;
+pub(crate) use json::{plain, unescape};
 pub use keys::{Field, Keyed, Syntax, Test, TwicePath, ValueType};
 pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, RegexMatcher, Scratch};

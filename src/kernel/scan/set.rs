@@ -244,8 +244,12 @@ impl PatternSet {
         planes.fill(window, record.1);
         self.first_of(|keyed| match keyed {
             true => {
-                let plane = traces.text_plane(planes, window);
                 let text = &window[record.0..record.1];
+                // Most files have no such record, and then no need of the plane.
+                if !self.keyed.iter().any(|(set, _)| set.begins(text)) {
+                    return Err(Failure::default());
+                }
+                let plane = traces.text_plane(planes, window);
                 let plane = plane.map(|plane| planes.plane(plane));
                 let ends = plane.map(|plane| move |at: usize| plane.next(record.0 + at, record.1).min(record.1) - record.0);
                 self.find_keyed(text, slots, scratch, Some(&mut traces.learned), ends)
