@@ -593,6 +593,24 @@ mod tests {
     }
 
     #[test]
+    fn a_pattern_says_which_keys_it_wants() {
+        let tests = [("v", one_of("0")), ("level", Test::Present), ("x", Test::Absent), ("time", Test::Type(ValueType::Number))];
+        let matcher = keyed(&[("time", &["ts"]), ("level", &["level", "lvl"])], &tests);
+        let expected = [
+            "  JSON object, by its keys:",
+            "    level → level",
+            "    lvl → level",
+            "    ts → time",
+            "    has level or lvl",
+            "    has ts: number",
+            "    has v: `0`",
+            "    has no x",
+            "",
+        ];
+        assert_eq!(matcher.as_keyed().expect("it goes by keys").to_string(), expected.join("\n"));
+    }
+
+    #[test]
     fn many_keys_are_read_though_few_are_learned() {
         let matcher = keyed(&[("x", &["k4000"])], &[("k4000", Test::Present)]);
         let set = PatternSet::new([&matcher], Ways::Each);
