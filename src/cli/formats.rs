@@ -60,10 +60,14 @@ fn show(config: &Config, name: &str, program: bool) -> Result<Exit, Problem> {
             continue;
         }
         text += &format!("{} → {}\n", pattern.name, pattern.table.name);
+        let Some(regex) = pattern.matcher.as_regex() else {
+            text += &pattern.matcher.as_keyed().map(ToString::to_string).unwrap_or_default();
+            continue;
+        };
         for (slot, capture) in pattern.matcher.captures().iter().enumerate() {
             text += &format!("  capture {slot}: {capture}\n");
         }
-        match pattern.matcher.program() {
+        match regex.program() {
             Ok(program) => text += &program.to_string(),
             Err(reason) => text += &format!("  runs on the regex engine: {reason}\n"),
         }

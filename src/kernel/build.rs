@@ -47,8 +47,12 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
             feeds.push(feed);
         }
         if pattern.within.is_none() {
-            let regex = expand::expand(&def.define, pattern.regex.get_ref())?;
-            ahead = ahead.union(&scan::Matcher::try_new(&regex)?.ahead());
+            let own = match (&pattern.regex, &pattern.json) {
+                (Some(regex), _) => scan::Matcher::try_new(&expand::expand(&def.define, regex.get_ref())?)?.ahead(),
+                (None, Some(_)) => scan::Syntax::Json.ahead(),
+                (None, None) => scan::Syntax::Logfmt.ahead(),
+            };
+            ahead = ahead.union(&own);
         }
     }
     let name = file.file_name().and_then(|name| name.to_str()).ok_or("its name is no text")?;

@@ -1,5 +1,6 @@
 //! Turns the spans of a chunk of rows into the values of one column.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -14,7 +15,7 @@ use super::stamp::TimeBounds;
 use super::time::{Stamp, integer};
 use super::value;
 use crate::format::{Extract, Feed, Part, Source, TextRule};
-use crate::scan::Span;
+use crate::scan::plain;
 use crate::table::ColumnType;
 
 /// A column that is being filled.
@@ -98,7 +99,7 @@ impl ColumnBuilder {
                 tally.times.add(time);
                 builder.append_option(time);
             }),
-            Self::Map(builder) => rows.for_each(|row| append_map(builder, chunk, column, row)),
+            Self::Map(builder) => rows.for_each(|row| append_map(builder, chunk, column, row, tally)),
         }
     }
 }
@@ -121,19 +122,16 @@ impl<'a> Chunk<'a> {
 
     /// The bytes of a feed, unless its capture took no part or says that there is nothing.
     #[inline]
-    fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<&'a [u8]> {
+    fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<Text<'a>> {
         let bytes = match &feed.source {
-            Source::Capture(slot) => {
-                let span = self.rows.spans(row)[usize::from(*slot)];
-                if span == Span::NONE {
-                    return None;
-                }
-                let start = self.rows.starts[row];
-                self.bytes.get((start + span.start) as usize..(start + span.end) as usize)?
+            Source::Capture(slot) => Cow::Borrowed(self.rows.capture(self.bytes, row, *slot)?.0),
+            Source::Quoted(slot) => {
+                let (bytes, before) = self.rows.capture(self.bytes, row, *slot)?;
+                value::unquoted(bytes, before)
             }
-            Source::Constant(text) => text.as_bytes(),
+            Source::Constant(text) => Cow::Borrowed(text.as_bytes()),
         };
-        (!value::is_null(bytes)).then_some(bytes)
+        (!value::is_null(&bytes)).then_some(bytes)
     }
 
     /// The first value that a feed of the column has, by `read`; what is there but cannot be read is counted.
@@ -143,12 +141,12 @@ impl<'a> Chunk<'a> {
         feeds: &'a [Feed],
         row: usize,
         tally: &mut Tally,
-        read: impl Fn(&Extract, &'a [u8]) -> Option<T>,
+        read: impl Fn(&Extract, &[u8]) -> Option<T>,
     ) -> Option<T> {
         let mut bad = false;
         for feed in feeds {
             let Some(bytes) = self.bytes_of(feed, row) else { continue };
-            match read(&feed.extract, bytes) {
+            match read(&feed.extract, &bytes) {
                 Some(value) => return Some(value),
                 None => bad = true,
             }
@@ -177,9 +175,9 @@ fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize
                 if let Extract::Text(rule) = &feed.extract
                     && rule.is_plain()
                 {
-                    return push(Some(bytes));
+                    return push(Some(&bytes));
                 }
-                if let Some(text) = text_of(&feed.extract, bytes) {
+                if let Some(text) = text_of(&feed.extract, &bytes) {
                     return push(Some(&text));
                 }
             }
@@ -197,8 +195,8 @@ fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize
     }
 }
 
-fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<std::borrow::Cow<'a, [u8]>> {
-    use std::borrow::Cow::Borrowed;
+fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<Text<'a>> {
+    use Cow::Borrowed;
     let ruled = |rule: &TextRule, part: Option<&'a [u8]>| value::text(rule, part?);
     match extract {
         Extract::Text(rule) => ruled(rule, Some(bytes)),
@@ -243,7 +241,8 @@ fn float(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Opt
                 return Some(seconds as f64 * 1e3);
             }
             // The product of a decimal fraction and a power of ten is rounded to what was written.
-            value::float(bytes).map(|number| (number * factor * 1e6).round() / 1e6)
+            let milliseconds = value::float(bytes).map(|number| number * factor);
+            milliseconds.or_else(|| value::duration_with_units(bytes)).map(|number| (number * 1e6).round() / 1e6)
         }
         _ => None,
     })
@@ -274,19 +273,38 @@ fn offset_minutes(chunk: &Chunk<'_>, column: usize, row: usize) -> Option<i16> {
 }
 
 /// Bytes of a key or value, changed or not.
-type Text<'a> = std::borrow::Cow<'a, [u8]>;
+type Text<'a> = Cow<'a, [u8]>;
 
-fn append_map(builder: &mut MapBuilder<StringBuilder, StringBuilder>, chunk: &Chunk<'_>, column: usize, row: usize) {
+fn append_map(
+    builder: &mut MapBuilder<StringBuilder, StringBuilder>,
+    chunk: &Chunk<'_>,
+    column: usize,
+    row: usize,
+    tally: &mut Tally,
+) {
     let mut pairs: Vec<(Text<'_>, Text<'_>)> = vec![];
     match &chunk.kind(row).columns[column] {
         ColumnPlan::Fields(fields) => {
             for (name, feed) in fields {
                 let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
                 let value = match &feed.extract {
-                    Extract::Text(_) | Extract::Request(..) | Extract::Url(..) | Extract::Facility | Extract::Severity => {
-                        text_of(&feed.extract, bytes)
+                    Extract::Rest(keyed) => {
+                        // A whole record is never a quoted value, so its bytes are those of the chunk.
+                        let Cow::Borrowed(record) = bytes else { continue };
+                        let fields = keyed.rest(record).into_iter();
+                        pairs.extend(fields.map(|field| {
+                            let value = if field.quoted { plain(field.value) } else { field.value.into() };
+                            (field.path.into(), value)
+                        }));
+                        continue;
                     }
-                    _ => Some(bytes.into()),
+                    Extract::Text(_) | Extract::Request(..) | Extract::Url(..) | Extract::Facility | Extract::Severity => {
+                        match bytes {
+                            Cow::Borrowed(bytes) => text_of(&feed.extract, bytes),
+                            Cow::Owned(bytes) => text_of(&feed.extract, &bytes).map(|text| text.into_owned().into()),
+                        }
+                    }
+                    _ => Some(bytes),
                 };
                 if let Some(value) = value {
                     pairs.push((name.as_bytes().into(), value));
@@ -296,12 +314,13 @@ fn append_map(builder: &mut MapBuilder<StringBuilder, StringBuilder>, chunk: &Ch
         ColumnPlan::Feeds(feeds) => {
             for feed in feeds {
                 let Some(bytes) = chunk.bytes_of(feed, row) else { continue };
-                pairs.extend(value::structured_data(bytes).into_iter().map(|(key, value)| (key.into(), value.into())));
+                pairs.extend(value::structured_data(&bytes).into_iter().map(|(key, value)| (key.into(), value.into())));
             }
         }
         _ => {}
     }
     for (key, value) in &pairs {
+        tally.text_bytes += key.len() + value.len();
         builder.keys().append_value(String::from_utf8_lossy(key));
         builder.values().append_value(String::from_utf8_lossy(value));
     }

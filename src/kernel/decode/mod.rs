@@ -786,7 +786,11 @@ impl LogDecoder {
         let entry = &plan.entries[found.pattern];
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
-        let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| layout.parse(spans[*slot].of(text)?));
+        let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| {
+            let before = (spans[*slot].start as usize).checked_sub(1).filter(|_| entry.quoted);
+            let stamp = spans[*slot].of(text)?;
+            layout.parse(&value::unquoted(stamp, before.and_then(|before| text.get(before)).copied()))
+        });
         let stamp = stamps.next();
         if stamp.as_ref().is_some_and(|stamp| self.tracker.needs_context(stamp)) {
             return Taken::NeedsStamps;
@@ -799,6 +803,7 @@ impl LogDecoder {
             self.rows.place(plan, self.line, time);
             return Taken::Yes;
         }
+        let mut unescaped = None;
         for inner in &entry.inner {
             let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
                 spans[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
@@ -810,23 +815,40 @@ impl LogDecoder {
             let inside = &plan.carried[inner.carried].set;
             let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
             let inner_slots = &mut inner_slots[..inside.captures()];
-            let traces = &mut self.carried_traces[inner.carried];
-            let tracing = (&mut self.planes, &mut *traces);
-            let Ok(found_inside) = inside.find_in(bytes, place, inner_slots, &mut self.scratch, tracing) else { continue };
-            if let Some(trace) = found_inside.trace {
-                inner_slots.copy_from_slice(&traces.spans(trace)[..inner_slots.len()]);
-            }
-            for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
-                *span = Span { start: span.start + carried.start, end: span.end + carried.start };
-            }
+            inner_slots.fill(Span::NONE);
+            let is_escaped = entry.quoted && bytes[place.0 - 1] == b'"' && memchr(b'\\', &bytes[place.0..place.1]).is_some();
+            let pattern = if is_escaped {
+                let place = *unescaped.get_or_insert_with(|| self.rows.unescape(&bytes[place.0..place.1]));
+                let inner_text = self.rows.unescaped(place);
+                let Ok(pattern) = inside.find(inner_text, inner_slots, &mut self.scratch) else { continue };
+                for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
+                    *span = Rows::unescaped_span(*span, place.0);
+                }
+                pattern
+            } else {
+                let traces = &mut self.carried_traces[inner.carried];
+                let tracing = (&mut self.planes, &mut *traces);
+                let Ok(found_inside) = inside.find_in(bytes, place, inner_slots, &mut self.scratch, tracing) else { continue };
+                if let Some(trace) = found_inside.trace {
+                    copy_spans(traces.spans(trace), inner_slots);
+                }
+                for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
+                    *span = Span { start: span.start + carried.start, end: span.end + carried.start };
+                }
+                found_inside.pattern
+            };
             if let Some(trace) = found.trace {
-                slots.copy_from_slice(&self.traces.spans(trace)[..slots.len()]);
+                copy_spans(self.traces.spans(trace), slots);
             }
-            let kind = inner.kinds[found_inside.pattern];
+            let kind = inner.kinds[pattern];
             self.rows.push(kind, record.0, record.1);
             self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
             self.rows.place(plan, self.line, time);
-            break;
+            return Taken::Yes;
+        }
+        // Without a row, nobody asks for the text.
+        if let Some((start, _)) = unescaped {
+            self.rows.unescaped.truncate(start);
         }
         Taken::Yes
     }
@@ -923,6 +945,12 @@ impl LogDecoder {
         self.rows.clear();
         Ok(())
     }
+}
+
+/// The captures of a trace. What is behind them no trace has: it belongs to patterns that go by keys.
+fn copy_spans(from: &[Span], to: &mut [Span]) {
+    let count = from.len().min(to.len());
+    to[..count].copy_from_slice(&from[..count]);
 }
 
 /// What a step did.

@@ -84,6 +84,8 @@ pub(super) struct Entry {
     pub(super) inner: Vec<Inner>,
     /// The captures with the record's time, where that depends on the records before it.
     pub(super) tracked: Vec<(usize, Layout)>,
+    /// Captures may stand between quotes, and then have escapes.
+    pub(super) quoted: bool,
 }
 
 /// Patterns that are tried on the record inside of another one.
@@ -185,7 +187,7 @@ impl ScanPlan {
                     inner.push(Inner { carried: number, requires, capture: lines.set.slot(index, capture), kinds });
                 }
             }
-            entries.push(Entry { kind, inner, tracked });
+            entries.push(Entry { kind, inner, tracked, quoted: pattern.matcher.as_keyed().is_some() });
         }
 
         let kinds = builder.kinds;
@@ -270,8 +272,8 @@ impl ScanPlan {
 /// The captures of a pattern that are its time.
 fn time_feeds(pattern: &Pattern) -> impl Iterator<Item = (usize, Layout)> {
     let feeds = pattern.table.column("time").map_or(&[][..], |column| &pattern.columns[column]);
-    feeds.iter().filter_map(|feed| match (&feed.source, &feed.extract) {
-        (Source::Capture(slot), Extract::Time(layout)) => Some((usize::from(*slot), *layout)),
+    feeds.iter().filter_map(|feed| match (feed.source.slot(), &feed.extract) {
+        (Some(slot), Extract::Time(layout)) => Some((usize::from(slot), *layout)),
         _ => None,
     })
 }
@@ -324,7 +326,7 @@ impl Builder<'_> {
             {
                 let others = outer.pattern.columns[outer_column]
                     .iter()
-                    .filter(|feed| !matches!(feed.source, Source::Capture(slot) if usize::from(slot) == carried));
+                    .filter(|feed| feed.source.slot().is_none_or(|slot| usize::from(slot) != carried));
                 feeds.extend(others.map(|feed| keep(feed, outer.slots, &mut needed)));
             }
             match (is_time && tracked, feeds.is_empty()) {
@@ -358,16 +360,18 @@ impl Builder<'_> {
 
 /// The feed with its slot as an index into what the row keeps.
 fn keep(feed: &Feed, slots: &dyn Fn(u16) -> u16, needed: &mut Vec<u16>) -> Feed {
+    let mut kept = |slot: u16| {
+        let slot = slots(slot);
+        let index = needed.iter().position(|&other| other == slot).unwrap_or_else(|| {
+            needed.push(slot);
+            needed.len() - 1
+        });
+        index as u16
+    };
     let source = match &feed.source {
         Source::Constant(text) => Source::Constant(Arc::clone(text)),
-        Source::Capture(slot) => {
-            let slot = slots(*slot);
-            let index = needed.iter().position(|&other| other == slot).unwrap_or_else(|| {
-                needed.push(slot);
-                needed.len() - 1
-            });
-            Source::Capture(index as u16)
-        }
+        Source::Capture(slot) => Source::Capture(kept(*slot)),
+        Source::Quoted(slot) => Source::Quoted(kept(*slot)),
     };
     Feed { source, extract: feed.extract.clone() }
 }

@@ -99,9 +99,10 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     if matches!(feed.source, Source::Constant(_)) {
         return false;
     }
+    *escapes |= matches!(feed.source, Source::Quoted(_));
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
-            let TextRule { unescape, doubled, lower, take: _, map, null: _ } = rule;
+            let TextRule { unescape, doubled, lower, chomp: _, take: _, map, null: _ } = rule;
             *escapes |= unescape;
             !doubled && !lower && map.is_empty()
         }
@@ -113,6 +114,7 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
         | Extract::Priority
         | Extract::Facility
         | Extract::Severity
-        | Extract::StructuredData => false,
+        | Extract::StructuredData
+        | Extract::Rest(_) => false,
     }
 }

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use super::plan::ScanPlan;
 use super::stamp::{StampContext, StampTracker};
 use super::time::{Stamp, Zone};
-use crate::scan::Span;
+use super::value;
+use crate::scan::{Span, unescape};
 
 /// Why a line is unparsed.
 #[derive(Clone, Debug)]
@@ -16,6 +17,9 @@ pub(super) struct LineFailure {
     pub(super) column: Option<u64>,
     pub(super) field: Option<Box<str>>,
 }
+
+/// Added to offsets in [`Rows::unescaped`]. A chunk has far fewer bytes.
+const UNESCAPED: u32 = 1 << 31;
 
 /// Rows in the order of their records. Offsets are in the bytes that the decoder was given.
 pub(super) struct Rows {
@@ -28,6 +32,8 @@ pub(super) struct Rows {
     pub(super) times: Vec<Option<i64>>,
     spans: Vec<Span>,
     stride: usize,
+    /// Records that stood inside of others with escapes, without them. Spans with [`UNESCAPED`] are in here.
+    pub(super) unescaped: Vec<u8>,
     /// The failures of unparsed rows; empty where rows are records.
     failures: Vec<LineFailure>,
     /// For times that depend on nothing but the zone.
@@ -44,6 +50,7 @@ impl Rows {
             times: vec![],
             spans: vec![],
             stride,
+            unescaped: vec![],
             failures: vec![],
             alone: RefCell::new(StampTracker::new(zone, reference_us, Some(StampContext::default()))),
         }
@@ -60,6 +67,7 @@ impl Rows {
         self.lines.clear();
         self.times.clear();
         self.spans.clear();
+        self.unescaped.clear();
         self.failures.clear();
     }
 
@@ -102,9 +110,39 @@ impl Rows {
         Span { start: self.starts[row], end: self.starts[row] + self.lengths[row] }
     }
 
+    /// Takes in a record that stood inside of another one with escapes; its place is for [`unescaped`](Self::unescaped).
+    pub(super) fn unescape(&mut self, text: &[u8]) -> (usize, usize) {
+        let start = self.unescaped.len();
+        self.unescaped.extend_from_slice(value::chomp(&unescape(text)));
+        (start, self.unescaped.len())
+    }
+
+    /// What was taken in.
+    pub(super) fn unescaped(&self, (start, end): (usize, usize)) -> &[u8] {
+        &self.unescaped[start..end]
+    }
+
+    /// The span of a capture of such a record, which begins at `start`.
+    pub(super) fn unescaped_span(span: Span, start: usize) -> Span {
+        let moved = |at: u32| UNESCAPED + start as u32 + at;
+        Span { start: moved(span.start), end: moved(span.end) }
+    }
+
+    /// The bytes of a capture, and the one before it. `None` if it took no part.
     #[inline]
-    pub(super) fn spans(&self, row: usize) -> &[Span] {
-        &self.spans[row * self.stride..(row + 1) * self.stride]
+    pub(super) fn capture<'a>(&'a self, bytes: &'a [u8], row: usize, slot: u16) -> Option<(&'a [u8], Option<u8>)> {
+        let span = self.spans[row * self.stride + usize::from(slot)];
+        if span == Span::NONE {
+            return None;
+        }
+        let (text, start, end) = if span.start & UNESCAPED == 0 {
+            let start = self.starts[row];
+            (bytes, start + span.start, start + span.end)
+        } else {
+            (&*self.unescaped, span.start - UNESCAPED, span.end - UNESCAPED)
+        };
+        let before = (start as usize).checked_sub(1).and_then(|before| text.get(before)).copied();
+        Some((text.get(start as usize..end as usize)?, before))
     }
 
     pub(super) fn failure(&self, row: usize) -> Option<&LineFailure> {

@@ -409,3 +409,134 @@ fn the_stamps_before_a_piece_are_asked_for_when_a_record_needs_them() {
     assert_eq!(rows.len(), 3);
     assert!(rows[2].contains("2019-11-21T10:00:02") && rows[2].ends_with("three"), "{rows:?}");
 }
+
+const BOXED: &str = r#"
+name = "boxed"
+table = "syslog"
+title = "a test"
+url = "https://example.org"
+[carries]
+capture = "message"
+[[pattern]]
+name = "boxed"
+json = { time = ["t", "time"], message = "log", program = "app" }
+has = { message = true }
+[pattern.capture]
+time = { type = "time", layout = ["rfc3339", "epoch"] }
+message = { chomp = true }
+[[sample]]
+line = '{"t":1795000000,"log":"a\tb\n","n":{"x":[1,"y"]},"time":2}'
+pattern = "boxed"
+expect = { time = "2026-11-18T11:06:40Z", message = "a	b", "fields.n.x" = '[1,"y"]', "fields.time" = "2" }
+null = ["program"]
+[[sample]]
+line = '{"log":null}'
+"#;
+
+const IN_BOXES: &str = r#"
+name = "in_boxes"
+table = "dns_log"
+title = "a test"
+url = "https://example.org"
+[[pattern]]
+name = "json_in_a_box"
+within = "boxed"
+requires = { program = "x" }
+json = { query_name = "q", client_ip = "c" }
+has = { query_name = { type = "text" } }
+[[pattern]]
+name = "logfmt_in_a_box"
+within = "boxed"
+logfmt = { query_name = "q", client_ip = "c" }
+[[pattern]]
+name = "regex_in_a_box"
+within = "boxed"
+regex = 'query: (?<query_name>\S+) (?<rest>.*)'
+[[sample]]
+line = '{"app":"x","log":"{\"q\":\"a.example\"}\n"}'
+pattern = "json_in_a_box"
+expect = { query_name = "a.example", program = "x" }
+"#;
+
+/// What is inside of a text of JSON is read without its escapes, whichever way it is written.
+#[test]
+fn records_inside_of_texts_with_escapes_are_read() {
+    let mut catalog = Catalog::default();
+    for text in [BOXED, IN_BOXES] {
+        catalog.add("test", text).unwrap_or_else(|error| panic!("{error}"));
+    }
+    let document = r#"
+{"app":"x","log":"{\"q\":\"\\u0061\\\"\\n.example\",\"c\":\"192.0.2.1\",\"more\":\"a\\tb\",\"no\":null}\n"}
+{"app":"y","log":"{\"q\":\"not x\"}\n"}
+{"app":"\u0078","log":"query: b.example IN A"}
+{"log":"query: \u0063.example IN\tA\r\n","app":"z"}
+{"log":"q=d.example c=\"192.0.2.2\" m=\"x\\ty\"\n"}
+{"log":"q=e.example c=192.0.2.3"}
+{"log":["q=f.example"]}
+{"log":"q=g.example\n"
+"#;
+    let def = table("dns_log").expect("a table");
+    let columns = ["query_name", "client_ip", "program", "_format", "fields"].map(|name| def.column(name).expect("a column"));
+    let plan = plan_of(&catalog, ("boxed", "dns_log"), &columns, &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+    decoder.decode(document.as_bytes(), true).expect("decodes");
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    let heads: Vec<&str> = rows.iter().map(|row| row.split("|MapArray").next().unwrap_or_default()).collect();
+    let expected = [
+        "a\"\n.example|192.0.2.1|x|json_in_a_box",
+        "b.example|x|regex_in_a_box",
+        "c.example|z|regex_in_a_box",
+        "d.example|192.0.2.2|logfmt_in_a_box",
+        "e.example|192.0.2.3|logfmt_in_a_box",
+    ];
+    assert_eq!(heads, expected, "{rows:#?}");
+    for (row, field) in [(0, r#""more",]"#), (0, r#""a\tb",]"#), (1, "INA"), (2, r"IN\tA"), (3, r#""x\ty",]"#)] {
+        assert!(rows[row].contains(field), "{field} in {}", rows[row]);
+    }
+    let counts = decoder.counts();
+    assert_eq!((counts.lines, counts.records, counts.blank, counts.unparsed), (9, 7, 1, 1));
+    assert!(decoder.rows.unescaped.is_empty());
+
+    // What gives no row is not kept.
+    let plan = plan_of(&catalog, ("boxed", "dns_log"), &columns, &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(u64::MAX), DecodeOptions::default());
+    decoder.decode(b"{\"log\":\"no\\trow\"}\n", false).expect("decodes");
+    assert_eq!((decoder.counts().records, decoder.rows.unescaped.len()), (1, 0));
+
+    let plan = plan_of(&catalog, ("boxed", UNPARSED), &[3, 4, 5, 6], &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+    decoder.decode(document.as_bytes(), true).expect("decodes");
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    assert!(rows[0].starts_with("no format takes it|boxed|"), "{rows:#?}");
+}
+
+/// nginx writes a status that is no status with its zeros, which is no number of JSON.
+#[test]
+fn what_is_meant_to_be_json_fails_as_json() {
+    let catalog = Catalog::builtin();
+    let document = b"{\"time\":\"2026-11-21T01:02:03Z\",\"remote_addr\":\"192.0.2.1\",\"status\":009,\"bytes_sent\":0}\n";
+    let plan = plan_of(&catalog, ("nginx_json", UNPARSED), &[4, 5, 6], &[], &[]);
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+    decoder.decode(document, true).expect("decodes");
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    let column = document.windows(3).position(|three| three == b"009").expect("it is there") + 2;
+    assert!(rows[0].starts_with("nginx_json|") && rows[0].contains(&column.to_string()), "{column} in {rows:?}");
+}
+
+/// An escaped byte may be one of the text that a filter asks for.
+#[test]
+fn the_prefilter_minds_the_escapes_of_json() {
+    let mut catalog = Catalog::default();
+    catalog.add("test", BOXED).unwrap_or_else(|error| panic!("{error}"));
+    let message = table("syslog").expect("a table").column("message").expect("a column");
+    let required = [Required { column: message, any: vec!["needle".to_owned()] }];
+    let document =
+        b"{\"log\":\"a needle\"}\n{\"log\":\"a ne\\u0065dle\"}\n{\"log\":\"hay\"}\n{\"log\":\"hay\",\"x\":\"needle\"}\n";
+    let plan = plan_of(&catalog, ("boxed", "syslog"), &[message], &[message], &required);
+    let options = DecodeOptions::default();
+    let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), options).with_filter(Box::new(Holds("needle")));
+    decoder.decode(document, true).expect("decodes");
+    let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+    assert_eq!(rows, ["a needle", "a needle"]);
+    assert_eq!((decoder.counts().records, decoder.counts().ruled_out), (3, 1));
+}

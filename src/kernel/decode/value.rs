@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::format::{Address, Part, Take, TextRule};
+use crate::scan::plain;
 
 /// Is this how logs write that there is nothing?
 #[inline]
@@ -13,9 +14,18 @@ pub(crate) fn is_null(text: &[u8]) -> bool {
     matches!(text, b"" | b"-")
 }
 
+/// The value of a capture that may stand between quotes, by the byte before it.
+#[inline]
+pub(crate) fn unquoted(bytes: &[u8], before: Option<u8>) -> Cow<'_, [u8]> {
+    if before == Some(b'"') { plain(bytes) } else { Cow::Borrowed(bytes) }
+}
+
 /// A text by its rule.
 pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>> {
-    let bytes = take(rule.take, bytes);
+    let mut bytes = take(rule.take, bytes);
+    if rule.chomp {
+        bytes = chomp(bytes);
+    }
     if is_null(bytes) || rule.null.iter().any(|null| null == bytes) {
         return None;
     }
@@ -30,6 +40,14 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
         value = Cow::Owned(value.to_ascii_lowercase());
     }
     Some(value)
+}
+
+/// The text without the line ends behind it.
+pub(crate) fn chomp(mut bytes: &[u8]) -> &[u8] {
+    while let [text @ .., b'\n' | b'\r'] = bytes {
+        bytes = text;
+    }
+    bytes
 }
 
 /// Undoes `""`, as CSV writes a quote.
@@ -140,10 +158,34 @@ pub(crate) fn address(half: Address, bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// A number with an optional sign and fraction; no exponents, no `inf`.
+/// A number with an optional sign, fraction and exponent; no `inf`.
 pub(crate) fn float(bytes: &[u8]) -> Option<f64> {
-    let plain = bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+'));
-    if plain { std::str::from_utf8(bytes).ok()?.parse().ok() } else { None }
+    let plain = bytes.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'+' | b'e' | b'E'));
+    if plain { std::str::from_utf8(bytes).ok()?.parse().ok().filter(|number: &f64| number.is_finite()) } else { None }
+}
+
+/// The milliseconds of a duration with its units, as Go and others write them: `18ms`, `1m2.5s`, `230.1µs`.
+pub(crate) fn duration_with_units(bytes: &[u8]) -> Option<f64> {
+    let mut milliseconds = 0.0;
+    let mut rest = std::str::from_utf8(bytes).ok()?;
+    while !rest.is_empty() {
+        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (count, behind) = rest.split_at(number);
+        let unit = behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at(unit);
+        let factor = match unit {
+            "ns" => 1e-6,
+            "us" | "µs" | "μs" => 1e-3,
+            "ms" => 1.0,
+            "s" => 1e3,
+            "m" => 6e4,
+            "h" => 3.6e6,
+            _ => return None,
+        };
+        milliseconds += count.parse::<f64>().ok()? * factor;
+        rest = behind;
+    }
+    (!bytes.is_empty()).then_some(milliseconds)
 }
 
 /// The seconds of `hours:minutes:seconds`. `None` for any other text, plain numbers too.
@@ -272,6 +314,19 @@ mod tests {
         }
         for bad in ["", "17", "1:2", "0:60:00", "0:00:60", "1:2:3:4", "a:00:00", "-1:00:00", "99999999999999999999:00:00"] {
             assert_eq!(clock_seconds(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_duration_may_say_its_units() {
+        for (text, milliseconds) in
+            [("18ms", 18.0), ("1m2.5s", 62_500.0), ("2h", 7.2e6), ("1.5µs", 1.5e-3), ("7ns", 7e-6), ("0s", 0.0)]
+        {
+            let got = duration_with_units(text.as_bytes()).expect(text);
+            assert!((got - milliseconds).abs() < 1e-9, "{text}: {got}");
+        }
+        for bad in ["", "18", "ms", "18 ms", "1.2.3s", "18ms4", "-1s", "3d", "1e3s", "\u{ff}"] {
+            assert_eq!(duration_with_units(bad.as_bytes()), None, "{bad}");
         }
     }
 

@@ -12,13 +12,17 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 
-use super::definition::{BacktrackDef, CaptureDef, FormatDef, PatternDef, SampleDef};
+use super::definition::{BacktrackDef, CaptureDef, FormatDef, HasDef, OneOrMany, PatternDef, SampleDef};
 use super::expand::ExpandError;
 use super::{Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
-use crate::scan::{Ahead, Matcher, PatternError, Ways};
+use crate::scan::{Ahead, Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
 use crate::table::{ColumnType, TableDef, table, tables};
+
+/// Paths of a pattern at most, and keys of a path.
+const MAX_KEYS: usize = 250;
+const MAX_PATH_KEYS: usize = 8;
 
 /// A definition's text, for turning places in it into line and column.
 struct Origin<'a> {
@@ -144,18 +148,21 @@ fn compile_pattern(
     family_table: &'static TableDef,
 ) -> Result<Pattern, DefinitionError> {
     let table = pattern.table.as_ref().map_or(Ok(family_table), |name| find_table(origin, name))?;
-    let regex = expand(origin, def, &pattern.regex)?;
-    let matcher = matcher(origin, &pattern.regex, &regex)?;
+    let (matcher, written) = read_layout(origin, def, pattern)?;
+    let keyed = matcher.as_keyed();
     let mut columns: Vec<Vec<Feed>> = vec![vec![]; table.columns.len()];
     let mut fields = vec![];
-    for (slot, capture) in matcher.captures().iter().enumerate() {
+    // A keyed one has the whole record before the captures, and what it only looks at behind them.
+    let (first, last) = keyed.map_or_else(|| (0, matcher.captures().len()), |keyed| (1, keyed.captured()));
+    for (slot, capture) in matcher.captures().iter().enumerate().take(last).skip(first) {
         let described = pattern.capture.get(&**capture).or_else(|| def.capture.get(&**capture));
         let plain = CaptureDef::default();
-        let (capture_def, span) = described.map_or_else(|| (&plain, pattern.regex.span()), |d| (d.get_ref(), d.span()));
+        let (capture_def, span) = described.map_or_else(|| (&plain, written.clone()), |d| (d.get_ref(), d.span()));
         let feeds = feeds_of(origin, capture, capture_def, &span)?;
         let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
         for (column, extract) in feeds {
-            let feed = Feed { source: Source::Capture(slot), extract };
+            let source = if keyed.is_some() { Source::Quoted(slot) } else { Source::Capture(slot) };
+            let feed = Feed { source, extract };
             match table.column(&column) {
                 Some(index) => {
                     check_type(origin, &span, table, index, &feed.extract)?;
@@ -169,6 +176,9 @@ fn compile_pattern(
                 None => fields.push((column, feed)),
             }
         }
+    }
+    if let Some(keyed) = keyed {
+        fields.push((String::new(), Feed { source: Source::Capture(0), extract: Extract::Rest(Arc::clone(keyed)) }));
     }
     for (column, value) in &pattern.constant {
         let Some(index) = table.column(column) else {
@@ -194,8 +204,10 @@ fn compile_pattern(
             (capture.clone(), values.get_ref().values().iter().map(|value| value.clone().into_bytes()).collect())
         })
         .collect();
-    // The fewest bytes that a record of this pattern has: fixed text and what its fields need.
-    let specificity = matcher.min_bytes() + 2 * matcher.captures().len();
+    // The fewest bytes that a record of this pattern has: fixed text and what its fields need. Keys may be missing, unless they
+    // are asked for.
+    let sure = keyed.map_or_else(|| matcher.captures().len(), |_| pattern.has.len());
+    let specificity = matcher.min_bytes() + 2 * sure;
     Ok(Pattern {
         name: pattern.name.get_ref().clone(),
         table,
@@ -207,6 +219,54 @@ fn compile_pattern(
         fields,
         specificity,
     })
+}
+
+/// The layout of a pattern, and where it is written.
+fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef) -> Result<(Matcher, Range<usize>), DefinitionError> {
+    let (syntax, keys) = match (&pattern.regex, &pattern.json, &pattern.logfmt) {
+        (Some(regex), None, None) => {
+            if let Some((what, has)) = pattern.has.iter().next() {
+                let hint = Some("`has` is for `json` and `logfmt`; a regex takes nothing else anyway".to_owned());
+                return Err(origin.error(&has.span(), format!("`has.{what}` of a regex"), hint));
+            }
+            return Ok((matcher(origin, regex, &expand(origin, def, regex)?)?, regex.span()));
+        }
+        (None, Some(json), None) => (Syntax::Json, json),
+        (None, None, Some(logfmt)) => (Syntax::Logfmt, logfmt),
+        _ => {
+            let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
+            return Err(origin.error(&pattern.name.span(), message, Some("one of `regex`, `json` and `logfmt`".to_owned())));
+        }
+    };
+    let captures: BTreeMap<String, Vec<String>> =
+        keys.get_ref().iter().map(|(name, paths)| (name.clone(), paths.values().to_vec())).collect();
+    let paths = captures.values().flatten().chain(pattern.has.keys());
+    if paths.clone().count() > MAX_KEYS {
+        return Err(origin.error(&keys.span(), format!("more than {MAX_KEYS} paths"), None));
+    }
+    if let Some(deep) = paths.clone().find(|path| path.is_empty() || path.matches('.').count() >= MAX_PATH_KEYS) {
+        return Err(origin.error(&keys.span(), format!("the path `{deep}` has no key, or more than {MAX_PATH_KEYS}"), None));
+    }
+    let mut has = BTreeMap::new();
+    for (what, test) in &pattern.has {
+        let test = match test.get_ref() {
+            HasDef::Is(true) => Test::Present,
+            HasDef::Is(false) => Test::Absent,
+            HasDef::Value(values) => Test::OneOf(values.values().iter().map(|value| value.as_bytes().into()).collect()),
+            HasDef::Typed { kind } => match ValueType::NAMES.iter().find(|(name, _)| name == kind) {
+                Some((_, kind)) => Test::Type(*kind),
+                None => {
+                    let known: Vec<&str> = ValueType::NAMES.iter().map(|(name, _)| *name).collect();
+                    let hint = Some(format!("types: {}", known.join(", ")));
+                    return Err(origin.error(&pattern.has[what].span(), format!("unknown type of a value: `{kind}`"), hint));
+                }
+            },
+        };
+        has.insert(what.clone(), test);
+    }
+    let keyed = Keyed::try_new(syntax, &captures, &has)
+        .map_err(|twice| origin.error(&keys.span(), format!("two captures have the path `{}`", twice.0), None))?;
+    Ok((Matcher::Keyed(Arc::new(keyed)), keys.span()))
 }
 
 /// What is said of captures has to be about captures that there are.
@@ -252,6 +312,7 @@ fn feeds_of(
         unescape,
         doubled,
         lower: def.lower,
+        chomp: def.chomp,
         take,
         map: def.map.iter().map(|(from, to)| (from.clone().into_bytes(), Arc::from(to.as_str()))).collect(),
         null: def.null.iter().map(|text| text.clone().into_bytes()).collect(),
@@ -267,7 +328,9 @@ fn feeds_of(
             vec![(prefixed("ip"), Extract::Address(Address::Ip, take)), (prefixed("port"), Extract::Address(Address::Port, take))]
         }
         "time" => {
-            let layout = def.layout.as_deref().and_then(Layout::named).ok_or_else(|| {
+            let names = def.layout.as_ref().map_or(&[][..], OneOrMany::values);
+            let layouts: Option<Vec<Layout>> = names.iter().map(|name| Layout::named(name)).collect();
+            let layouts = layouts.filter(|layouts| !layouts.is_empty()).ok_or_else(|| {
                 let known: Vec<&str> = Layout::NAMES.iter().map(|(name, _)| *name).collect();
                 origin.error(
                     span,
@@ -275,7 +338,8 @@ fn feeds_of(
                     Some(format!("layouts: {}", known.join(", "))),
                 )
             })?;
-            vec![(name, Extract::Time(layout)), ("time_offset".to_owned(), Extract::TimeOffset(layout))]
+            let both = |layout| [(name.clone(), Extract::Time(layout)), ("time_offset".to_owned(), Extract::TimeOffset(layout))];
+            layouts.into_iter().flat_map(both).collect()
         }
         "duration" => {
             let factor = match def.unit.as_deref() {
@@ -355,7 +419,7 @@ fn check_type(
         Extract::Float | Extract::Duration(..) => column.kind == ColumnType::Float64,
         Extract::Time(_) => column.kind == ColumnType::Time,
         Extract::TimeOffset(_) => column.kind == ColumnType::Int16,
-        Extract::StructuredData => column.kind == ColumnType::Map,
+        Extract::StructuredData | Extract::Rest(_) => column.kind == ColumnType::Map,
     };
     if fits {
         return Ok(());

@@ -32,7 +32,8 @@ pub(super) struct FormatDef {
     /// What captures mean, for all patterns.
     #[serde(default)]
     pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
-    /// The patterns; the first that takes a record wins, so the most specific stands first.
+    /// The patterns; the first that takes a record wins, so the most specific stands first. Those that go by keys see at the first
+    /// byte whether a record may be theirs, so in front of regular expressions they cost nothing, and behind them much.
     pub(super) pattern: Vec<PatternDef>,
     /// Lines, and what they are worth.
     #[serde(default)]
@@ -65,14 +66,24 @@ pub(super) struct CarriesDef {
     pub(super) capture: Spanned<String>,
 }
 
-/// One layout of a record.
+/// One layout of a record: a regular expression, or the keys of records that name their fields.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatternDef {
     /// Its name; what `_format` says.
     pub(super) name: Spanned<String>,
     /// The layout, with `{fragments}` and named captures. It has to take the whole record.
-    pub(super) regex: Spanned<String>,
+    pub(super) regex: Option<Spanned<String>>,
+    /// Or: the record is one JSON object, and these are the paths of its captures, or several for one, best first. A path is the
+    /// keys from the outside inwards with dots between them; keys may hold dots themselves, so `log.level` means both
+    /// `{"log":{"level":…}}` and `{"log.level":…}`. The number of an item is its key in an array. What no capture takes goes to
+    /// `fields`, by its path. Of values with the same path the last one counts; `null` is none.
+    pub(super) json: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: the record is logfmt, `key=value key="quoted value"`, and these are the keys of its captures.
+    pub(super) logfmt: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// For `json` and `logfmt`: what a record has to have to be one of this layout, by capture or by path.
+    #[serde(default)]
+    pub(super) has: BTreeMap<String, Spanned<HasDef>>,
     /// The table that it feeds, where that is not the family's.
     pub(super) table: Option<Spanned<String>>,
     /// The family whose inner record it reads; it then never reads whole lines.
@@ -89,6 +100,22 @@ pub(super) struct PatternDef {
     /// A pattern that takes nearly anything; it never decides what a file is.
     #[serde(default)]
     pub(super) catch_all: bool,
+}
+
+/// What a record has to have.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum HasDef {
+    /// `true`: it is there, and not null. `false`: it is not.
+    Is(bool),
+    /// One of these values.
+    Value(OneOrMany),
+    /// A value of this type: `text`, `number`, `boolean`, `object` or `array`.
+    Typed {
+        /// The name of the type.
+        #[serde(rename = "type")]
+        kind: String,
+    },
 }
 
 /// A value or a list of them.
@@ -120,8 +147,8 @@ pub(super) struct CaptureDef {
     pub(super) kind: Option<String>,
     /// The column, where it is not named like the capture; the prefix of the columns where a type fills several.
     pub(super) column: Option<String>,
-    /// The layout of a time.
-    pub(super) layout: Option<String>,
+    /// The layout of a time, or several; the first that fits counts.
+    pub(super) layout: Option<OneOrMany>,
     /// The unit of a duration.
     pub(super) unit: Option<String>,
     /// How text was escaped.
@@ -137,6 +164,9 @@ pub(super) struct CaptureDef {
     /// Texts are lower-cased.
     #[serde(default)]
     pub(super) lower: bool,
+    /// Line ends behind a text are no part of it.
+    #[serde(default)]
+    pub(super) chomp: bool,
 }
 
 /// A record, and what it is worth.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::decode::time::Layout;
+use crate::scan::Keyed;
 
 /// One way to fill a column.
 #[derive(Clone, Debug)]
@@ -16,12 +17,24 @@ pub(crate) struct Feed {
 pub(crate) enum Source {
     /// A capture of the pattern, by slot.
     Capture(u16),
+    /// The same for a value that may stand between quotes, and then with escapes.
+    Quoted(u16),
     /// A fixed value.
     Constant(Arc<str>),
 }
 
+impl Source {
+    /// The capture, if it is one.
+    pub(crate) fn slot(&self) -> Option<u16> {
+        match self {
+            Self::Capture(slot) | Self::Quoted(slot) => Some(*slot),
+            Self::Constant(_) => None,
+        }
+    }
+}
+
 /// What the bytes mean.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Extract {
     Text(TextRule),
     /// An unsigned number; into the width that the column has.
@@ -47,6 +60,8 @@ pub(crate) enum Extract {
     Facility,
     Severity,
     StructuredData,
+    /// All fields of a record that no capture takes.
+    Rest(Arc<Keyed>),
 }
 
 /// Half of `address:port`.
@@ -83,6 +98,8 @@ pub(crate) struct TextRule {
     /// A quote is written as two.
     pub(crate) doubled: bool,
     pub(crate) lower: bool,
+    /// Line ends behind it are no part of it.
+    pub(crate) chomp: bool,
     pub(crate) take: Take,
     pub(crate) map: Vec<(Vec<u8>, Arc<str>)>,
     pub(crate) null: Vec<Vec<u8>>,
@@ -91,6 +108,7 @@ pub(crate) struct TextRule {
 impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
-        !self.unescape && !self.doubled && !self.lower && self.take == Take::All && self.map.is_empty() && self.null.is_empty()
+        let Self { unescape, doubled, lower, chomp, take, map, null } = self;
+        !(*unescape || *doubled || *lower || *chomp) && *take == Take::All && map.is_empty() && null.is_empty()
     }
 }

@@ -26,7 +26,7 @@ pub use check::{SampleFailure, nearest};
 pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
 
-use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Ways};
+use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -215,7 +215,8 @@ impl Catalog {
         let grown = self.with(&format);
         check_envelopes(&format, grown.formats())?;
         for pattern in format.patterns() {
-            pattern.matcher.check_regex().map_err(|error| DefinitionError {
+            let Some(regex) = pattern.matcher.as_regex() else { continue };
+            regex.check_regex().map_err(|error| DefinitionError {
                 origin: origin.to_owned(),
                 line: 1,
                 column: 1,
@@ -319,11 +320,15 @@ impl Catalog {
 
     fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
-        let others = self
+        let others: Vec<&Arc<Pattern>> = self
             .neighbours(family)
             .flat_map(|other| other.own())
-            .filter(|pattern| !pattern.catch_all && pattern.table.name == family.table.name);
-        family.own().chain(others).map(Arc::clone).collect()
+            .filter(|pattern| pattern.table.name == family.table.name)
+            .collect();
+        let specific = others.iter().filter(|pattern| !pattern.catch_all);
+        // What takes any JSON or logfmt takes no other line, so it may stand behind all.
+        let lax = others.iter().filter(|pattern| pattern.catch_all && pattern.matcher.as_keyed().is_some());
+        family.own().chain(specific.copied()).chain(lax.copied()).map(Arc::clone).collect()
     }
 
     /// What is tried on what records of this family carry, for rows of the table: patterns of one family that require the same
@@ -440,7 +445,8 @@ pub(crate) struct Nearest<'a> {
     pub(crate) field: Option<&'a str>,
 }
 
-/// The pattern that got furthest with a record; of several, the first.
+/// The pattern that got furthest with a record; of several, the first. What begins as JSON is meant to be JSON, however much of it
+/// a layout for any text takes.
 pub(crate) fn nearest_pattern<'a>(
     patterns: impl IntoIterator<Item = &'a Arc<Pattern>>,
     record: &[u8],
@@ -451,7 +457,9 @@ pub(crate) fn nearest_pattern<'a>(
         let captures = pattern.matcher.captures();
         let Err(failure) = pattern.matcher.find(record, &mut vec![Span::NONE; captures.len()], scratch) else { continue };
         let column = failure.at as usize + 1;
-        if nearest.as_ref().is_none_or(|best| column > best.column) {
+        let is_json = |matcher: &Matcher| matcher.as_keyed().is_some_and(|keyed| keyed.syntax() == Syntax::Json);
+        let rank = |matcher, column| (is_json(matcher) && column > 1, column);
+        if nearest.as_ref().is_none_or(|best| rank(&pattern.matcher, column) > rank(&best.pattern.matcher, best.column)) {
             let field = failure.capture.and_then(|slot| captures.get(usize::from(slot))).map(|name| &**name);
             nearest = Some(Nearest { pattern, column, field });
         }
@@ -534,7 +542,8 @@ mod tests {
     fn every_builtin_pattern_lowers() {
         let catalog = Catalog::builtin();
         for pattern in catalog.formats().iter().flat_map(|format| format.patterns()) {
-            assert!(pattern.matcher.program().is_ok(), "{}: {:?}", pattern.name, pattern.matcher.program().err());
+            let Some(regex) = pattern.matcher.as_regex() else { continue };
+            assert!(regex.program().is_ok(), "{}: {:?}", pattern.name, regex.program().err());
         }
     }
 
@@ -574,6 +583,12 @@ line = "warn: hello"
         format!("{error} | {}", error.hint.as_deref().unwrap_or_default())
     }
 
+    fn keyed(layout: &str) -> String {
+        format!(
+            "\nname = \"mine\"\ntable = \"error_log\"\ntitle = \"a test\"\nurl = \"https://example.org\"\n[[pattern]]\nname = \"mine\"\n{layout}\n"
+        )
+    }
+
     #[test]
     fn a_good_definition_is_taken() {
         let mut catalog = Catalog::default();
@@ -611,6 +626,25 @@ line = "warn: hello"
                 "mine.toml:1:1: format `mine` has no sample | add a [[sample]] with a line and the values expected of it",
             ),
             (GOOD.replace("n = {", "m = {"), "mine.toml:9:5: no pattern captures `m`"),
+            (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
+            (
+                GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `json` and `logfmt`",
+            ),
+            (GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1), "mine.toml:13:17: `has.level` of a regex"),
+            (keyed("json = { level = [\"l\", \"l\"] }"), "mine.toml:8:8: two captures have the path `l`"),
+            (
+                keyed("json = { level = \"a.b.c.d.e.f.g.h.i\" }"),
+                "mine.toml:8:8: the path `a.b.c.d.e.f.g.h.i` has no key, or more than 8",
+            ),
+            (
+                keyed("json = { level = \"l\" }\nhas = { level = { type = \"string\" } }"),
+                "mine.toml:9:17: unknown type of a value: `string` | types: text, number, boolean, object, array",
+            ),
+            (
+                keyed("logfmt = { message = \"m\" }\ncapture = { message = { type = \"time\", layout = [\"iso\"] } }"),
+                "mine.toml:9:23: capture `message` needs a time layout | layouts: clf",
+            ),
         ];
         for (text, expected) in cases {
             let got = refused(&text);
@@ -660,7 +694,8 @@ line = "warn: hello"
                 let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
                 let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
                 proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
-                if a.is_some() {
+                if let Some(pattern) = a {
+                    let (fast, slow) = (lines.set.spans_of(pattern, &fast), lines.set.spans_of(pattern, &slow));
                     proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
                 }
             }
@@ -692,7 +727,8 @@ line = "warn: hello"
                 let (mut fast, mut slow) = (vec![Span::NONE; set.captures()], vec![Span::NONE; set.captures()]);
                 let found = set.find(line, &mut fast, &mut scratch).ok();
                 assert_eq!(found, set.find_by_regex(line, &mut slow, &mut scratch).ok(), "{} on {}", format.name, sample.line);
-                if found.is_some() {
+                if let Some(pattern) = found {
+                    let (fast, slow) = (set.spans_of(pattern, &fast), set.spans_of(pattern, &slow));
                     assert_eq!(fast, slow, "{} on {}", format.name, sample.line);
                 }
             }

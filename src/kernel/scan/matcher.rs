@@ -1,7 +1,8 @@
-//! A pattern that is ready to be matched: lowered where that is possible, the regex crate where it is not.
+//! A pattern that is ready to be matched: a regular expression, lowered where that is possible and run by the regex crate where
+//! it is not; or the keys of records that name their fields.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
@@ -10,6 +11,7 @@ use thiserror::Error;
 
 use super::Span;
 use super::ahead::Ahead;
+use super::keys::{Frames, Keyed};
 use super::lower::{NotLowered, ahead_of, lower};
 use super::program::{Failure, Outcome, Program, Stacks};
 
@@ -35,7 +37,16 @@ pub enum PatternError {
 }
 
 /// A compiled pattern. It matches a whole record or nothing.
-pub struct Matcher {
+#[derive(Debug)]
+pub enum Matcher {
+    /// A regular expression.
+    Regex(Box<RegexMatcher>),
+    /// The keys of JSON or logfmt.
+    Keyed(Arc<Keyed>),
+}
+
+/// A regular expression that is ready to be matched.
+pub struct RegexMatcher {
     regex: Box<str>,
     hir: Hir,
     captures: Vec<Box<str>>,
@@ -51,6 +62,7 @@ pub struct Matcher {
 #[derive(Default)]
 pub struct Scratch {
     pub(super) stacks: Stacks,
+    pub(super) frames: Frames,
     /// Locations, and the address of the regex that they belong to.
     locations: Option<(usize, CaptureLocations)>,
 }
@@ -66,15 +78,70 @@ impl Scratch {
     }
 }
 
-impl fmt::Debug for Matcher {
+impl fmt::Debug for RegexMatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Matcher").field(&self.regex).finish()
+        f.debug_tuple("RegexMatcher").field(&self.regex).finish()
     }
 }
 
 impl Matcher {
-    /// Compiles `pattern`. It is anchored at both ends, `.` takes line feeds, and there is no Unicode.
+    /// Compiles a regular expression. It is anchored at both ends, `.` takes line feeds, and there is no Unicode.
     pub fn try_new(pattern: &str) -> Result<Self, PatternError> {
+        Ok(Self::Regex(Box::new(RegexMatcher::try_new(pattern)?)))
+    }
+
+    /// The regular expression, if it is one.
+    pub fn as_regex(&self) -> Option<&RegexMatcher> {
+        match self {
+            Self::Regex(regex) => Some(regex),
+            Self::Keyed(_) => None,
+        }
+    }
+
+    /// The keys, if it goes by keys.
+    pub fn as_keyed(&self) -> Option<&Arc<Keyed>> {
+        match self {
+            Self::Regex(_) => None,
+            Self::Keyed(keyed) => Some(keyed),
+        }
+    }
+
+    /// The names of the captures, in the order of their spans.
+    pub fn captures(&self) -> &[Box<str>] {
+        match self {
+            Self::Regex(regex) => &regex.captures,
+            Self::Keyed(keyed) => keyed.names(),
+        }
+    }
+
+    /// The fewest bytes that a record can have.
+    pub fn min_bytes(&self) -> usize {
+        match self {
+            Self::Regex(regex) => regex.hir.properties().minimum_len().unwrap_or(0),
+            Self::Keyed(keyed) => keyed.min_bytes(),
+        }
+    }
+
+    /// What a record can begin with.
+    pub(crate) fn ahead(&self) -> Ahead {
+        match self {
+            Self::Regex(regex) => ahead_of(&regex.hir),
+            Self::Keyed(keyed) => keyed.syntax().ahead(),
+        }
+    }
+
+    /// Matches the whole record; on success `slots[i]` is the span of `captures()[i]`.
+    #[inline]
+    pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
+        match self {
+            Self::Regex(regex) => regex.find(record, slots, scratch),
+            Self::Keyed(keyed) => keyed.find(record, slots, &mut scratch.frames),
+        }
+    }
+}
+
+impl RegexMatcher {
+    fn try_new(pattern: &str) -> Result<Self, PatternError> {
         let hir = ParserBuilder::new()
             .utf8(false)
             .unicode(false)
@@ -111,16 +178,6 @@ impl Matcher {
             lower(&self.hir, self.captures.len(), |name| slot(name).and_then(|slot| u16::try_from(slot).ok()))
         });
         lowered.as_ref()
-    }
-
-    /// The fewest bytes that a record can have.
-    pub fn min_bytes(&self) -> usize {
-        self.hir.properties().minimum_len().unwrap_or(0)
-    }
-
-    /// What a record can begin with.
-    pub(crate) fn ahead(&self) -> Ahead {
-        ahead_of(&self.hir)
     }
 
     /// The syntax tree.
@@ -209,7 +266,8 @@ mod tests {
         let mut fast = vec![Span::NONE; matcher.captures().len()];
         let mut slow = fast.clone();
         let a = matcher.find(line, &mut fast, &mut scratch).is_ok().then_some(fast);
-        let b = matcher.find_by_regex(line, &mut slow, &mut scratch).is_ok().then_some(slow);
+        let regex = matcher.as_regex().expect("a regex");
+        let b = regex.find_by_regex(line, &mut slow, &mut scratch).is_ok().then_some(slow);
         (a, b)
     }
 
@@ -254,7 +312,8 @@ mod tests {
         ];
         for pattern in patterns {
             let matcher = Matcher::try_new(pattern).expect(pattern);
-            assert!(matcher.program().is_ok(), "{pattern}: {:?}", matcher.program().err());
+            let regex = matcher.as_regex().expect("a regex");
+            assert!(regex.program().is_ok(), "{pattern}: {:?}", regex.program().err());
             let set = PatternSet::new([&matcher], Ways::Each);
             for a in words {
                 for b in words {
@@ -269,7 +328,7 @@ mod tests {
                                 slow,
                                 "{pattern} on {:?}\n{}",
                                 line.escape_ascii().to_string(),
-                                matcher.program().expect("lowered")
+                                regex.program().expect("lowered")
                             );
                         }
                     }

@@ -9,10 +9,15 @@
 //!
 //! A pattern is matched against a whole record, from its first byte to its last. Bytes are bytes: no Unicode
 //! classes, and `.` takes every byte.
+//!
+//! JSON and logfmt name their fields, so their patterns are not regular expressions but [`keys`]. They give the same: spans.
 
 mod ahead;
 mod byteset;
 mod find;
+mod json;
+mod keys;
+mod logfmt;
 mod lower;
 mod matcher;
 mod planes;
@@ -24,8 +29,10 @@ mod trace;
 
 pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
+pub(crate) use json::{plain, unescape};
+pub use keys::{Field, Keyed, Syntax, Test, TwicePath, ValueType};
 pub use lower::NotLowered;
-pub use matcher::{Matcher, PatternError, Scratch};
+pub use matcher::{Matcher, PatternError, RegexMatcher, Scratch};
 pub use planes::Planes;
 pub use program::{Failure, Program};
 #[cfg(test)]

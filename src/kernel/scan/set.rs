@@ -10,6 +10,9 @@
 //! joined, again and again. The order among the patterns stays what it was: a part that is ambiguous in a pattern (a lazy
 //! run) is joined only where the definition says [`Ways::Together`], and then its first way is tried with all patterns
 //! behind it before its second way is.
+//!
+//! Patterns that go by keys are joined in their own way ([`keys`](super::keys)). A record that both kinds take is that of the
+//! pattern which comes first.
 
 use std::sync::OnceLock;
 
@@ -17,6 +20,7 @@ use regex::bytes::{CaptureLocations, Regex};
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use super::Span;
+use super::keys::{KeySet, Learned, Syntax};
 use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
@@ -35,10 +39,15 @@ pub enum Ways {
 
 /// Patterns that are tried together.
 pub struct PatternSet {
-    /// The names of all captures; patterns that use the same name share it.
+    /// The names of all captures of regexes; those that use the same name share it.
     captures: Vec<Box<str>>,
     /// For each pattern, the set's slot of each of its captures.
     slots: Vec<Vec<u16>>,
+    /// The first pattern that is a regex, and the first one that goes by keys.
+    first_regex: usize,
+    first_keyed: usize,
+    /// Those that go by keys, and where their slots begin: behind those of the regexes.
+    keyed: Vec<(KeySet, usize)>,
     joined: Hir,
     engine: Result<Program, NotLowered>,
     oracle: OnceLock<Option<Twin>>,
@@ -79,10 +88,21 @@ impl PatternSet {
     /// Joins the patterns; the first that takes a record wins, but for what the module says of ambiguous parts.
     pub fn new<'a>(matchers: impl IntoIterator<Item = &'a Matcher>, ways: Ways) -> Self {
         let mut captures: Vec<Box<str>> = vec![];
-        let mut slots = vec![];
+        let mut slots: Vec<Vec<u16>> = vec![];
         let mut sequences = vec![];
+        let mut first_regex = usize::MAX;
+        let mut by_keys = vec![];
         for (index, matcher) in matchers.into_iter().enumerate() {
-            let own = matcher.captures().iter().map(|name| {
+            let regex = match matcher {
+                Matcher::Regex(regex) => regex,
+                Matcher::Keyed(keyed) => {
+                    by_keys.push((index, &**keyed));
+                    slots.push(vec![]);
+                    continue;
+                }
+            };
+            first_regex = first_regex.min(index);
+            let own = regex.captures().iter().map(|name| {
                 let known = captures.iter().position(|other| other == name);
                 known.unwrap_or_else(|| {
                     captures.push(name.clone());
@@ -91,7 +111,7 @@ impl PatternSet {
             });
             slots.push(own.collect());
             let mut parts = vec![];
-            flatten(&canonical(matcher.hir(), &captures), &mut parts);
+            flatten(&canonical(regex.hir(), &captures), &mut parts);
             let accept = Capture { index: ACCEPT + index as u32, name: None, sub: Box::new(Hir::empty()) };
             parts.push(Hir::capture(accept));
             sequences.push(parts);
@@ -103,12 +123,28 @@ impl PatternSet {
         let joined = join(&sequences);
         let slot = |name: &str| captures.iter().position(|other| **other == *name).map(|slot| slot as u16);
         let engine = lower(&joined, captures.len(), slot);
-        Self { slots, engine, joined, oracle: OnceLock::new(), captures }
+        let mut keyed = vec![];
+        let mut base = captures.len();
+        for syntax in [Syntax::Json, Syntax::Logfmt] {
+            let alike: Vec<_> = by_keys.iter().copied().filter(|(_, pattern)| pattern.syntax() == syntax).collect();
+            if alike.is_empty() {
+                continue;
+            }
+            let set = KeySet::new(syntax, alike);
+            for (pattern, own) in set.slots() {
+                slots[pattern] = own.iter().map(|slot| slot + base as u16).collect();
+            }
+            let next = base + set.len();
+            keyed.push((set, base));
+            base = next;
+        }
+        let first_keyed = keyed.iter().map(|(set, _)| set.first()).min().unwrap_or(usize::MAX);
+        Self { slots, first_regex, first_keyed, keyed, engine, joined, oracle: OnceLock::new(), captures }
     }
 
     /// How many captures there are in all.
     pub fn captures(&self) -> usize {
-        self.captures.len()
+        self.keyed.last().map_or(self.captures.len(), |(set, base)| base + set.len())
     }
 
     /// The set's slot of a pattern's capture.
@@ -121,9 +157,69 @@ impl PatternSet {
         self.engine.as_ref()
     }
 
+    /// The captures of a pattern, out of the set's slots.
+    pub fn spans_of(&self, pattern: usize, slots: &[Span]) -> Vec<Span> {
+        self.slots[pattern].iter().map(|&slot| slots[usize::from(slot)]).collect()
+    }
+
+    /// Asks those that go by keys (`true`) and the regexes, as far as that can change which pattern comes first.
+    #[inline]
+    fn first_of(&self, mut ask: impl FnMut(bool) -> Result<Found, Failure>) -> Result<Found, Failure> {
+        if self.keyed.is_empty() {
+            return ask(false);
+        }
+        let keyed_first = self.first_keyed < self.first_regex;
+        let one = ask(keyed_first);
+        let first_other = if keyed_first { self.first_regex } else { self.first_keyed };
+        if first_other == usize::MAX || one.is_ok_and(|found| found.pattern < first_other) {
+            return one;
+        }
+        match (one, ask(!keyed_first)) {
+            (Ok(one), Ok(other)) => Ok(if other.pattern < one.pattern { other } else { one }),
+            (Err(one), Err(other)) => Err(if other.at > one.at { other } else { one }),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// Which of the patterns that go by keys takes the record.
+    #[inline]
+    fn find_keyed(
+        &self,
+        record: &[u8],
+        slots: &mut [Span],
+        scratch: &mut Scratch,
+        mut learned: Option<&mut [Learned; 2]>,
+        ends: Option<impl Fn(usize) -> usize + Copy>,
+    ) -> Result<Found, Failure> {
+        let mut furthest = Failure::default();
+        for (index, (set, base)) in self.keyed.iter().enumerate() {
+            let own = &mut slots[*base..*base + set.len()];
+            let learned = learned.as_deref_mut().map(|learned| &mut learned[index]);
+            match set.find(record, own, &mut scratch.frames, learned, ends) {
+                Ok(pattern) => return Ok(Found { pattern, trace: None }),
+                Err(failure) if failure.at > furthest.at => {
+                    let capture = failure.capture.map(|slot| slot + *base as u16);
+                    furthest = Failure { capture, ..failure };
+                }
+                Err(_) => {}
+            }
+        }
+        Err(furthest)
+    }
+
     /// Which pattern takes the whole record; `slots` then has the spans of its captures.
     #[inline]
     pub fn find(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
+        let found = self.first_of(|keyed| match keyed {
+            true => self.find_keyed(record, slots, scratch, None, None::<fn(usize) -> usize>),
+            false => self.find_regex(record, slots, scratch).map(|pattern| Found { pattern, trace: None }),
+        });
+        found.map(|found| found.pattern)
+    }
+
+    #[inline]
+    fn find_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
+        let slots = &mut slots[..self.captures.len()];
         if let Ok(program) = &self.engine {
             match program.run(record, slots, &mut scratch.stacks) {
                 Outcome::Matched(pattern) => return Ok(pattern as usize),
@@ -131,7 +227,7 @@ impl PatternSet {
                 Outcome::Exhausted => {}
             }
         }
-        self.find_by_regex(record, slots, scratch)
+        self.find_by_twin(record, slots, scratch)
     }
 
     /// The same as [`find`](Self::find) for `window[record]`, with the planes of the window: records that are like others
@@ -146,6 +242,31 @@ impl PatternSet {
         (planes, traces): (&mut Planes, &mut Traces),
     ) -> Result<Found, Failure> {
         planes.fill(window, record.1);
+        self.first_of(|keyed| match keyed {
+            true => {
+                let text = &window[record.0..record.1];
+                // Most files have no such record, and then no need of the plane.
+                if !self.keyed.iter().any(|(set, _)| set.begins(text)) {
+                    return Err(Failure::default());
+                }
+                let plane = traces.text_plane(planes, window);
+                let plane = plane.map(|plane| planes.plane(plane));
+                let ends = plane.map(|plane| move |at: usize| plane.next(record.0 + at, record.1).min(record.1) - record.0);
+                self.find_keyed(text, slots, scratch, Some(&mut traces.learned), ends)
+            }
+            false => self.find_regex_in(window, record, slots, scratch, (planes, traces)),
+        })
+    }
+
+    #[inline]
+    fn find_regex_in(
+        &self,
+        window: &[u8],
+        record: (usize, usize),
+        slots: &mut [Span],
+        scratch: &mut Scratch,
+        (planes, traces): (&mut Planes, &mut Traces),
+    ) -> Result<Found, Failure> {
         if let Some(trace) = traces.find(planes, window, record) {
             return Ok(Found { pattern: traces.pattern(trace), trace: Some(trace) });
         }
@@ -153,7 +274,8 @@ impl PatternSet {
             && traces.is_learning()
         {
             let text = &window[record.0..record.1];
-            let outcome = program.record(text, slots, &mut scratch.stacks, &mut traces.path);
+            let own = &mut slots[..self.captures.len()];
+            let outcome = program.record(text, own, &mut scratch.stacks, &mut traces.path);
             match outcome {
                 Outcome::Matched(pattern) => {
                     traces.learn(program, planes, window);
@@ -163,12 +285,23 @@ impl PatternSet {
                 Outcome::Exhausted => {}
             }
         }
-        let pattern = self.find(&window[record.0..record.1], slots, scratch)?;
+        let pattern = self.find_regex(&window[record.0..record.1], slots, scratch)?;
         Ok(Found { pattern, trace: None })
     }
 
-    /// The slow twin of [`find`](Self::find).
+    /// The slow twin of [`find`](Self::find): the regex crate does the work of the programs.
     pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
+        let found = self.first_of(|keyed| match keyed {
+            true => self.find_keyed(record, slots, scratch, None, None::<fn(usize) -> usize>),
+            false => {
+                let own = &mut slots[..self.captures.len()];
+                self.find_by_twin(record, own, scratch).map(|pattern| Found { pattern, trace: None })
+            }
+        });
+        found.map(|found| found.pattern)
+    }
+
+    fn find_by_twin(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
         let Some(twin) = self.oracle.get_or_init(|| Twin::build(&self.joined, &self.captures)) else {
             return Err(Failure::default());
         };
@@ -334,8 +467,9 @@ pub(crate) fn check_traces(set: &PatternSet, records: &[&[u8]]) {
             let expected = set.find(record, &mut alone, &mut scratch);
             let found = set.find_in(&window, place, &mut fast, &mut scratch, (&mut planes, &mut traces));
             assert_eq!(found.map(|found| found.pattern), expected, "{level:?} {set:?} on {}", record.escape_ascii());
-            if let Ok(Found { trace, .. }) = found {
-                let fast = trace.map_or(&fast[..], |trace| &traces.spans(trace)[..fast.len()]);
+            if let Ok(Found { trace, pattern }) = found {
+                let fast = trace.map_or(&fast[..], |trace| traces.spans(trace));
+                let (fast, alone) = (set.spans_of(pattern, fast), set.spans_of(pattern, &alone));
                 assert_eq!(fast, alone, "{level:?} {set:?} on {}", record.escape_ascii());
             }
         }

@@ -14,12 +14,13 @@
 //! of the trace asks for, or a [`Guard`] looks at each record. So a record that a trace takes is one that the program takes in
 //! the same way, and a record that it does not take is left to the program.
 
-use super::Span;
 use super::ahead::Ahead;
 use super::byteset::ByteSet;
+use super::keys::Learned;
 use super::planes::Planes;
 use super::program::{Prefer, Program, SKIP, Step, TAKE};
 use super::shape::{self, Shape};
+use super::{Span, json};
 
 /// Traces of one program at most.
 const MAX_TRACES: usize = 24;
@@ -159,9 +160,19 @@ pub struct Traces {
     unwanted: Vec<bool>,
     /// The steps of the program on the record that is being recorded.
     pub(super) path: Vec<u32>,
+    /// What was learned of keys, for each syntax that has any.
+    pub(super) learned: [Learned; 2],
+    /// The plane of the bytes that may end a text, once it was asked for.
+    text_plane: Option<Option<u8>>,
 }
 
 impl Traces {
+    /// The plane of the bytes that may end a text of JSON; none if there are too many planes.
+    #[inline]
+    pub(super) fn text_plane(&mut self, planes: &mut Planes, window: &[u8]) -> Option<u8> {
+        *self.text_plane.get_or_insert_with(|| planes.plane_of(json::text_ends(), window))
+    }
+
     /// Is there room for the way of another record?
     #[inline]
     pub(super) fn is_learning(&self) -> bool {

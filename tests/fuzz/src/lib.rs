@@ -1,4 +1,5 @@
-//! What the fuzz targets share: the built-in formats, and the comparison of a program with its twin.
+//! What the fuzz targets share: the built-in formats, and the comparison of a program with its twin. Patterns that go by keys
+//! have none; their readers are compared with and without what was learned.
 //!
 //! Each target takes its choices from the first bytes of the input and data from the rest, so that a log file with a few
 //! bytes in front of it is a seed. The bin `seeds` makes such inputs from `testdata/logs` and from the definitions.
@@ -34,8 +35,11 @@ pub fn matcher_agrees(matcher: &Matcher, record: &[u8], scratch: &mut Scratch) {
     let mut fast = vec![LEFT_OVER; matcher.captures().len()];
     let mut slow = vec![Span::NONE; fast.len()];
     let found = matcher.find(record, &mut fast, scratch);
-    let expected = matcher.find_by_regex(record, &mut slow, scratch);
-    let shown = || format!("{} on `{}`", matcher.regex(), record.escape_ascii());
+    let expected = match matcher.as_regex() {
+        Some(regex) => regex.find_by_regex(record, &mut slow, scratch),
+        None => matcher.find(record, &mut slow, scratch),
+    };
+    let shown = || format!("{matcher:?} on `{}`", record.escape_ascii());
     assert_eq!(found.is_ok(), expected.is_ok(), "verdict of {}", shown());
     match found {
         Ok(()) => {
@@ -55,7 +59,8 @@ pub fn set_agrees(set: &PatternSet, record: &[u8], scratch: &mut Scratch) {
     let shown = || format!("{set:?} on `{}`", record.escape_ascii());
     assert_eq!(found.ok(), expected.ok(), "verdict of {}", shown());
     match found {
-        Ok(_) => {
+        Ok(pattern) => {
+            let (fast, slow) = (set.spans_of(pattern, &fast), set.spans_of(pattern, &slow));
             assert_eq!(fast, slow, "spans of {}", shown());
             fast.iter().for_each(|span| check_span(*span, record));
         }
@@ -77,9 +82,9 @@ pub fn traces_agree(set: &PatternSet, document: &[u8], scratch: &mut Scratch) {
         let expected = set.find(record, &mut slow, scratch);
         let shown = || format!("{set:?} on `{}`", record.escape_ascii());
         assert_eq!(found.map(|found| found.pattern), expected, "verdict of {}", shown());
-        if let Ok(Found { trace, .. }) = found {
-            let spans = trace.map_or(&fast[..], |trace| &traces.spans(trace)[..fast.len()]);
-            assert_eq!(spans, slow, "spans of {}", shown());
+        if let Ok(Found { trace, pattern }) = found {
+            let spans = trace.map_or(&fast[..], |trace| traces.spans(trace));
+            assert_eq!(set.spans_of(pattern, spans), set.spans_of(pattern, &slow), "spans of {}", shown());
         }
         start = place.1 + 1;
     }

@@ -38,7 +38,7 @@ fn main() -> io::Result<()> {
     }
     for pattern in PATTERNS.iter() {
         // Without the anchors that the matcher puts around it.
-        let regex = pattern.matcher.regex();
+        let Some(regex) = pattern.matcher.as_regex().map(|regex| regex.regex()) else { continue };
         let plain = regex.strip_prefix(r"\A(?:").and_then(|rest| rest.strip_suffix(r")\z")).unwrap_or(regex);
         for sample in CATALOG.formats().iter().flat_map(|format| format.samples()) {
             if sample.pattern.as_deref() == Some(&pattern.name) && !plain.contains('\n') {
@@ -49,6 +49,11 @@ fn main() -> io::Result<()> {
     }
     for (pattern, record) in PAIRS {
         writer.write("any_pattern", format!("{pattern}\n{record}").as_bytes())?;
+    }
+    for sample in CATALOG.formats().iter().flat_map(|format| format.samples()) {
+        if sample.pattern.as_ref().is_some_and(|name| PATTERNS.iter().any(|p| p.name == *name && p.matcher.as_keyed().is_some())) {
+            writer.write("keyed", sample.line.as_bytes())?;
+        }
     }
     for time in TIMES {
         writer.write("time_layouts", time.as_bytes())?;

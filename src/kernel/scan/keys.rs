@@ -1,0 +1,621 @@
+//! Patterns for records that name their fields: JSON objects and logfmt.
+//!
+//! ```text
+//!   json = { time = "ts", client_ip = ["request.client_ip", "request.remote_ip"] }      a path for each capture
+//!
+//!   ts ───────► slot 1                   the keys of all patterns of a set are one tree, so that one pass
+//!   request ──► client_ip ──► slot 2     over the record finds the values that any of them wants
+//!               remote_ip ──► slot 3
+//! ```
+//!
+//! A path is the keys from the outermost object inwards, joined by dots. Keys may hold dots themselves, and writers do not
+//! agree on it (`{"log":{"level":"x"}}`, `{"log.level":"x"}`), so a path means all of these. In an array, the number of an
+//! item is its key. Of values with the same path the last one counts, as in most readers of JSON.
+//!
+//! Records of a file mostly have the same keys in the same order. So for each key it is [`Learned`] which one came behind it,
+//! and the next key is compared with that one before it is looked up.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+
+use super::ahead::Ahead;
+use super::byteset::ByteSet;
+use super::program::Failure;
+use super::{Span, json, logfmt};
+
+/// No slot, no node.
+pub(super) const NONE: u16 = u16::MAX;
+/// The node of the outermost keys.
+pub(super) const ROOT: u16 = 0;
+/// The slot of the whole record.
+pub(super) const WHOLE: u16 = 0;
+/// Keys that a reader learns at most, and how long they may be.
+const MAX_LEARNED: usize = 1024;
+const MAX_LEARNED_BYTES: usize = 64;
+
+/// How records name their fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syntax {
+    /// One JSON object.
+    Json,
+    /// `key=value key="quoted value"`
+    Logfmt,
+}
+
+impl Syntax {
+    /// What a record can begin with.
+    pub(crate) fn ahead(self) -> Ahead {
+        let mut first = ByteSet::EMPTY;
+        b" \t\r\n".iter().for_each(|&blank| first.insert(blank));
+        match self {
+            Self::Json => first.insert(b'{'),
+            Self::Logfmt => (0..=255).filter(|&byte| logfmt::begins_key(byte)).for_each(|byte| first.insert(byte)),
+        }
+        Ahead::ANYTHING.behind(first, 1)
+    }
+
+    /// May the record be one, by its first byte?
+    fn begins(self, record: &[u8]) -> bool {
+        let first = record.iter().find(|byte| !json::is_blank(**byte));
+        first.is_some_and(|&first| match self {
+            Self::Json => first == b'{',
+            Self::Logfmt => logfmt::begins_key(first),
+        })
+    }
+}
+
+/// What has to be true of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Test {
+    /// It is there and not null.
+    Present,
+    /// It is not there, or null.
+    Absent,
+    /// It is one of these, as it is written.
+    OneOf(Vec<Box<[u8]>>),
+    /// It is of this type.
+    Type(ValueType),
+}
+
+/// The types of values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// A text; in logfmt, all values are.
+    Text,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// An object.
+    Object,
+    /// An array.
+    Array,
+}
+
+impl ValueType {
+    /// The names in definitions.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("text", Self::Text),
+        ("number", Self::Number),
+        ("boolean", Self::Boolean),
+        ("object", Self::Object),
+        ("array", Self::Array),
+    ];
+}
+
+/// Does a test hold for one of the slots?
+#[derive(Clone, Debug)]
+struct Condition {
+    slots: Vec<u16>,
+    test: Test,
+}
+
+impl Condition {
+    fn holds(&self, syntax: Syntax, record: &[u8], slots: &[Span]) -> bool {
+        let mut values = self.slots.iter().filter_map(|&slot| {
+            let span = slots[usize::from(slot)];
+            Some((span, span.of(record)?))
+        });
+        match &self.test {
+            Test::Present => values.next().is_some(),
+            Test::Absent => values.next().is_none(),
+            Test::OneOf(texts) => values.any(|(_, value)| texts.iter().any(|text| **text == *value)),
+            Test::Type(wanted) => values.any(|(span, value)| {
+                let before = (span.start as usize).checked_sub(1).and_then(|at| record.get(at));
+                let found = match value.first() {
+                    _ if syntax == Syntax::Logfmt || before == Some(&b'"') => ValueType::Text,
+                    Some(b'{') => ValueType::Object,
+                    Some(b'[') => ValueType::Array,
+                    Some(b't' | b'f') => ValueType::Boolean,
+                    _ => ValueType::Number,
+                };
+                found == *wanted
+            }),
+        }
+    }
+}
+
+/// One layout of such a record: which keys are captured, and what makes a record one of this layout.
+pub struct Keyed {
+    syntax: Syntax,
+    /// The names of the captures and their paths. The first one is the whole record.
+    names: Vec<Box<str>>,
+    paths: Vec<Box<str>>,
+    /// So many of them are captured, the others are only looked at.
+    captured: usize,
+    has: Vec<Condition>,
+    /// The pattern as a set of its own.
+    alone: KeySet,
+}
+
+/// A path that stands twice in a pattern.
+#[derive(Debug)]
+pub struct TwicePath(pub String);
+
+impl Keyed {
+    /// A layout from captures with their paths, best first, and what has to be true of captures or of paths.
+    pub fn try_new(
+        syntax: Syntax,
+        captures: &BTreeMap<String, Vec<String>>,
+        has: &BTreeMap<String, Test>,
+    ) -> Result<Self, TwicePath> {
+        let mut names: Vec<Box<str>> = vec!["".into()];
+        let mut paths = names.clone();
+        for (name, alternatives) in captures {
+            for path in alternatives {
+                if paths.iter().any(|known| **known == **path) {
+                    return Err(TwicePath(path.clone()));
+                }
+                names.push(name.as_str().into());
+                paths.push(path.as_str().into());
+            }
+        }
+        let captured = names.len();
+        let mut conditions = vec![];
+        for (what, test) in has {
+            let called = |list: &[Box<str>]| -> Vec<u16> {
+                (1u16..).zip(&list[1..]).filter(|(_, known)| ***known == **what).map(|(slot, _)| slot).collect()
+            };
+            let mut slots = called(&names[..captured]);
+            if slots.is_empty() {
+                slots = called(&paths);
+            }
+            if slots.is_empty() {
+                slots = vec![names.len() as u16];
+                names.push(what.as_str().into());
+                paths.push(what.as_str().into());
+            }
+            conditions.push(Condition { slots, test: test.clone() });
+        }
+        let mut keyed = Self { syntax, names, paths, captured, has: conditions, alone: KeySet::empty(syntax) };
+        keyed.alone = KeySet::new(syntax, [(0, &keyed)]);
+        Ok(keyed)
+    }
+
+    /// How its records name their fields.
+    pub fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
+    /// The names of the captures. The first is the whole record, and those behind [`captured`](Self::captured) are only looked at.
+    pub fn names(&self) -> &[Box<str>] {
+        &self.names
+    }
+
+    /// How many captures there are.
+    pub fn captured(&self) -> usize {
+        self.captured
+    }
+
+    /// The bytes that a record has at least: what it has to have.
+    pub(super) fn min_bytes(&self) -> usize {
+        let of = |condition: &Condition| match &condition.test {
+            Test::Absent => 0,
+            test => {
+                let path = condition.slots.iter().map(|&slot| self.paths[usize::from(slot)].len()).min().unwrap_or(0);
+                let value = if let Test::OneOf(texts) = test { texts.iter().map(|text| text.len()).min() } else { None };
+                path + value.unwrap_or(1) + 4
+            }
+        };
+        self.has.iter().map(of).sum::<usize>() + 2
+    }
+
+    /// Matches a record; on success `slots[i]` is the span of `names()[i]`.
+    pub(super) fn find(&self, record: &[u8], slots: &mut [Span], frames: &mut Frames) -> Result<(), Failure> {
+        self.alone.find(record, slots, frames, None, None::<fn(usize) -> usize>).map(|_| ())
+    }
+
+    /// The fields of a record that it takes and that no capture does.
+    pub fn rest<'a>(&self, record: &'a [u8]) -> Vec<Field<'a>> {
+        let mut found: Vec<Field<'_>> = vec![];
+        match self.syntax {
+            Syntax::Json => json::fields(&self.alone, self.captured, record, &mut found),
+            Syntax::Logfmt => logfmt::fields(&self.alone, record, &mut found),
+        }
+        found.retain(|field| !matches!(field.value, b"" | b"-"));
+        // A capture takes its best path that is there; what else it could have taken is a field.
+        let is_captured = |slot: u16| slot != NONE && usize::from(slot) < self.captured;
+        let mut taken: Vec<u16> = found.iter().map(|field| field.slot).filter(|&slot| is_captured(slot)).collect();
+        taken.sort_unstable();
+        taken.dedup_by(|later, first| self.names[usize::from(*later)] == self.names[usize::from(*first)]);
+        // Of several with one path the last one counts.
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        order.sort_by(|&a, &b| found[a].path.cmp(&found[b].path));
+        let mut is_field: Vec<bool> = found.iter().map(|field| !taken.contains(&field.slot)).collect();
+        for pair in order.windows(2).filter(|pair| found[pair[0]].path == found[pair[1]].path) {
+            is_field[pair[0]] = false;
+        }
+        found.into_iter().zip(is_field).filter(|(_, is_field)| *is_field).map(|(field, _)| field).collect()
+    }
+}
+
+/// A field of a record.
+#[derive(Debug)]
+pub struct Field<'a> {
+    /// Its path, without escapes.
+    pub path: Vec<u8>,
+    /// Its value as it stands in the record, without quotes.
+    pub value: &'a [u8],
+    /// It stands between quotes, and may have escapes.
+    pub quoted: bool,
+    pub(super) slot: u16,
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keyed").field("syntax", &self.syntax).field("names", &self.names).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.syntax {
+            Syntax::Json => "JSON object",
+            Syntax::Logfmt => "logfmt",
+        };
+        writeln!(f, "  {what}, by its keys:")?;
+        for (name, path) in self.names.iter().zip(&self.paths).take(self.captured).skip(1) {
+            writeln!(f, "    {path} → {name}")?;
+        }
+        for condition in &self.has {
+            let paths: Vec<&str> = condition.slots.iter().map(|&slot| &*self.paths[usize::from(slot)]).collect();
+            let paths = paths.join(" or ");
+            match &condition.test {
+                Test::Present => writeln!(f, "    has {paths}")?,
+                Test::Absent => writeln!(f, "    has no {paths}")?,
+                Test::Type(wanted) => {
+                    let name = ValueType::NAMES.iter().find(|(_, known)| known == wanted).map_or("", |(name, _)| *name);
+                    writeln!(f, "    has {paths}: {name}")?;
+                }
+                Test::OneOf(texts) => {
+                    let texts: Vec<String> = texts.iter().map(|text| format!("`{}`", String::from_utf8_lossy(text))).collect();
+                    writeln!(f, "    has {paths}: {}", texts.join(" or "))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is known of a key: the slot of its value, and the node of the keys inside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) slot: u16,
+    pub(super) node: u16,
+}
+
+impl Entry {
+    /// Nobody asks for it.
+    pub(super) const NONE: Self = Self { slot: NONE, node: NONE };
+}
+
+/// Keys at one place in a record.
+#[derive(Debug, Default)]
+struct Node {
+    /// In order.
+    keys: Vec<(Box<[u8]>, Entry)>,
+    /// Items with smaller numbers than this may be wanted.
+    items: u32,
+}
+
+/// The keyed patterns of a set that have one syntax, as one.
+pub(super) struct KeySet {
+    syntax: Syntax,
+    /// The path of each slot.
+    paths: Vec<Box<str>>,
+    nodes: Vec<Node>,
+    patterns: Vec<Wanted>,
+}
+
+/// What a pattern wants of a record.
+struct Wanted {
+    pattern: usize,
+    /// The slots of its captures.
+    slots: Vec<u16>,
+    has: Vec<Condition>,
+}
+
+impl KeySet {
+    fn empty(syntax: Syntax) -> Self {
+        Self { syntax, paths: vec!["".into()], nodes: vec![], patterns: vec![] }
+    }
+
+    /// Joins patterns, which have their numbers in the whole set.
+    pub(super) fn new<'a>(syntax: Syntax, patterns: impl IntoIterator<Item = (usize, &'a Keyed)>) -> Self {
+        let mut set = Self::empty(syntax);
+        for (pattern, keyed) in patterns {
+            let slots = keyed.paths.iter().map(|path| {
+                let known = set.paths.iter().position(|other| other == path);
+                known.unwrap_or_else(|| {
+                    set.paths.push(path.clone());
+                    set.paths.len() - 1
+                }) as u16
+            });
+            let slots: Vec<u16> = slots.collect();
+            let joined = |condition: &Condition| Condition {
+                slots: condition.slots.iter().map(|&slot| slots[usize::from(slot)]).collect(),
+                test: condition.test.clone(),
+            };
+            let has = keyed.has.iter().map(joined).collect();
+            set.patterns.push(Wanted { pattern, slots, has });
+        }
+        let paths = set.paths.clone();
+        let wanted: BTreeMap<&str, u16> = (0u16..).zip(&paths).skip(1).map(|(slot, path)| (&**path, slot)).collect();
+        set.node(wanted, &mut HashMap::new());
+        set
+    }
+
+    /// The node for the rests of paths; the same rests are the same node.
+    fn node<'p>(&mut self, rests: BTreeMap<&'p str, u16>, known: &mut HashMap<Vec<(&'p str, u16)>, u16>) -> u16 {
+        let name: Vec<(&str, u16)> = rests.iter().map(|(rest, slot)| (*rest, *slot)).collect();
+        if let Some(&node) = known.get(&name) {
+            return node;
+        }
+        let Ok(index) = u16::try_from(self.nodes.len()) else { return NONE };
+        self.nodes.push(Node::default());
+        known.insert(name, index);
+        let mut keys: BTreeMap<&str, (u16, BTreeMap<&str, u16>)> = BTreeMap::new();
+        for (rest, slot) in rests {
+            keys.entry(rest).or_insert((NONE, BTreeMap::new())).0 = slot;
+            for (dot, _) in rest.match_indices('.') {
+                keys.entry(&rest[..dot]).or_insert((NONE, BTreeMap::new())).1.insert(&rest[dot + 1..], slot);
+            }
+        }
+        let keys = keys.into_iter().map(|(key, (slot, inside))| {
+            let node = if inside.is_empty() { NONE } else { self.node(inside, known) };
+            (key.as_bytes().into(), Entry { slot, node })
+        });
+        let keys: Vec<(Box<[u8]>, Entry)> = keys.collect();
+        let number = |key: &[u8]| std::str::from_utf8(key).ok()?.parse::<u32>().ok();
+        let items = keys.iter().filter_map(|(key, _)| number(key)).max().map_or(0, |last| last.saturating_add(1));
+        self.nodes[usize::from(index)] = Node { keys, items };
+        index
+    }
+
+    /// May the record be one of these, by its first byte?
+    #[inline]
+    pub(super) fn begins(&self, record: &[u8]) -> bool {
+        self.syntax.begins(record)
+    }
+
+    /// How many slots there are.
+    pub(super) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// The first of its patterns in the whole set.
+    pub(super) fn first(&self) -> usize {
+        self.patterns.iter().map(|wanted| wanted.pattern).min().unwrap_or(usize::MAX)
+    }
+
+    /// Its patterns and the slots of their captures.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (usize, &[u16])> {
+        self.patterns.iter().map(|wanted| (wanted.pattern, &*wanted.slots))
+    }
+
+    /// What is known of a key, which is not escaped.
+    pub(super) fn entry(&self, node: u16, key: &[u8]) -> Entry {
+        let Some(node) = self.nodes.get(usize::from(node)) else { return Entry::NONE };
+        node.keys.binary_search_by(|(known, _)| (**known).cmp(key)).map_or(Entry::NONE, |at| node.keys[at].1)
+    }
+
+    /// What is known of an item of an array.
+    pub(super) fn item(&self, node: u16, index: u32) -> Entry {
+        match self.nodes.get(usize::from(node)) {
+            Some(known) if index < known.items => self.entry(node, index.to_string().as_bytes()),
+            _ => Entry::NONE,
+        }
+    }
+
+    /// Which pattern takes the whole record; `slots` then has the values. `ends`, if there is such a plane, gives the next byte
+    /// that may end a text.
+    pub(super) fn find(
+        &self,
+        record: &[u8],
+        slots: &mut [Span],
+        frames: &mut Frames,
+        learned: Option<&mut Learned>,
+        ends: Option<impl Fn(usize) -> usize>,
+    ) -> Result<usize, Failure> {
+        if !self.syntax.begins(record) || record.len() > u32::MAX as usize {
+            return Err(Failure::default());
+        }
+        slots.fill(Span::NONE);
+        let keys = Keys { set: self, learned, last: 0 };
+        match (self.syntax, ends) {
+            (Syntax::Json, Some(ends)) => json::scan(keys, record, slots, &mut frames.0, ends)?,
+            (Syntax::Json, None) => json::scan(keys, record, slots, &mut frames.0, |at| json::end_of_text(record, at))?,
+            (Syntax::Logfmt, _) => logfmt::scan(keys, record, slots)?,
+        }
+        let mut missing = None;
+        for wanted in &self.patterns {
+            match wanted.has.iter().find(|condition| !condition.holds(self.syntax, record, slots)) {
+                None => return Ok(wanted.pattern),
+                Some(condition) => missing = missing.or_else(|| condition.slots.first().copied()),
+            }
+        }
+        Err(Failure { at: record.len() as u32, capture: missing })
+    }
+}
+
+/// What a reader keeps between records, so that none allocates.
+#[derive(Default)]
+pub(super) struct Frames(Vec<json::Frame>);
+
+/// The keys of a reader's records, and which one came behind which.
+#[derive(Default)]
+pub(super) struct Learned {
+    keys: Vec<Known>,
+    /// By node.
+    numbers: Vec<HashMap<Box<[u8]>, u32>>,
+}
+
+struct Known {
+    /// With the byte that ends it.
+    text: Box<[u8]>,
+    node: u16,
+    entry: Entry,
+    /// The keys that came behind it, the latest first.
+    next: [u32; 2],
+}
+
+/// Looks up the keys of one record.
+pub(super) struct Keys<'a> {
+    pub(super) set: &'a KeySet,
+    learned: Option<&'a mut Learned>,
+    /// The key before, among the learned ones; 0 is the begin.
+    last: u32,
+}
+
+impl Keys<'_> {
+    /// Does `rest` begin with one of the keys that came behind the last one? With the length of it and of what ends it.
+    #[inline(always)]
+    pub(super) fn guess(&mut self, node: u16, rest: &[u8]) -> Option<(usize, Entry)> {
+        let learned = self.learned.as_deref_mut()?;
+        let next = learned.keys.get(self.last as usize)?.next;
+        for (place, number) in next.into_iter().enumerate() {
+            let Some(known) = learned.keys.get(number as usize) else { continue };
+            if known.node == node && number > 0 && rest.starts_with(&known.text) {
+                let found = (known.text.len(), known.entry);
+                if place > 0 {
+                    learned.keys[self.last as usize].next = [next[1], next[0]];
+                }
+                self.last = number;
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// Looks up a key that was not guessed. `text` has the byte that ends it, and no escapes.
+    #[cold]
+    pub(super) fn look_up(&mut self, node: u16, text: &[u8]) -> Entry {
+        let key = &text[..text.len() - 1];
+        let Some(learned) = self.learned.as_deref_mut() else { return self.set.entry(node, key) };
+        if learned.keys.is_empty() {
+            learned.keys.push(Known { text: Box::default(), node: NONE, entry: Entry::NONE, next: [0; 2] });
+            learned.numbers.resize_with(self.set.nodes.len(), HashMap::new);
+        }
+        let Some(numbers) = learned.numbers.get_mut(usize::from(node)) else { return Entry::NONE };
+        let number = match numbers.get(text) {
+            Some(&number) => number,
+            None => {
+                let entry = self.set.entry(node, key);
+                if learned.keys.len() >= MAX_LEARNED || text.len() > MAX_LEARNED_BYTES {
+                    return entry;
+                }
+                learned.keys.push(Known { text: text.into(), node, entry, next: [0; 2] });
+                let number = learned.keys.len() as u32 - 1;
+                numbers.insert(text.into(), number);
+                number
+            }
+        };
+        let last = &mut learned.keys[self.last as usize].next;
+        *last = [number, last[0]];
+        self.last = number;
+        learned.keys[number as usize].entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::{Matcher, PatternSet, Scratch, Ways, check_traces};
+
+    fn keyed(captures: &[(&str, &[&str])], has: &[(&str, Test)]) -> Matcher {
+        let captures = captures.iter().map(|(name, paths)| ((*name).to_owned(), paths.iter().map(|p| (*p).to_owned()).collect()));
+        let has = has.iter().map(|(what, test)| ((*what).to_owned(), test.clone())).collect();
+        Matcher::Keyed(Keyed::try_new(Syntax::Json, &captures.collect(), &has).expect("no path stands twice").into())
+    }
+
+    fn one_of(value: &str) -> Test {
+        Test::OneOf(vec![value.as_bytes().into()])
+    }
+
+    #[test]
+    fn the_first_pattern_whose_tests_hold_takes_the_record() {
+        let matchers = [
+            keyed(&[("time", &["time"])], &[("v", one_of("0")), ("time", Test::Type(ValueType::Text))]),
+            Matcher::try_new(r#"\{"regex":(?<n>\d+).*"#).expect("a regex"),
+            keyed(&[("level", &["level", "lvl"])], &[("level", Test::Present), ("v", Test::Absent)]),
+            keyed(&[("a", &["a"])], &[("a.b", Test::Type(ValueType::Number))]),
+            Matcher::try_new(r"(?<all>.*)").expect("a regex"),
+        ];
+        let set = PatternSet::new(&matchers, Ways::Each);
+        let lines: [(&[u8], usize); 9] = [
+            (br#"{"v":0,"time":"x"}"#, 0),
+            (br#"{"v":0,"time":1}"#, 4),
+            (br#"{"regex":1}"#, 1),
+            (br#"{"regex":1,"v":0,"time":"x"}"#, 0),
+            (br#"{"lvl":"x"}"#, 2),
+            (br#"{"level":null}"#, 4),
+            (br#"{"a":{"b":-1}}"#, 3),
+            (br#"{"a":{"b":"1"}}"#, 4),
+            (b"{", 4),
+        ];
+        for (line, expected) in lines {
+            let mut slots = vec![Span::NONE; set.captures()];
+            let mut scratch = Scratch::default();
+            assert_eq!(set.find(line, &mut slots, &mut scratch), Ok(expected), "{}", line.escape_ascii());
+            assert_eq!(set.find_by_regex(line, &mut slots, &mut scratch), Ok(expected), "{}", line.escape_ascii());
+        }
+        check_traces(&set, &lines.map(|(line, _)| line));
+    }
+
+    #[test]
+    fn a_path_means_nested_keys_and_keys_with_dots() {
+        let matcher = keyed(&[("x", &["a.b.c"])], &[]);
+        for line in [r#"{"a":{"b":{"c":1}}}"#, r#"{"a.b":{"c":1}}"#, r#"{"a":{"b.c":1}}"#, r#"{"a.b.c":1}"#] {
+            let mut slots = [Span::NONE; 2];
+            assert_eq!(matcher.find(line.as_bytes(), &mut slots, &mut Scratch::default()), Ok(()));
+            assert_eq!(slots[1].of(line.as_bytes()), Some(&b"1"[..]), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_says_which_keys_it_wants() {
+        let tests = [("v", one_of("0")), ("level", Test::Present), ("x", Test::Absent), ("time", Test::Type(ValueType::Number))];
+        let matcher = keyed(&[("time", &["ts"]), ("level", &["level", "lvl"])], &tests);
+        let expected = [
+            "  JSON object, by its keys:",
+            "    level → level",
+            "    lvl → level",
+            "    ts → time",
+            "    has level or lvl",
+            "    has ts: number",
+            "    has v: `0`",
+            "    has no x",
+            "",
+        ];
+        assert_eq!(matcher.as_keyed().expect("it goes by keys").to_string(), expected.join("\n"));
+    }
+
+    #[test]
+    fn many_keys_are_read_though_few_are_learned() {
+        let matcher = keyed(&[("x", &["k4000"])], &[("k4000", Test::Present)]);
+        let set = PatternSet::new([&matcher], Ways::Each);
+        let members: Vec<String> = (0..5000).map(|i| format!("\"k{i}\":{i}")).collect();
+        let line = format!("{{{}}}", members.join(","));
+        check_traces(&set, &[line.as_bytes(), br#"{"k4000":1}"#]);
+    }
+}

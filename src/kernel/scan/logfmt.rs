@@ -1,0 +1,163 @@
+//! Reads logfmt: `key=value key="quoted value"`, blanks between the pairs.
+//!
+//! Nobody has written down what logfmt is, and any word could be a key without a value. Here a record is one only if all of it
+//! are pairs. A quote at the begin of a value ends at the next one without a backslash in front of it; any other value ends at a
+//! blank.
+
+use super::Span;
+use super::find::{find1, find2};
+use super::keys::{Field, KeySet, Keys, ROOT, WHOLE};
+use super::program::Failure;
+
+/// Can a key begin with it?
+pub(super) fn begins_key(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || matches!(byte, b'_' | b'@')
+}
+
+#[inline]
+fn is_key(byte: u8) -> bool {
+    byte > b' ' && !matches!(byte, b'=' | b'"' | b'\\' | 0x7f)
+}
+
+fn blanks(record: &[u8], mut at: usize) -> usize {
+    while matches!(record.get(at), Some(b' ' | b'\t')) {
+        at += 1;
+    }
+    at
+}
+
+/// Behind the key at `at`: where its `=` is.
+#[inline]
+fn key_end(record: &[u8], at: usize) -> Result<usize, usize> {
+    if !record.get(at).is_some_and(|&byte| begins_key(byte)) {
+        return Err(at);
+    }
+    let end = record[at..].iter().position(|&byte| !is_key(byte)).map_or(record.len(), |len| at + len);
+    if record.get(end) == Some(&b'=') { Ok(end) } else { Err(end) }
+}
+
+/// The value at `at`: where it begins and ends, and where what is behind it begins.
+#[inline]
+fn value(record: &[u8], at: usize) -> Result<((usize, usize), usize), usize> {
+    if record.get(at) != Some(&b'"') {
+        let end = find1(record, at, b' ');
+        return Ok(((at, end), end));
+    }
+    let mut end = find2(record, at + 1, b'"', b'\\');
+    while record.get(end) == Some(&b'\\') {
+        end = find2(record, (end + 2).min(record.len()), b'"', b'\\');
+    }
+    let next = end + 1;
+    match record.get(next) {
+        _ if end >= record.len() => Err(record.len()),
+        None | Some(b' ' | b'\t') => Ok(((at + 1, end), next)),
+        Some(_) => Err(next),
+    }
+}
+
+/// Reads a record.
+pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], slots: &mut [Span]) -> Result<(), Failure> {
+    let mut at = blanks(record, 0);
+    slots[usize::from(WHOLE)] = Span { start: 0, end: record.len() as u32 };
+    while at < record.len() {
+        let entry = match keys.guess(ROOT, &record[at..]) {
+            Some((len, entry)) => {
+                at += len;
+                entry
+            }
+            None => {
+                let end = key_end(record, at).map_err(|at| Failure { at: at as u32, capture: None })?;
+                let entry = keys.look_up(ROOT, &record[at..=end]);
+                at = end + 1;
+                entry
+            }
+        };
+        let failed =
+            |at: usize| Failure { at: at as u32, capture: (usize::from(entry.slot) < slots.len()).then_some(entry.slot) };
+        let ((start, end), next) = value(record, at).map_err(failed)?;
+        if let Some(slot) = slots.get_mut(usize::from(entry.slot)) {
+            *slot = Span { start: start as u32, end: end as u32 };
+        }
+        at = blanks(record, next);
+    }
+    Ok(())
+}
+
+/// The fields of a record that was read.
+pub(super) fn fields<'a>(set: &KeySet, record: &'a [u8], found: &mut Vec<Field<'a>>) {
+    let mut at = blanks(record, 0);
+    while let Ok(end) = key_end(record, at) {
+        let Ok(((start, stop), next)) = value(record, end + 1) else { return };
+        let path = record[at..end].to_vec();
+        let slot = set.entry(ROOT, &path).slot;
+        found.push(Field { path, value: &record[start..stop], quoted: start == end + 2, slot });
+        at = blanks(record, next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::scan::{Keyed, Matcher, PatternSet, Scratch, Syntax, Test, Ways, check_traces};
+
+    fn matcher() -> Matcher {
+        let captures = BTreeMap::from([
+            ("level".to_owned(), vec!["level".to_owned(), "lvl".to_owned()]),
+            ("message".to_owned(), vec!["msg".to_owned()]),
+        ]);
+        let has = BTreeMap::from([("level".to_owned(), Test::Present)]);
+        Matcher::Keyed(Keyed::try_new(Syntax::Logfmt, &captures, &has).expect("no path stands twice").into())
+    }
+
+    /// The values of `level`, `lvl` and `msg`, and the other fields.
+    fn read(record: &str) -> Result<(Vec<Option<&str>>, Vec<String>), Failure> {
+        let matcher = matcher();
+        let mut slots = [Span::NONE; 4];
+        matcher.find(record.as_bytes(), &mut slots, &mut Scratch::default())?;
+        let text = |span: &Span| span.of(record.as_bytes()).map(|text| std::str::from_utf8(text).expect("UTF-8"));
+        let rest = matcher.as_keyed().expect("it goes by keys").rest(record.as_bytes()).into_iter().map(|field| {
+            let quote = if field.quoted { "\"" } else { "" };
+            format!("{}={quote}{}{quote}", String::from_utf8_lossy(&field.path), String::from_utf8_lossy(field.value))
+        });
+        let rest = rest.collect();
+        Ok((slots[1..].iter().map(text).collect(), rest))
+    }
+
+    #[test]
+    fn pairs_are_read_and_what_is_not_captured_is_a_field() {
+        let fields = |fields: &[&str]| fields.iter().map(|field| (*field).to_owned()).collect::<Vec<_>>();
+        let line = r#"level=info msg="a \"b\" c" x=1 url=/a?b=c  empty= d="" err="""#;
+        assert_eq!(read(line), Ok((vec![Some("info"), None, Some(r#"a \"b\" c"#)], fields(&["x=1", "url=/a?b=c"]))));
+        assert_eq!(read(" lvl=warn a.b=\"x\" "), Ok((vec![None, Some("warn"), None], fields(&["a.b=\"x\""]))));
+        assert_eq!(read("lvl=a level=b lvl=c"), Ok((vec![Some("b"), Some("c"), None], fields(&["lvl=c"]))));
+    }
+
+    #[test]
+    fn what_is_not_all_pairs_fails_where_it_is_none() {
+        let cases: [(&str, u32, Option<u16>); 7] = [
+            ("level=info hello", 16, None),
+            ("hello world", 5, None),
+            ("level=info msg=\"x", 17, Some(3)),
+            ("level=info msg=\"x\"y", 18, Some(3)),
+            ("level=info =x", 11, None),
+            ("msg=x", 5, Some(1)),
+            ("level=\"\\", 8, Some(1)),
+        ];
+        for (record, at, capture) in cases {
+            assert_eq!(read(record), Err(Failure { at, capture }), "{record}");
+        }
+        assert!(read("").is_err() && read("[level=x]").is_err());
+    }
+
+    #[test]
+    fn what_was_learned_of_keys_changes_nothing() {
+        let matcher = matcher();
+        let set = PatternSet::new([&matcher], Ways::Each);
+        check_traces(
+            &set,
+            &[b"level=a msg=b", b"lvl=a x=1 msg=\"b c\"", b"level=a", b"levels=a", b"msg=\"x level=y", b"level=a msg=b z"],
+        );
+    }
+}
