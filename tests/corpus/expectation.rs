@@ -336,6 +336,8 @@ pub(crate) struct Expected {
     #[serde(default)]
     fields: Value,
     result: Option<String>,
+    #[serde(default)]
+    header: bool,
     must_not_match: Option<Value>,
 }
 
@@ -354,9 +356,9 @@ impl Expected {
         text.lines().filter(|line| !line.is_empty()).map(Self::parse).collect()
     }
 
-    /// Does the source say that the line is none?
+    /// Does the source say that the line is no record?
     pub(crate) fn is_error(&self) -> bool {
-        self.result.as_deref() == Some("error")
+        self.header || self.result.as_deref() == Some("error")
     }
 
     /// Does the source give values for the line?
