@@ -106,12 +106,13 @@ impl Layout {
                 let year = if matches!(text.get(2), Some(b'/' | b'.')) { at.short_year()? } else { at.digits(4)? };
                 let separator = at.peek().filter(|byte| matches!(byte, b'/' | b'.'))?;
                 at.expect(separator)?;
-                let month = at.digits(2)?;
+                // DansGuardian pads nothing.
+                let month = at.day()?;
                 at.expect(separator)?;
-                let day = at.digits(2)?;
+                let day = at.day()?;
                 at.expect(b' ')?;
-                let clock_us = at.clock()?;
-                Stamp { year: Some(year as i32), month: month as u8, day: day as u8, clock_us, offset: None }
+                let clock_us = at.padded_clock()?;
+                Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
             }
             Self::Asctime => {
                 at.weekday();
@@ -144,6 +145,10 @@ impl Layout {
                 at.expect(b'-')?;
                 let day = at.digits(2)?;
                 at.one_of(b"Tt \t")?;
+                // FortiGate's clock is a pair of its own.
+                if at.peek() == Some(b't') && text[at.at..].starts_with(b"time=") {
+                    at.at += 5;
+                }
                 // MariaDB pads the hour with a blank, apt writes two blanks.
                 let clock_us = if at.skip(b' ') { at.padded_clock()? } else { at.clock()? };
                 let offset = if at.is_done() {
@@ -741,6 +746,8 @@ mod tests {
             (Layout::Epoch, "1700000000123456", "2023-11-14T22:13:20.123456Z"),
             (Layout::Epoch, "1700000000123456789", "2023-11-14T22:13:20.123456Z"),
             (Layout::Slash, "26/11/21 00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Slash, "2026.1.2 0:55:04", "2026-01-02T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 time=00:55:04", "2026-11-21T00:55:04Z"),
             (Layout::Slash, "2026.11.21 00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
             (Layout::Bind, "21-Nov-2026 00:55:04 UTC", "2026-11-21T00:55:04Z"),
             (Layout::Bind, "21-Nov-2026 00:55:04 Europe/Berlin", "2026-11-21T00:55:04Z"),
