@@ -135,7 +135,7 @@ pub struct ScanCounts {
     pub records: u64,
     /// Lines that belong to the record before them.
     pub continuations: u64,
-    /// Empty lines.
+    /// Empty lines and comments.
     pub blank: u64,
     /// Lines that no pattern takes.
     pub unparsed: u64,
@@ -806,7 +806,7 @@ impl LogDecoder {
         let mut unescaped = None;
         for inner in &entry.inner {
             let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
-                spans[*slot].of(text).is_some_and(|value| values.iter().any(|other| other == value))
+                spans[*slot].of(text).is_some_and(|value| values.iter().any(|wanted| is_wanted(wanted, value)))
             };
             let carried = spans[inner.capture];
             if carried == Span::NONE || !inner.requires.iter().all(required) {
@@ -869,8 +869,12 @@ impl LogDecoder {
     }
 
     fn unparsed(&mut self, plan: &ScanPlan, bytes: &[u8], line: (usize, usize), reason: &'static str) {
-        self.counts.unparsed += 1;
         let text = &bytes[line.0..line.1];
+        if plan.lines.is_comment(text, &mut self.scratch) {
+            self.counts.blank += 1;
+            return;
+        }
+        self.counts.unparsed += 1;
         if self.counts.samples.len() < MAX_SAMPLES {
             self.counts.samples.push(UnparsedSample {
                 offset: self.offset + line.0 as u64,
@@ -983,6 +987,12 @@ fn line_of(bytes: &[u8], at: usize, feed: Option<usize>, end: bool) -> Option<((
         start += 1;
     }
     Some(((start, stop), next))
+}
+
+/// Is this what a carried record requires? `postfix/*` takes all that begins so.
+#[inline]
+fn is_wanted(wanted: &[u8], value: &[u8]) -> bool {
+    wanted == value || wanted.strip_suffix(b"*").is_some_and(|begin| value.starts_with(begin))
 }
 
 #[inline]

@@ -13,6 +13,7 @@ title = "a test"
 url = "https://example.org"
 [records]
 start = '\d\d '
+comment = '#'
 [[pattern]]
 name = "test"
 regex = '(?<pid>\d\d) (?<level>[a-z]+)(?: (?<message>.*))?'
@@ -48,7 +49,7 @@ url = "https://example.org"
 [[pattern]]
 name = "inner"
 within = "lines"
-requires = { program = "named" }
+requires = { program = ["bind9", "name*"] }
 regex = 'query: (?<query_name>\S+) IN (?<query_type>\S+)'
 [[sample]]
 line = "Nov 21 00:00:00 named: query: a.example IN A"
@@ -187,7 +188,7 @@ fn every_cut_gives_the_same(format: &str, of: &str, file: &[u8]) -> Run {
 
 #[test]
 fn records_of_several_lines_are_the_same_at_every_cut() {
-    let file = b"stray\n\n12 warn one\n  two\n\nthree\r\n13 err\n14 bad!\nafter\n15 warn long\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n16 end\n\n\nlast";
+    let file = b"#head\nstray\n\n12 warn one\n  two\n\nthree\r\n13 err\n14 bad!\nafter\n15 warn long\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n0123456789\n16 end\n\n\nlast";
     let run = every_cut_gives_the_same("test", "error_log", file);
     assert_eq!(run.rows.len(), 4, "{:#?}", run.rows);
     assert!(run.rows[0].contains("one\n  two\n\nthree"), "{}", run.rows[0]);

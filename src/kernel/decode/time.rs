@@ -15,13 +15,13 @@ pub enum Layout {
     Clf,
     /// `2026/11/21 00:55:04`, `26/11/21 00:55:04`, `2026.11.21 00:55:04.123`
     Slash,
-    /// `Sat Nov 21 00:55:04.123456 2026`
+    /// `Sat Nov 21 00:55:04.123456 2026`, maybe with a zone in front of the year
     Asctime,
     /// `21-Nov-2026 00:55:04.123`, maybe with a zone
     Bind,
     /// `2026-11-21T00:55:04.123+01:00`, `2026-11-21 00:55:04 CET`, `2026-11-21  0:55:04`
     Rfc3339,
-    /// `Nov 21 00:55:04`, with or without a year
+    /// `Nov 21 00:55:04`, with or without a year, maybe with a zone
     Syslog,
     /// `1700000000.123`
     Epoch,
@@ -31,6 +31,12 @@ pub enum Layout {
     DayMonth,
     /// `Nov 21, 2026 12:55:04 AM`
     TwelveHour,
+    /// `21-11-2026 00:55:04 +0300`, `21/11/26-00:55:04`, `21/11-00:55:04`, `21.11 00:55:04`
+    DayFirst,
+    /// `11/21/2026-00:55:04.123`, `Nov-21-26 00:55:04`, `11/21-00:55:04`, `11.21 00:55:04`
+    MonthFirst,
+    /// `@400000006a1f0a18075bcd15`, as multilog writes it
+    Tai64n,
 }
 
 /// A time as it was written: what of it is known.
@@ -61,6 +67,9 @@ impl Layout {
         ("compact", Self::Compact),
         ("day_month", Self::DayMonth),
         ("twelve_hour", Self::TwelveHour),
+        ("day_first", Self::DayFirst),
+        ("month_first", Self::MonthFirst),
+        ("tai64n", Self::Tai64n),
     ];
 
     /// The layout of this name.
@@ -70,12 +79,12 @@ impl Layout {
 
     /// May stamps of this layout lack the year?
     pub fn may_lack_year(self) -> bool {
-        matches!(self, Self::Syslog | Self::Compact | Self::DayMonth)
+        matches!(self, Self::Syslog | Self::Compact | Self::DayMonth | Self::DayFirst | Self::MonthFirst)
     }
 
     /// May stamps of this layout lack the zone?
     pub fn may_lack_zone(self) -> bool {
-        !matches!(self, Self::Clf | Self::Epoch)
+        !matches!(self, Self::Clf | Self::Epoch | Self::Tai64n)
     }
 
     /// Reads a time. `None` if it is not of this layout or no such day exists.
@@ -97,12 +106,13 @@ impl Layout {
                 let year = if matches!(text.get(2), Some(b'/' | b'.')) { at.short_year()? } else { at.digits(4)? };
                 let separator = at.peek().filter(|byte| matches!(byte, b'/' | b'.'))?;
                 at.expect(separator)?;
-                let month = at.digits(2)?;
+                // DansGuardian pads nothing.
+                let month = at.day()?;
                 at.expect(separator)?;
-                let day = at.digits(2)?;
+                let day = at.day()?;
                 at.expect(b' ')?;
-                let clock_us = at.clock()?;
-                Stamp { year: Some(year as i32), month: month as u8, day: day as u8, clock_us, offset: None }
+                let clock_us = at.padded_clock()?;
+                Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
             }
             Self::Asctime => {
                 at.weekday();
@@ -112,8 +122,10 @@ impl Layout {
                 at.blanks()?;
                 let clock_us = at.clock()?;
                 at.blanks()?;
+                // `date` puts its zone in front of the year.
+                let offset = if at.peek()?.is_ascii_digit() { None } else { at.zone_before_blank()? };
                 let year = at.digits(4)?;
-                Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
+                Stamp { year: Some(year as i32), month, day, clock_us, offset }
             }
             Self::Bind => {
                 let day = at.digits(2)?;
@@ -133,6 +145,10 @@ impl Layout {
                 at.expect(b'-')?;
                 let day = at.digits(2)?;
                 at.one_of(b"Tt \t")?;
+                // FortiGate's clock is a pair of its own.
+                if at.peek() == Some(b't') && text[at.at..].starts_with(b"time=") {
+                    at.at += 5;
+                }
                 // MariaDB pads the hour with a blank, apt writes two blanks.
                 let clock_us = if at.skip(b' ') { at.padded_clock()? } else { at.clock()? };
                 let offset = if at.is_done() {
@@ -152,11 +168,15 @@ impl Layout {
                 // Cisco and others put a year in front of the clock, some behind it.
                 let mut year = at.year_before_clock();
                 let clock_us = at.clock()?;
-                if year.is_none() && at.peek() == Some(b' ') {
+                let mut offset = None;
+                if at.peek() == Some(b' ') {
                     at.blanks()?;
-                    year = Some(at.digits(4)? as i32);
+                    match at.peek()? {
+                        b'0'..=b'9' if year.is_none() => year = Some(at.digits(4)? as i32),
+                        _ => offset = at.zone()?,
+                    }
                 }
-                Stamp { year, month, day, clock_us, offset: None }
+                Stamp { year, month, day, clock_us, offset }
             }
             Self::Epoch => return epoch(text),
             Self::Compact => {
@@ -203,6 +223,27 @@ impl Layout {
                 let clock_us = clock_us % half + if is_afternoon { half } else { 0 };
                 Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
             }
+            Self::DayFirst | Self::MonthFirst => {
+                let mut part = || {
+                    let part = if at.peek()?.is_ascii_digit() { at.digits(2)? } else { u32::from(at.month()?) };
+                    let separator = at.peek()?;
+                    at.one_of(b"/-. ")?;
+                    Some((part, separator))
+                };
+                let (first, separator) = part()?;
+                let (second, other) = part()?;
+                let (day, month) = if self == Self::DayFirst { (first, second) } else { (second, first) };
+                let mut year = None;
+                if other == separator {
+                    let is_long = text.get(at.at + 2).is_some_and(u8::is_ascii_digit);
+                    year = Some(if is_long { at.digits(4)? } else { at.short_year()? } as i32);
+                    at.one_of(b" -T")?;
+                }
+                let clock_us = at.clock()?;
+                let offset = if at.is_done() { None } else { at.expect(b' ').and_then(|()| at.zone())? };
+                Stamp { year, month: month as u8, day: day as u8, clock_us, offset }
+            }
+            Self::Tai64n => return tai64n(text),
         };
         if !at.is_done() || stamp.month == 0 || stamp.month > 12 || stamp.day == 0 {
             return None;
@@ -239,6 +280,58 @@ fn epoch(text: &[u8]) -> Option<Stamp> {
     let (year, month, day) = civil_of_days(micros.div_euclid(DAY))?;
     Some(Stamp { year: Some(year), month, day, clock_us: micros.rem_euclid(DAY), offset: Some(0) })
 }
+
+/// A label of the external TAI64N format. As everybody does it, ten seconds are taken away and no leap seconds.
+fn tai64n(text: &[u8]) -> Option<Stamp> {
+    let digits = std::str::from_utf8(text.strip_prefix(b"@")?).ok()?;
+    if digits.len() != 24 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let seconds = u64::from_str_radix(&digits[..16], 16).ok()?.checked_sub((1 << 62) + 10)?;
+    let nanos = i64::from_str_radix(&digits[16..], 16).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    let micros = i64::try_from(seconds).ok()?.checked_mul(SECOND)?.checked_add(nanos / 1000)?;
+    let (year, month, day) = civil_of_days(micros.div_euclid(DAY))?;
+    Some(Stamp { year: Some(year), month, day, clock_us: micros.rem_euclid(DAY), offset: Some(0) })
+}
+
+/// Months as other locales write them, where that is not as in English.
+const MONTHS: &[(&str, u8)] = &[
+    ("janv", 1),
+    ("jän", 1),
+    ("ene", 1),
+    ("gen", 1),
+    ("févr", 2),
+    ("fév", 2),
+    ("fev", 2),
+    ("mars", 3),
+    ("mär", 3),
+    ("märz", 3),
+    ("mrz", 3),
+    ("mrt", 3),
+    ("avr", 4),
+    ("abr", 4),
+    ("april", 4),
+    ("mai", 5),
+    ("mei", 5),
+    ("mag", 5),
+    ("maj", 5),
+    ("juin", 6),
+    ("juni", 6),
+    ("giu", 6),
+    ("juil", 7),
+    ("juli", 7),
+    ("lug", 7),
+    ("août", 8),
+    ("ago", 8),
+    ("sept", 9),
+    ("set", 9),
+    ("okt", 10),
+    ("ott", 10),
+    ("out", 10),
+    ("déc", 12),
+    ("dez", 12),
+    ("dic", 12),
+];
 
 /// A number of decimal digits only, within `u64`.
 pub(crate) fn integer(text: &[u8]) -> Option<u64> {
@@ -385,8 +478,7 @@ impl Cursor<'_> {
 
     fn month(&mut self) -> Option<u8> {
         let name = self.text.get(self.at..)?.first_chunk::<3>()?.map(|byte| byte | 0x20);
-        self.at += 3;
-        Some(match &name {
+        let month = match &name {
             b"jan" => 1,
             b"feb" => 2,
             b"mar" => 3,
@@ -399,8 +491,24 @@ impl Cursor<'_> {
             b"oct" => 10,
             b"nov" => 11,
             b"dec" => 12,
-            _ => return None,
-        })
+            _ => 0,
+        };
+        self.at += 3;
+        match self.peek() {
+            Some(b' ' | b'/' | b'-' | b'.') if month != 0 => Some(month),
+            _ => self.foreign_month(),
+        }
+    }
+
+    /// A name of a month in another language, whose first three bytes are passed; a dot may end it.
+    fn foreign_month(&mut self) -> Option<u8> {
+        let start = self.at - 3;
+        let word = self.text[start..].iter().position(|byte| matches!(byte, b' ' | b'/' | b'-' | b'.'))?;
+        let name = std::str::from_utf8(&self.text[start..start + word]).ok()?.to_lowercase();
+        let (_, month) = MONTHS.iter().find(|(known, _)| *known == name)?;
+        self.at = start + word;
+        self.skip(b'.');
+        Some(*month)
     }
 
     /// `HH:MM:SS` with an optional fraction. A leap second, and the end of the day as 24:00:00, are the last microsecond
@@ -458,6 +566,15 @@ impl Cursor<'_> {
         }
         self.at = self.text.len();
         Some(ZONES.iter().find(|(known, _)| known.as_bytes() == name).map(|(_, minutes)| minutes * 60))
+    }
+
+    /// The same with blanks behind it.
+    fn zone_before_blank(&mut self) -> Option<Option<i32>> {
+        let end = self.at + self.text[self.at..].iter().position(|&byte| byte == b' ')?;
+        let zone = Cursor { text: &self.text[..end], at: self.at }.zone()?;
+        self.at = end;
+        self.blanks()?;
+        Some(zone)
     }
 
     /// `Z`, `+0200`, `+02:00`, `+02`.
@@ -629,6 +746,8 @@ mod tests {
             (Layout::Epoch, "1700000000123456", "2023-11-14T22:13:20.123456Z"),
             (Layout::Epoch, "1700000000123456789", "2023-11-14T22:13:20.123456Z"),
             (Layout::Slash, "26/11/21 00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Slash, "2026.1.2 0:55:04", "2026-01-02T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 time=00:55:04", "2026-11-21T00:55:04Z"),
             (Layout::Slash, "2026.11.21 00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
             (Layout::Bind, "21-Nov-2026 00:55:04 UTC", "2026-11-21T00:55:04Z"),
             (Layout::Bind, "21-Nov-2026 00:55:04 Europe/Berlin", "2026-11-21T00:55:04Z"),
@@ -646,6 +765,18 @@ mod tests {
             (Layout::TwelveHour, "Nov 21, 2026 12:55:04 AM", "2026-11-21T00:55:04Z"),
             (Layout::TwelveHour, "Nov 21, 2026, 1:55:04\u{202f}PM", "2026-11-21T13:55:04Z"),
             (Layout::TwelveHour, "Nov 21, 2026 12:55:04 PM", "2026-11-21T12:55:04Z"),
+            (Layout::Asctime, "Sat Nov 21 00:55:04 CET 2026", "2026-11-20T23:55:04Z"),
+            (Layout::Asctime, "Sat Nov 21 00:55:04 +0530 2026", "2026-11-20T19:25:04Z"),
+            (Layout::DayFirst, "21-11-2026 00:55:04 +0300", "2026-11-20T21:55:04Z"),
+            (Layout::DayFirst, "21/11/26-00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::DayFirst, "21.11.2026 00:55:04.5", "2026-11-21T00:55:04.5Z"),
+            (Layout::MonthFirst, "11/21/2026-00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
+            (Layout::MonthFirst, "Nov-21-26 00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Tai64n, "@400000006a1f0a18075bcd15", "2026-06-02T16:51:26.123456Z"),
+            (Layout::Syslog, "Nov 21 2026 00:55:04.5 CET", "2026-11-20T23:55:04.5Z"),
+            (Layout::Syslog, "août 21 2026 00:55:04", "2026-08-21T00:55:04Z"),
+            (Layout::Syslog, "Mär 21 2026 00:55:04", "2026-03-21T00:55:04Z"),
+            (Layout::Syslog, "juil. 21 2026 00:55:04", "2026-07-21T00:55:04Z"),
         ];
         for (layout, text, expected) in cases {
             assert_eq!(utc(layout, text).as_deref(), Some(expected), "{layout:?} {text}");
@@ -677,6 +808,14 @@ mod tests {
             (Layout::Epoch, "1700000000."),
             (Layout::Epoch, "1700000000123.x"),
             (Layout::Epoch, "99999999999999999999"),
+            (Layout::Asctime, "Sat Nov 21 00:55:04 CET"),
+            (Layout::DayFirst, "11/21/2026 00:55:04"),
+            (Layout::MonthFirst, "21/11/2026 00:55:04"),
+            (Layout::DayFirst, "21-11/2026 00:55:04"),
+            (Layout::Tai64n, "@400000006a1f0a18ffffffff"),
+            (Layout::Tai64n, "400000006a1f0a18075bcd15"),
+            (Layout::Tai64n, "@000000006a1f0a18075bcd15"),
+            (Layout::Syslog, "jui 21 2026 00:55:04"),
         ];
         for (layout, text) in cases {
             assert_eq!(layout.parse(text.as_bytes()), None, "{layout:?} {text}");

@@ -54,10 +54,9 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
     let def: FormatDef = toml::from_str(text)
         .map_err(|error| origin.error(&error.span().unwrap_or(0..0), error.message().replace('\n', " "), None))?;
     let family_table = find_table(&origin, &def.table)?;
-    let start = match &def.records.start {
-        Some(start) => Some(Arc::new(matcher(&origin, start, &format!("(?:{}).*", expand(&origin, &def, start)?))?)),
-        None => None,
-    };
+    let head = |head: &Spanned<String>| matcher(&origin, head, &format!("(?:{}).*", expand(&origin, &def, head)?));
+    let start = def.records.start.as_ref().map(head).transpose()?.map(Arc::new);
+    let comment = def.records.comment.as_ref().map(head).transpose()?.map(Arc::new);
     let mut patterns: Vec<Arc<Pattern>> = vec![];
     for pattern in &def.pattern {
         if patterns.iter().any(|other| other.name == *pattern.name.get_ref()) {
@@ -95,6 +94,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         compiled: OnceLock::from(Compiled {
             patterns,
             start,
+            comment,
             ways: match def.backtrack {
                 BacktrackDef::Each => Ways::Each,
                 BacktrackDef::Together => Ways::Together,

@@ -56,6 +56,9 @@ pub(super) struct RecordsDef {
     /// What the first line of a record looks like, from its first byte; other lines belong to the record before them.
     /// Without it every line is a record.
     pub(super) start: Option<Spanned<String>>,
+    /// What a line that says nothing about an event looks like, from its first byte: `#Fields: …`. If no pattern takes it, it
+    /// counts as blank.
+    pub(super) comment: Option<Spanned<String>>,
 }
 
 /// An envelope around records of other families.
@@ -88,7 +91,7 @@ pub(super) struct PatternDef {
     pub(super) table: Option<Spanned<String>>,
     /// The family whose inner record it reads; it then never reads whole lines.
     pub(super) within: Option<Spanned<String>>,
-    /// Values that the envelope's captures must have.
+    /// Values that the envelope's captures must have; `postfix/*` stands for all that begin so.
     #[serde(default)]
     pub(super) requires: BTreeMap<String, Spanned<OneOrMany>>,
     /// What captures mean, where that is not what the family says.

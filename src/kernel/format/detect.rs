@@ -21,7 +21,7 @@ pub struct Candidate {
     pub pattern: String,
     /// Lines that the family takes, and those it was shown.
     pub taken: usize,
-    /// Lines it was shown; blank ones do not count.
+    /// Lines it was shown; blank ones and comments do not count.
     pub lines: usize,
     /// How much the lines that it takes say: catch-alls say nothing.
     pub score: usize,
@@ -129,6 +129,9 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
             && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut scratch).is_err()
         {
             // A continuation speaks neither for the family nor against it.
+            continue;
+        }
+        if taken.is_none() && format.is_comment(line, &mut scratch) {
             continue;
         }
         candidate.lines += 1;

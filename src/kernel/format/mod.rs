@@ -129,6 +129,8 @@ struct Compiled {
     patterns: Vec<Arc<Pattern>>,
     /// What the first line of a record looks like, where records span lines.
     start: Option<Arc<Matcher>>,
+    /// What a line that is no record looks like.
+    comment: Option<Arc<Matcher>>,
     /// How its patterns come back to an ambiguous part that they share.
     ways: Ways,
     /// The capture that holds a record of another family.
@@ -179,6 +181,19 @@ pub(crate) struct Lines {
     pub(crate) set: Arc<PatternSet>,
     /// What the first line of a record looks like, if not each line is a record.
     pub(crate) starts: Option<PatternSet>,
+    /// What a line that says nothing looks like.
+    pub(crate) comment: Option<Arc<Matcher>>,
+}
+
+impl Lines {
+    /// Is a line that no pattern takes a comment?
+    pub(crate) fn is_comment(&self, line: &[u8], scratch: &mut Scratch) -> bool {
+        self.comment.as_ref().is_some_and(|comment| takes(comment, line, scratch))
+    }
+}
+
+fn takes(matcher: &Matcher, line: &[u8], scratch: &mut Scratch) -> bool {
+    matcher.find(line, &mut vec![Span::NONE; matcher.captures().len()], scratch).is_ok()
 }
 
 /// What is tried on the record inside of another one, where that one has the captures required.
@@ -313,7 +328,9 @@ impl Catalog {
                 Arc::new(PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways))
             }
         };
-        let lines = Arc::new(Lines { patterns, set, starts: family.and_then(|family| self.starts_of(family)) });
+        let starts = family.and_then(|family| self.starts_of(family));
+        let comment = family.and_then(|family| family.compiled().comment.clone());
+        let lines = Arc::new(Lines { patterns, set, starts, comment });
         known.insert(format.to_owned(), Arc::clone(&lines));
         lines
     }
@@ -351,6 +368,9 @@ impl Catalog {
                 });
             }
         }
+        // `postfix/postgrey` is nearer to what a family asks for by name than to one that takes `postfix/*`.
+        let is_open = |values: &Vec<Vec<u8>>| values.iter().any(|value| value.ends_with(b"*"));
+        carried.sort_by_key(|carried: &Carried| carried.requires.iter().any(|(_, values)| is_open(values)));
         let carried = Arc::new(carried);
         known.insert(key, Arc::clone(&carried));
         carried
@@ -423,6 +443,11 @@ impl Format {
     /// Its patterns for whole lines.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Arc<Pattern>> {
         self.patterns().iter().filter(|pattern| pattern.within.is_none())
+    }
+
+    /// Is a line that none of them takes a comment?
+    pub(crate) fn is_comment(&self, line: &[u8], scratch: &mut Scratch) -> bool {
+        self.compiled().comment.as_ref().is_some_and(|comment| takes(comment, line, scratch))
     }
 
     /// The same as one.
