@@ -4,7 +4,7 @@
 //!   L5  cli, main.rs     options → config → one call
 //!   L4  repl             the faces; they share through L3, never with each other
 //!   L3  session, output  one place that builds a session; writers
-//!   L2  table            the DataFusion seam: tables, push-down, detection of each file
+//!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!   L0  kernel           definitions, scanning, decoding: knows no files and no SQL (package `logsql-kernel`)
 //! ```
@@ -14,6 +14,7 @@
 pub use logsql_kernel as kernel;
 
 pub mod cli;
+pub mod function;
 pub mod output;
 pub mod repl;
 pub mod session;

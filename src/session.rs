@@ -29,6 +29,7 @@ use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use thiserror::Error;
 
+use crate::function;
 use crate::kernel::format::{Catalog, DefinitionError};
 use crate::kernel::table::tables;
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
@@ -163,6 +164,7 @@ impl Session {
         for (name, factory) in factory::factories(&scan) {
             state.table_factories_mut().insert(name, factory);
         }
+        function::register(&mut state)?;
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(LogCatalog::new(Arc::clone(&schema))));
         Ok(Self { context, schema, window: options.window })

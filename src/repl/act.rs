@@ -13,6 +13,7 @@ use super::query::{Sink, Whole, screen_options, write_screen};
 use super::script::Then;
 use super::voice::Problem;
 use super::{Flow, Repl};
+use crate::function::{self, Described};
 use crate::output::people::{bytes, count};
 use crate::output::{Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell};
 use crate::table::FileSet;
@@ -40,7 +41,8 @@ impl Repl<'_> {
             Command::Report => self.sql("SELECT * FROM scan_report", &Then::Usual),
             Command::Formats => self.show_formats(),
             Command::Why(path) => self.why(&path),
-            Command::Functions(word) => self.sql(&functions_sql(word.as_deref()), &Then::Usual),
+            Command::Functions(None) => self.show_functions(),
+            Command::Functions(Some(word)) => self.sql(&functions_sql(&word), &Then::Usual),
             Command::Read(path) => self.read_file(&path, input),
             Command::History => {
                 let lines: Vec<String> = input.history().iter().map(|entry| sanitise_cell(entry).into_owned()).collect();
@@ -214,6 +216,22 @@ impl Repl<'_> {
         self.show_list(columns)
     }
 
+    /// The functions that are for logs. The engine's own are too many to be read.
+    fn show_functions(&mut self) -> Flow {
+        let functions = function::described();
+        let text = |pick: fn(&Described) -> String| Values::Text(functions.iter().map(pick).collect());
+        let flow = self.show_list(vec![
+            ("function", text(|function| function.usage.clone())),
+            ("what", text(|function| function.about.to_owned())),
+            ("example", text(|function| function.example.to_owned())),
+        ]);
+        self.voice.note(
+            "approximate and quick: `approx_percentile_cont(value, 0.95)`, `approx_median(value)`, `approx_distinct(value)`",
+        );
+        self.voice.note("these and all others: `\\h WORD` looks a word up, such as `\\h percentile` or `\\h date`");
+        flow
+    }
+
     fn why(&mut self, path: &str) -> Flow {
         let path = expand_home(path).into_os_string();
         let (explained, problems) = match FileSet::explain(self.session.schema().context(), &[path]) {
@@ -314,17 +332,14 @@ impl Repl<'_> {
     }
 }
 
-/// The functions with `word` in their name.
-fn functions_sql(word: Option<&str>) -> String {
-    let filter = word.map(|word| {
-        let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        format!("WHERE lower(routine_name) LIKE '%{word}%'")
-    });
+/// The functions with `word` in their name or description.
+fn functions_sql(word: &str) -> String {
+    let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!(
         "SELECT DISTINCT routine_name AS function, syntax_example AS usage, \
          btrim(replace(description, chr(10), ' ')) AS description \
-         FROM information_schema.routines {} ORDER BY 1",
-        filter.unwrap_or_default()
+         FROM information_schema.routines \
+         WHERE lower(routine_name) LIKE '%{word}%' OR lower(description) LIKE '%{word}%' ORDER BY 1"
     )
 }
 

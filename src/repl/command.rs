@@ -98,7 +98,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         usage: ("\\h [WORD]", ".functions [WORD]"),
         names: &["h", "functions", "df"],
         argument: Argument::Free,
-        about: "the SQL functions, or those with WORD in them",
+        about: "the functions for logs, or all with WORD in them",
         verb: Verb::Functions,
     },
     Definition {
