@@ -192,14 +192,20 @@ impl Session {
     }
 
     /// Plans a statement and starts it. Rows come as the answer is polled.
-    pub async fn run(&self, mut statement: Statement) -> Result<Answer, QueryError> {
+    pub async fn run(&self, statement: Statement) -> Result<Answer, QueryError> {
+        self.run_bound(statement, vec![]).await
+    }
+
+    /// [`Self::run`] with values for the parameters of the statement (`$name`). They are literals of the plan, never SQL.
+    pub async fn run_bound(&self, mut statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Answer, QueryError> {
         self.report().begin_query();
         let state = self.context.state();
         let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
         let log_tables = self.schema.log_tables(&names).await;
         star::hide_meta(&mut statement, &|name: &str| log_tables.get(name).copied());
         let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(&error))?;
-        let plan = self.windowed(plan).map_err(|error| self.explain(&error))?;
+        let plan = if values.is_empty() { Ok(plan) } else { plan.with_param_values(values) };
+        let plan = plan.and_then(|plan| self.windowed(plan)).map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
         let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
         let rows = frame.execute_stream().await.map_err(|error| self.explain(&error))?;
