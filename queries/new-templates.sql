@@ -1,7 +1,7 @@
 -- description: Messages of a kind that was not there before a time
 -- topic: sre
 -- needs: syslog, app_log, error_log
--- param: since time = yesterday -- what was there before is not new
+-- param: since time = yesterday -- what was there before is not new; run it without --since
 -- param: top integer = 20 -- rows at most
 
 WITH messages AS (

@@ -260,7 +260,7 @@ impl Session {
                     let unknown = self.schema.unknown(name);
                     (unknown.to_string(), unknown.hint())
                 }
-                None => (text.clone(), None),
+                None => (function_error(text).unwrap_or(text).to_owned(), None),
             },
             DataFusionError::ResourcesExhausted(text) => (
                 format!("too little memory: {text}"),
@@ -305,6 +305,12 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 fn strip_prefix(text: &str) -> &str {
     let known = ["Error during planning: ", "Execution error: ", "sql parser error: ", "SQL error: ", "Arrow error: "];
     known.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
+}
+
+/// What one of our functions says about its arguments, without what the engine puts around it.
+fn function_error(text: &str) -> Option<&str> {
+    let (_, ours) = text.split_once("user-defined coercion failed with: Error during planning: ")?;
+    ours.split_once(". No function matches").map(|(ours, _)| ours)
 }
 
 fn explain_schema(error: &SchemaError) -> (String, Option<String>) {

@@ -78,45 +78,38 @@ fn step_below(value: f64) -> Option<f64> {
     // Powers of ten as texts are read have no rounding errors; those of `powi` have.
     let power: f64 = format!("1e{}", value.abs().log10().floor()).parse().ok()?;
     let steps = [0.5, 1.0, 2.0, 5.0, 10.0];
-    let below = steps.iter().map(|step| step * power).filter(|step| *step <= value.abs()).last()?;
+    let below = steps.iter().rev().map(|step| step * power).find(|step| *step <= value.abs())?;
     Some(below.copysign(value))
 }
 
 fn histogram_label(args: &Args<'_>) -> DfResult<ArrayRef> {
-    let bounds = args.arrays.len() - 1;
     let mut out = StringViewBuilder::with_capacity(args.rows()).with_deduplicate_strings();
-    'rows: for (row, value) in args.number(0).iter().enumerate() {
-        let Some(value) = value.filter(|value| !value.is_nan()) else {
-            out.append_null();
-            continue;
-        };
-        let (mut below, mut above) = (None, None);
-        for at in 1..=bounds {
-            let bound = args.number(at);
-            if bound.is_null(row) {
-                out.append_null();
-                continue 'rows;
-            }
-            let bound = bound.value(row);
-            if below.is_some_and(|below: f64| bound <= below) {
-                let bad: Option<()> = args.bad(at, "bounds have to rise")?;
-                out.append_option(bad.map(|()| ""));
-                continue 'rows;
-            }
-            if value < bound {
-                above = Some(bound);
-                break;
-            }
-            below = Some(bound);
-        }
-        out.append_value(match (below, above) {
-            (None, Some(above)) => format!("below {above}"),
-            (Some(below), Some(above)) => format!("{below} to {above}"),
-            (Some(below), None) => format!("{below} and above"),
-            (None, None) => String::new(),
-        });
+    let mut bounds = vec![];
+    for (row, value) in args.number(0).iter().enumerate() {
+        out.append_option(label(args, row, value, &mut bounds)?);
     }
     Ok(Arc::new(out.finish()))
+}
+
+fn label(args: &Args<'_>, row: usize, value: Option<f64>, bounds: &mut Vec<f64>) -> DfResult<Option<String>> {
+    bounds.clear();
+    for at in 1..args.arrays.len() {
+        if args.number(at).is_null(row) {
+            return Ok(None);
+        }
+        let bound = args.number(at).value(row);
+        if bound.is_nan() || bounds.last().is_some_and(|last| bound <= *last) {
+            return args.bad(at, "bounds have to rise");
+        }
+        bounds.push(bound);
+    }
+    let Some(value) = value.filter(|value| !value.is_nan()) else { return Ok(None) };
+    let above = bounds.partition_point(|bound| *bound <= value);
+    Ok(match (above.checked_sub(1).map(|below| bounds[below]), bounds.get(above)) {
+        (None, above) => above.map(|above| format!("below {above}")),
+        (Some(below), Some(above)) => Some(format!("{below} to {above}")),
+        (Some(below), None) => Some(format!("{below} and above")),
+    })
 }
 
 #[cfg(test)]

@@ -183,7 +183,8 @@ fn schedule(value: &str) -> Result<(), Wrong> {
         };
         let is_part = |part: &str| {
             let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-            let is_range = range == "*" || range.split_once('-').map_or(is_value(range), |(a, b)| is_value(a) && is_value(b));
+            let is_range =
+                range == "*" || range.split_once('-').map_or_else(|| is_value(range), |(a, b)| is_value(a) && is_value(b));
             is_range && step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0))
         };
         if !field.split(',').all(is_part) {

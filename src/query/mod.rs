@@ -192,7 +192,7 @@ impl SavedQuery {
         let parsed = DFParser::parse_sql_with_dialect(&self.text, &GenericDialect {});
         let statements = parsed.map_err(|error| {
             let text = error.strip_backtrace();
-            let (message, line, column) = place_of(&text).unwrap_or((text.as_str(), self.sql_line(), 1));
+            let (message, line, column) = place_of(&text).unwrap_or_else(|| (text.as_str(), self.sql_line(), 1));
             self.error((line, column), format!("the SQL does not parse: {message}"), None)
         })?;
         let wrong = |message: &str| self.error((self.sql_line(), 1), message.to_owned(), Some("a saved query is one SELECT"));
@@ -239,7 +239,7 @@ impl SavedQuery {
         let wanted = format!("${wanted}");
         let tokens = Tokenizer::new(&GenericDialect {}, &self.text).tokenize_with_location().unwrap_or_default();
         let found = tokens.iter().find(|token| matches!(&token.token, Token::Placeholder(name) if *name == wanted));
-        found.map_or((self.sql_line(), 1), |token| (token.span.start.line, token.span.start.column))
+        found.map_or_else(|| (self.sql_line(), 1), |token| (token.span.start.line, token.span.start.column))
     }
 
     fn sql_line(&self) -> u64 {

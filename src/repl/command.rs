@@ -75,17 +75,17 @@ pub(super) const COMMANDS: &[Definition] = &[
         verb: Verb::Unparsed,
     },
     Definition {
-        usage: ("\\report [NAME [PARAM=VALUE]]", ".report [NAME [PARAM=VALUE]]"),
+        usage: ("\\report [NAME]", ".report [NAME]"),
         names: &["report"],
         argument: Argument::Free,
-        about: "what the last query read of each file; or run the saved query NAME",
+        about: "what the last query read; or run a saved query (NAME PARAM=VALUE …)",
         verb: Verb::Report,
     },
     Definition {
         usage: ("\\save NAME", ".save NAME"),
         names: &["save"],
         argument: Argument::Free,
-        about: "save the last statement as a query, for `\\report NAME` and `logsql report`",
+        about: "save the last statement, for `\\report NAME`",
         verb: Verb::Save,
     },
     Definition {
