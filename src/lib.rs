@@ -2,9 +2,10 @@
 //!
 //! ```text
 //!   L5  cli, main.rs     options → config → one call
-//!   L4  repl             the faces; they share through L3, never with each other
+//!   L4  repl, report     the faces; they share through L3, never with each other
 //!   L3  session, output  one place that builds a session; writers
-//!   L2  table            the DataFusion seam: tables, push-down, detection of each file
+//!       query            saved queries
+//!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!   L0  kernel           definitions, scanning, decoding: knows no files and no SQL (package `logsql-kernel`)
 //! ```
@@ -14,8 +15,11 @@
 pub use logsql_kernel as kernel;
 
 pub mod cli;
+pub mod function;
 pub mod output;
+pub mod query;
 pub mod repl;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod table;

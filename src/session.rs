@@ -29,6 +29,7 @@ use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use thiserror::Error;
 
+use crate::function;
 use crate::kernel::format::{Catalog, DefinitionError};
 use crate::kernel::table::tables;
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
@@ -163,6 +164,7 @@ impl Session {
         for (name, factory) in factory::factories(&scan) {
             state.table_factories_mut().insert(name, factory);
         }
+        function::register(&mut state)?;
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(LogCatalog::new(Arc::clone(&schema))));
         Ok(Self { context, schema, window: options.window })
@@ -190,14 +192,20 @@ impl Session {
     }
 
     /// Plans a statement and starts it. Rows come as the answer is polled.
-    pub async fn run(&self, mut statement: Statement) -> Result<Answer, QueryError> {
+    pub async fn run(&self, statement: Statement) -> Result<Answer, QueryError> {
+        self.run_bound(statement, vec![]).await
+    }
+
+    /// [`Self::run`] with values for the parameters of the statement (`$name`). They are literals of the plan, never SQL.
+    pub async fn run_bound(&self, mut statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Answer, QueryError> {
         self.report().begin_query();
         let state = self.context.state();
         let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
         let log_tables = self.schema.log_tables(&names).await;
         star::hide_meta(&mut statement, &|name: &str| log_tables.get(name).copied());
         let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(&error))?;
-        let plan = self.windowed(plan).map_err(|error| self.explain(&error))?;
+        let plan = if values.is_empty() { Ok(plan) } else { plan.with_param_values(values) };
+        let plan = plan.and_then(|plan| self.windowed(plan)).map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
         let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
         let rows = frame.execute_stream().await.map_err(|error| self.explain(&error))?;
@@ -252,7 +260,7 @@ impl Session {
                     let unknown = self.schema.unknown(name);
                     (unknown.to_string(), unknown.hint())
                 }
-                None => (text.clone(), None),
+                None => (function_error(text).unwrap_or(text).to_owned(), None),
             },
             DataFusionError::ResourcesExhausted(text) => (
                 format!("too little memory: {text}"),
@@ -297,6 +305,12 @@ fn root(error: &DataFusionError) -> &DataFusionError {
 fn strip_prefix(text: &str) -> &str {
     let known = ["Error during planning: ", "Execution error: ", "sql parser error: ", "SQL error: ", "Arrow error: "];
     known.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
+}
+
+/// What one of our functions says about its arguments, without what the engine puts around it.
+fn function_error(text: &str) -> Option<&str> {
+    let (_, ours) = text.split_once("user-defined coercion failed with: Error during planning: ")?;
+    ours.split_once(". No function matches").map(|(ours, _)| ours)
 }
 
 fn explain_schema(error: &SchemaError) -> (String, Option<String>) {

@@ -4,15 +4,14 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use jiff::civil::{Date, DateTime};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, Zoned};
 
 use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
 use super::tell::Problem;
 use crate::output::{Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat};
+use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
 use crate::session::{SessionOptions, TimeWindow};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
 use crate::table::{InputSpec, OnChange, ScanOptions};
@@ -22,6 +21,8 @@ use crate::table::{InputSpec, OnChange, ScanOptions};
 pub(super) enum Script {
     Text(String),
     File(PathBuf),
+    /// A saved query, with values for parameters.
+    Saved(Box<SavedQuery>, Vec<(String, String)>),
 }
 
 /// What becomes of the rest after a failed statement.
@@ -64,6 +65,10 @@ pub(super) struct Config {
     pub(super) strict: bool,
     pub(super) max_errors: Option<u64>,
     pub(super) threads: usize,
+    /// Now, and here: for times that are given as text.
+    pub(super) clock: Clock,
+    /// Where the user's saved queries are.
+    pub(super) query_folder: Option<PathBuf>,
 }
 
 impl Config {
@@ -73,6 +78,8 @@ impl Config {
         let mut scripts: Vec<Script> = run.sql.into_iter().map(Script::Text).collect();
         scripts.extend(run.file.into_iter().map(Script::File));
         let mut paths = words;
+        let config_home = config_folder();
+        let query_folder = config_home.as_ref().map(|home| home.join("queries"));
         let command = match command {
             Some(Subcommands::Tables { paths: more }) => {
                 paths.extend(more);
@@ -83,6 +90,14 @@ impl Config {
                 Command::Repl
             }
             Some(Subcommands::Format(command)) => Command::Format(command),
+            Some(Subcommands::Report(mut report)) => {
+                // Names before paths: which is which, the saved queries tell.
+                paths.append(&mut report.words);
+                let (queries, rest) = super::report::split(paths, query_folder.as_deref())?;
+                paths = rest;
+                scripts = super::report::scripts(queries, &report)?;
+                Command::Report(report)
+            }
             None => {
                 if scripts.is_empty() && paths.first().is_some_and(is_sql) {
                     let sql = paths.remove(0).into_string().map_err(|word| {
@@ -111,10 +126,9 @@ impl Config {
         let machine_zone = TimeZone::system();
         let assumed = zone(input.assume_tz.as_deref(), "--assume-tz")?.unwrap_or_else(|| machine_zone.clone());
         let shown = zone(output.tz.as_deref(), "--tz")?;
-        let now = Timestamp::now();
-        let asker = shown.clone().unwrap_or_else(|| machine_zone.clone());
+        let clock = Clock { now: Timestamp::now(), zone: shown.clone().unwrap_or_else(|| machine_zone.clone()) };
         let bound = |text: &Option<String>, flag: &str| {
-            text.as_deref().map(|text| instant(text, now, &asker).ok_or_else(|| bad_time(flag, text))).transpose()
+            text.as_deref().map(|text| moment(text, &clock).ok_or_else(|| bad_time(flag, text))).transpose()
         };
         let window = TimeWindow { since: bound(&run.since, "--since")?, until: bound(&run.until, "--until")? };
 
@@ -214,7 +228,6 @@ impl Config {
             ..ScanOptions::default()
         };
         let inputs = if paths.is_empty() { InputSpec::WellKnown("/".into()) } else { InputSpec::Args(paths) };
-        let config_home = config_folder();
         let mut definition_folders: Vec<PathBuf> = input.formats;
         definition_folders.extend(config_home.iter().map(|home| home.join("formats")).filter(|folder| folder.is_dir()));
         definition_folders.extend(Some(PathBuf::from("/etc/logsql/formats")).filter(|folder| folder.is_dir()));
@@ -257,6 +270,8 @@ impl Config {
             strict: input.strict,
             max_errors: input.max_errors,
             threads,
+            clock,
+            query_folder,
         })
     }
 }
@@ -294,64 +309,7 @@ fn zone(name: Option<&str>, flag: &str) -> Result<Option<TimeZone>, Problem> {
 }
 
 fn bad_time(flag: &str, text: &str) -> Problem {
-    Problem::usage(
-        format!("{flag}: `{text}` is no time"),
-        Some("write `2026-11-21`, `2026-11-21 08:00`, `2026-11-21T08:00:00Z`, `2h`, `-1d`, `today` or `yesterday`".to_owned()),
-    )
-}
-
-/// A point in time: exact, local to the asker, or so long ago.
-fn instant(text: &str, now: Timestamp, zone: &TimeZone) -> Option<i64> {
-    let text = text.trim();
-    let day = |days: i64| -> Option<Timestamp> {
-        let today = now.to_zoned(zone.clone());
-        Some(today.start_of_day().ok()?.checked_add(Span::new().try_days(days).ok()?).ok()?.timestamp())
-    };
-    let local = |civil: DateTime| civil.to_zoned(zone.clone()).map(|zoned| zoned.timestamp()).ok();
-    let found = match text {
-        "now" => Some(now),
-        "today" => day(0),
-        "yesterday" => day(-1),
-        _ => text
-            .parse::<Timestamp>()
-            .ok()
-            .or_else(|| text.parse::<Zoned>().ok().map(|zoned| zoned.timestamp()))
-            .or_else(|| text.parse::<DateTime>().ok().and_then(local))
-            .or_else(|| text.parse::<Date>().ok().and_then(|date| local(date.to_datetime(jiff::civil::Time::midnight()))))
-            .or_else(|| ago(text, now)),
-    };
-    found.map(Timestamp::as_microsecond)
-}
-
-/// `2h`, `-90m`, `1d ago`.
-fn ago(text: &str, now: Timestamp) -> Option<Timestamp> {
-    let length = span(text.strip_prefix('-').unwrap_or(text).trim_end_matches("ago"))?;
-    now.checked_sub(Span::new().try_seconds(i64::try_from(length.as_secs()).ok()?).ok()?).ok()
-}
-
-/// `2h`, `90m`, `1d`, `1h30m`.
-fn span(text: &str) -> Option<Duration> {
-    let mut rest = text.trim();
-    let mut seconds: u64 = 0;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 0)?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |at| digits + at);
-        let unit = match rest[digits..unit_end].trim() {
-            "s" | "sec" | "second" | "seconds" => 1,
-            "m" | "min" | "minute" | "minutes" => 60,
-            "h" | "hour" | "hours" => 3600,
-            "d" | "day" | "days" => 86_400,
-            "w" | "week" | "weeks" => 7 * 86_400,
-            _ => return None,
-        };
-        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
-        rest = &rest[unit_end..];
-    }
-    Some(Duration::from_secs(seconds))
+    Problem::usage(format!("{flag}: `{text}` is no time"), Some(TIME_FORMS.to_owned()))
 }
 
 fn size(text: &str, flag: &str) -> Result<usize, Problem> {
@@ -395,31 +353,6 @@ fn free_disk(folder: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_exact_local_or_ago() {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().expect("a time");
-        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
-        let at =
-            |text: &str| instant(text, now, &berlin).map(|us| Timestamp::from_microsecond(us).expect("in range").to_string());
-        for (text, expected) in [
-            ("2026-11-20T08:00:00Z", "2026-11-20T08:00:00Z"),
-            ("2026-11-20T08:00:00+05:30", "2026-11-20T02:30:00Z"),
-            ("2026-11-20 08:00", "2026-11-20T07:00:00Z"),
-            ("2026-11-20", "2026-11-19T23:00:00Z"),
-            ("today", "2026-11-20T23:00:00Z"),
-            ("yesterday", "2026-11-19T23:00:00Z"),
-            ("2h", "2026-11-21T10:00:00Z"),
-            ("-1d", "2026-11-20T12:00:00Z"),
-            ("1h30m", "2026-11-21T10:30:00Z"),
-            ("90 minutes ago", "2026-11-21T10:30:00Z"),
-        ] {
-            assert_eq!(at(text).as_deref(), Some(expected), "{text}");
-        }
-        for text in ["", "-", "tomorrowish", "5", "h", "5x", "2026-13-01"] {
-            assert_eq!(at(text), None, "{text}");
-        }
-    }
 
     #[test]
     fn sizes_have_units() {

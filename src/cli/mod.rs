@@ -3,6 +3,7 @@
 //! ```text
 //!   args, environment ──clap──► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file
 //!                                                          ├──► repl        the same session, line by line
+//!                                                          ├──► report.rs   saved queries, and pages of their results
 //!                                                          ├──► tables.rs   what there is to query
 //!                                                          └──► formats.rs  what is known, and why a file is what it is
 //! ```
@@ -14,6 +15,7 @@ mod config;
 mod formats;
 mod options;
 mod query;
+mod report;
 mod tables;
 mod tell;
 
@@ -85,5 +87,6 @@ fn start(options: Options) -> Result<Exit, Problem> {
         Command::Repl => query::interactive(&config),
         Command::Tables => tables::run(&config),
         Command::Format(command) => formats::run(&config, command),
+        Command::Report(options) => report::run(&config, options),
     }
 }

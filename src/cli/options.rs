@@ -56,11 +56,11 @@ pub(super) struct RunOptions {
     pub(super) file: Vec<PathBuf>,
 
     /// Only records at or after this time: RFC 3339, `2026-11-21`, `2h`, `-1d`, `yesterday`
-    #[arg(long, alias = "from", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_SINCE")]
+    #[arg(long, alias = "from", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_SINCE", global = true)]
     pub(super) since: Option<String>,
 
     /// Only records before this time
-    #[arg(long, alias = "to", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_UNTIL")]
+    #[arg(long, alias = "to", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_UNTIL", global = true)]
     pub(super) until: Option<String>,
 
     /// SQL to run first in the REPL [default: rc.sql in the config folder]
@@ -89,27 +89,27 @@ pub(super) struct RunOptions {
 #[command(next_help_heading = "Input")]
 pub(super) struct InputOptions {
     /// Read directories with all that is below them
-    #[arg(short, long)]
+    #[arg(short, long, global = true)]
     pub(super) recursive: bool,
 
     /// Do not follow symbolic links
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) no_follow: bool,
 
     /// The format of all inputs, instead of finding it out
-    #[arg(short, long, value_name = "NAME", env = "LOGSQL_INPUT_FORMAT")]
+    #[arg(short, long, value_name = "NAME", env = "LOGSQL_INPUT_FORMAT", global = true)]
     pub(super) input_format: Option<String>,
 
     /// Make a table of files, NAME=GLOB or NAME:FORMAT=GLOB; may be repeated
-    #[arg(long, value_name = "NAME[:FORMAT]=GLOB")]
+    #[arg(long, value_name = "NAME[:FORMAT]=GLOB", global = true)]
     pub(super) table: Vec<String>,
 
     /// Read format definitions (*.toml) from this folder too; may be repeated
-    #[arg(long, value_name = "DIR", env = "LOGSQL_FORMATS")]
+    #[arg(long, value_name = "DIR", env = "LOGSQL_FORMATS", global = true)]
     pub(super) formats: Vec<PathBuf>,
 
     /// Zone of times without one [default: this machine's]
-    #[arg(long, value_name = "ZONE", env = "LOGSQL_ASSUME_TZ")]
+    #[arg(long, value_name = "ZONE", env = "LOGSQL_ASSUME_TZ", global = true)]
     pub(super) assume_tz: Option<String>,
 
     /// Trust that no line is further than this from its place in the order of time [30m], and skip the parts of a file that
@@ -118,19 +118,19 @@ pub(super) struct InputOptions {
     pub(super) assume_ordered: Option<String>,
 
     /// How files are read
-    #[arg(long, value_name = "MODE", value_enum, env = "LOGSQL_MMAP")]
+    #[arg(long, value_name = "MODE", value_enum, env = "LOGSQL_MMAP", global = true)]
     pub(super) mmap: Option<MmapArg>,
 
     /// Fail if any input cannot be read, changes while it is read, or has an unparsed line
-    #[arg(long, env = "LOGSQL_STRICT")]
+    #[arg(long, env = "LOGSQL_STRICT", global = true)]
     pub(super) strict: bool,
 
     /// Exit with code 3 if there are more unparsed lines than this
-    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ERRORS")]
+    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ERRORS", global = true)]
     pub(super) max_errors: Option<u64>,
 
     /// Decompress without a limit on the ratio
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) no_decompress_limit: bool,
 }
 
@@ -138,65 +138,65 @@ pub(super) struct InputOptions {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct OutputArgs {
-    /// table, csv, tsv, json, ndjson, markdown, line, parquet or arrow [default: by the name of -o, else table on a
-    /// terminal and tsv in a pipe]
-    #[arg(long, value_name = "FORMAT", env = "LOGSQL_FORMAT")]
+    /// table, csv, tsv, json, ndjson, markdown, html, line, parquet or arrow [default: by the name of -o, else table on
+    /// a terminal and tsv in a pipe]
+    #[arg(long, value_name = "FORMAT", env = "LOGSQL_FORMAT", global = true)]
     pub(super) format: Option<String>,
 
     /// Same as --format csv
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) csv: bool,
 
     /// Same as --format tsv
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) tsv: bool,
 
     /// Same as --format json
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) json: bool,
 
     /// Same as --format ndjson
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) ndjson: bool,
 
     /// Same as --format markdown
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) markdown: bool,
 
     /// Same as --format line
-    #[arg(long, group = "shortcut")]
+    #[arg(long, group = "shortcut", global = true)]
     pub(super) line: bool,
 
     /// Write the result to this file; it appears when it is complete
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", global = true)]
     pub(super) output: Option<PathBuf>,
 
     /// Write no column names
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) no_header: bool,
 
     /// The text for NULL
-    #[arg(long, value_name = "TEXT", env = "LOGSQL_NULL")]
+    #[arg(long, value_name = "TEXT", env = "LOGSQL_NULL", global = true)]
     pub(super) null: Option<String>,
 
     /// Rows that a table on a terminal shows, or `inf`
-    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ROWS")]
+    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ROWS", global = true)]
     pub(super) max_rows: Option<String>,
 
     /// One value per line: on, off or auto
-    #[arg(short = 'x', long, value_name = "WHEN", value_enum, num_args = 0..=1, default_missing_value = "on", require_equals = true)]
+    #[arg(short = 'x', long, value_name = "WHEN", value_enum, num_args = 0..=1, default_missing_value = "on", require_equals = true, global = true)]
     pub(super) expanded: Option<ExpandedArg>,
 
     /// Put a ' before text that a spreadsheet would run as a formula
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub(super) csv_safe: bool,
 
     /// Zone in which times are shown
-    #[arg(long, value_name = "ZONE", env = "LOGSQL_TZ")]
+    #[arg(long, value_name = "ZONE", env = "LOGSQL_TZ", global = true)]
     pub(super) tz: Option<String>,
 
     /// Colours: auto, always or never
-    #[arg(long, value_name = "WHEN", value_enum, env = "LOGSQL_COLOR")]
+    #[arg(long, value_name = "WHEN", value_enum, env = "LOGSQL_COLOR", global = true)]
     pub(super) color: Option<When>,
 
     /// Say nothing but errors
@@ -213,15 +213,15 @@ pub(super) struct OutputArgs {
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitOptions {
     /// Memory of queries, such as 512M or 4G [default: 60 % of the machine's or the cgroup's]
-    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_MEMORY_LIMIT")]
+    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_MEMORY_LIMIT", global = true)]
     pub(super) memory_limit: Option<String>,
 
     /// Disk for what does not fit into memory [default: half the free space, at most 10G]
-    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_DISK_LIMIT")]
+    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_DISK_LIMIT", global = true)]
     pub(super) disk_limit: Option<String>,
 
     /// Threads [default: one per core]
-    #[arg(short = 'j', long, value_name = "N", env = "LOGSQL_THREADS")]
+    #[arg(short = 'j', long, value_name = "N", env = "LOGSQL_THREADS", global = true)]
     pub(super) threads: Option<usize>,
 }
 
@@ -243,6 +243,46 @@ pub(super) enum Subcommands {
     /// Formats: list, show, why, test
     #[command(subcommand)]
     Format(FormatCommand),
+    /// Run saved queries, and make a page of their results
+    #[command(after_help = REPORT_EXAMPLES)]
+    Report(ReportOptions),
+}
+
+const REPORT_EXAMPLES: &str = "\
+Examples:
+  logsql report --list
+  logsql report status-codes /var/log/nginx/access.log*
+  logsql report web --since 1d -o report.html                  all queries of the topic `web`, as one page
+  logsql report slowest-urls --param top=5 --format markdown
+  logsql report --show brute-force-ssh
+  logsql report --edit mine                                    a query of your own, in the config folder";
+
+/// Which saved queries, and what to do with them.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ReportOptions {
+    /// Names of queries or topics, then paths, globs, directories [default: the usual places of this machine]
+    #[arg(value_name = "NAME]... [PATH")]
+    pub(super) words: Vec<OsString>,
+
+    /// A value for a parameter; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(super) param: Vec<String>,
+
+    /// What stands above a page
+    #[arg(long, value_name = "TEXT")]
+    pub(super) title: Option<String>,
+
+    /// List the saved queries
+    #[arg(long, conflicts_with_all = ["show", "edit"])]
+    pub(super) list: bool,
+
+    /// Show a query: its description, parameters and SQL
+    #[arg(long, value_name = "NAME", conflicts_with = "edit")]
+    pub(super) show: Option<String>,
+
+    /// Edit a query of your own with $EDITOR; a shipped one is copied first
+    #[arg(long, value_name = "NAME")]
+    pub(super) edit: Option<String>,
 }
 
 /// What about formats.
@@ -282,6 +322,7 @@ pub(super) enum Command {
     Repl,
     Tables,
     Format(FormatCommand),
+    Report(ReportOptions),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

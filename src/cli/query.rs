@@ -5,6 +5,8 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use datafusion::common::ScalarValue;
+use datafusion::sql::parser::Statement;
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
 
@@ -12,11 +14,12 @@ use super::Exit;
 use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
 use crate::output::people::footer;
-use crate::output::{OutputError, Target, Written, write_file, write_stream};
+use crate::output::{OutputError, OutputFormat, Target, Written, write_file, write_stream};
+use crate::query::{SavedQuery, SavedQueryError};
 use crate::session::{Answer, Session};
 
 /// How long tasks of a cancelled query may take to notice.
-const LAST_MOMENT: Duration = Duration::from_millis(200);
+pub(super) const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Runs all scripts.
 pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
@@ -25,8 +28,14 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     let mut run = Run { config, session: &session, exit: Exit::Done, last_rows: None, files_written: 0 };
     let result = runtime.block_on(async {
         for script in &config.scripts {
-            let (origin, text) = read(script)?;
-            if run.script(&origin, &text).await? == Next::Stop {
+            let next = match script {
+                Script::Saved(query, given) => run.saved(query, given).await?,
+                script => {
+                    let (origin, text) = read(script)?;
+                    run.script(&origin, &text).await?
+                }
+            };
+            if next == Next::Stop {
                 break;
             }
         }
@@ -54,6 +63,7 @@ pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
         output: config.output.clone(),
         rc: rc.map(|(_, text)| text),
         quiet: config.talk == Talk::Quiet,
+        queries: config.query_folder.clone(),
         report: &show,
     };
     let ended = crate::repl::run(&runtime, &session, options);
@@ -61,7 +71,7 @@ pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
     ended.map(|()| Exit::Done).map_err(|error| Problem::new(Exit::Failed, error.to_string(), None))
 }
 
-fn runtime(config: &Config) -> Result<Runtime, Problem> {
+pub(super) fn runtime(config: &Config) -> Result<Runtime, Problem> {
     let built = tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads).enable_all().build();
     built.map_err(|error| Problem::new(Exit::Failed, format!("cannot start threads: {error}"), None))
 }
@@ -77,6 +87,7 @@ fn read(script: &Script) -> Result<(String, String), Problem> {
                 .map_err(|error| Problem::new(Exit::Failed, format!("cannot read standard input: {error}"), None))?;
             Ok(("standard input".to_owned(), text))
         }
+        Script::Saved(query, _) => Ok((query.name.clone(), query.text.clone())),
         Script::File(path) => {
             let text = std::fs::read_to_string(path);
             let text =
@@ -107,30 +118,51 @@ impl Run<'_> {
             tell::line(self.config.color_messages, tell::Mark::Note, &format!("{origin} has no statement"));
         }
         for statement in statements {
-            let began = Instant::now();
-            let outcome = tokio::select! {
-                outcome = self.statement(statement, began) => outcome,
-                _ = tokio::signal::ctrl_c() => {
-                    let _ = writeln!(std::io::stderr(), "interrupted");
-                    self.exit = Exit::Interrupted;
-                    return Ok(Next::Stop);
-                }
-            };
-            match outcome {
-                Ok(Next::GoOn) => {}
-                Ok(Next::Stop) => return Ok(Next::Stop),
-                Err(problem) if self.config.on_error == OnError::GoOn => {
-                    tell::problem(&problem);
-                    self.exit = problem.exit;
-                }
-                Err(problem) => return Err(problem),
+            if self.one(statement, vec![]).await? == Next::Stop {
+                return Ok(Next::Stop);
             }
         }
         Ok(Next::GoOn)
     }
 
-    async fn statement(&mut self, statement: datafusion::sql::parser::Statement, began: Instant) -> Result<Next, Problem> {
-        let answer = self.session.run(statement).await?;
+    /// A saved query; under its name, where several are shown to people.
+    async fn saved(&mut self, query: &SavedQuery, given: &[(String, String)]) -> Result<Next, Problem> {
+        let (statement, values) = (query.statement().map_err(SavedQueryError::from)?, query.bind(given, &self.config.clock)?);
+        let format = self.config.output.format;
+        if self.config.scripts.len() > 1 && matches!(format, OutputFormat::Table | OutputFormat::Line) {
+            let before = if self.last_rows.is_some() { "\n" } else { "" };
+            super::tables::print(self.config, &format!("{before}{}: {}\n", query.name, query.description))?;
+        }
+        self.one(statement, values).await
+    }
+
+    async fn one(&mut self, statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Next, Problem> {
+        let began = Instant::now();
+        let outcome = tokio::select! {
+            outcome = self.statement(statement, values, began) => outcome,
+            _ = tokio::signal::ctrl_c() => {
+                let _ = writeln!(std::io::stderr(), "interrupted");
+                self.exit = Exit::Interrupted;
+                return Ok(Next::Stop);
+            }
+        };
+        match outcome {
+            Err(problem) if self.config.on_error == OnError::GoOn => {
+                tell::problem(&problem);
+                self.exit = problem.exit;
+                Ok(Next::GoOn)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn statement(
+        &mut self,
+        statement: Statement,
+        values: Vec<(String, ScalarValue)>,
+        began: Instant,
+    ) -> Result<Next, Problem> {
+        let answer = self.session.run_bound(statement, values).await?;
         let shows = answer.shows;
         let written = match self.write(answer).await {
             Err(Failure::ClosedPipe) => return Ok(Next::Stop),
@@ -179,7 +211,7 @@ impl Run<'_> {
             Some(path) => {
                 self.files_written += 1;
                 if self.files_written > 1 {
-                    let hint = Some("run the others by themselves".to_owned());
+                    let hint = Some("run the others by themselves; html, markdown and json hold a report of several".to_owned());
                     return Err(Failure::Problem(Problem::usage(
                         "-o takes the result of one statement, and there are several",
                         hint,

@@ -8,6 +8,7 @@ use super::Exit;
 use super::config::{Config, Talk};
 pub(super) use crate::output::people::{bytes, count};
 use crate::output::{Color, OutputError, for_terminal};
+use crate::query::SavedQueryError;
 use crate::session::{QueryError, SessionError};
 use crate::source::Severity;
 use crate::table::{FileReport, FileStatus, InputSpec, Summary, TableError};
@@ -71,6 +72,13 @@ impl From<TableError> for Problem {
     }
 }
 
+impl From<SavedQueryError> for Problem {
+    fn from(error: SavedQueryError) -> Self {
+        let exit = if matches!(error, SavedQueryError::Io { .. }) { Exit::Failed } else { Exit::Usage };
+        Self::new(exit, error.to_string(), error.hint()).caused_by(&error)
+    }
+}
+
 /// Prints an error: what, why, and what to do next.
 pub(super) fn problem(problem: &Problem) {
     let color =
@@ -121,7 +129,26 @@ pub(super) fn say(text: &(impl Display + ?Sized)) {
 
 /// What a query had to leave out, and how it bears on the exit code.
 pub(super) fn input(config: &Config, files: &[FileReport], summary: Summary, rows: u64) -> Exit {
-    let named = matches!(config.session.inputs, InputSpec::Args(_)) || !config.session.bindings.is_empty();
+    say_input(config, files, summary, rows);
+    input_exit(config, summary)
+}
+
+/// How what was left out bears on the exit code.
+pub(super) fn input_exit(config: &Config, summary: Summary) -> Exit {
+    let named = is_named(config);
+    let lost = summary.changed + summary.failed + summary.lossy;
+    let strict = config.strict && (lost + summary.unparsed > 0 || (named && summary.no_format > 0));
+    let too_many = config.max_errors.is_some_and(|max| summary.unparsed > max);
+    // Files that the user named are wanted; of the usual places one takes what one may read.
+    if strict || too_many || summary.changed > 0 || (named && lost > 0) { Exit::Incomplete } else { Exit::Done }
+}
+
+fn is_named(config: &Config) -> bool {
+    matches!(config.session.inputs, InputSpec::Args(_)) || !config.session.bindings.is_empty()
+}
+
+fn say_input(config: &Config, files: &[FileReport], summary: Summary, rows: u64) {
+    let named = is_named(config);
     if config.talk >= Talk::Normal {
         remarks(config, files, named);
         unparsed(config, files, summary);
@@ -142,11 +169,6 @@ pub(super) fn input(config: &Config, files: &[FileReport], summary: Summary, row
             ));
         }
     }
-    let lost = summary.changed + summary.failed + summary.lossy;
-    let strict = config.strict && (lost + summary.unparsed > 0 || (named && summary.no_format > 0));
-    let too_many = config.max_errors.is_some_and(|max| summary.unparsed > max);
-    // Files that the user named are wanted; of the usual places one takes what one may read.
-    if strict || too_many || summary.changed > 0 || (named && lost > 0) { Exit::Incomplete } else { Exit::Done }
 }
 
 fn remarks(config: &Config, files: &[FileReport], named: bool) {

@@ -37,42 +37,94 @@ static COUNTER: AtomicU64 = AtomicU64::new(0);
 /// future is dropped, the file that was there is untouched and no other is left behind.
 pub async fn write_file(stream: SendableRecordBatchStream, path: &Path, options: &OutputOptions) -> Result<Written, OutputError> {
     let options = OutputOptions { target: Target::File, width: None, ..options.clone() };
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let name = path.display().to_string();
-    let failed = |source| OutputError::Write { target: name.clone(), source };
-    let old = match fs::metadata(&path) {
-        Ok(metadata) => Some(metadata),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(error)),
+    let place = Place::of(path)?;
+    let temporary = match place.open()? {
+        Opened::Temporary(temporary) => temporary,
+        Opened::Device(mut device) => {
+            let options = OutputOptions { target: Target::Pipe, ..options };
+            return write_named(stream, &mut device, &options, &place.name).await;
+        }
     };
-    if old.as_ref().is_some_and(fs::Metadata::is_dir) {
-        return Err(failed(io::ErrorKind::IsADirectory.into()));
+    let mut buffered = BufWriter::with_capacity(256 * 1024, &temporary.file);
+    let written = write_named(stream, &mut buffered, &options, &place.name).await?;
+    buffered.flush().map_err(|source| place.failed(source))?;
+    drop(buffered);
+    let rows = (options.format == OutputFormat::Parquet).then_some(written.rows);
+    place.publish(temporary, rows)?;
+    Ok(written)
+}
+
+/// Writes a text to a file, in the same way.
+pub fn write_whole(text: &str, path: &Path) -> Result<(), OutputError> {
+    let place = Place::of(path)?;
+    match place.open()? {
+        Opened::Device(mut device) => device.write_all(text.as_bytes()).map_err(|source| place.failed(source)),
+        Opened::Temporary(mut temporary) => {
+            temporary.file.write_all(text.as_bytes()).map_err(|source| place.failed(source))?;
+            place.publish(temporary, None)
+        }
     }
-    if old.as_ref().is_some_and(|old| !old.is_file()) {
-        let options = OutputOptions { target: Target::Pipe, ..options };
-        let mut device = OpenOptions::new().write(true).open(&path).map_err(failed)?;
-        return write_named(stream, &mut device, &options, &name).await;
+}
+
+/// Where a file goes, and what is there already.
+struct Place {
+    path: PathBuf,
+    name: String,
+    old: Option<fs::Metadata>,
+}
+
+enum Opened {
+    /// A pipe, a device: written to directly.
+    Device(File),
+    Temporary(Temporary),
+}
+
+impl Place {
+    fn of(path: &Path) -> Result<Self, OutputError> {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut place = Self { name: path.display().to_string(), path, old: None };
+        match fs::metadata(&place.path) {
+            Ok(metadata) if metadata.is_dir() => return Err(place.failed(io::ErrorKind::IsADirectory.into())),
+            Ok(metadata) => place.old = Some(metadata),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(place.failed(error)),
+        }
+        Ok(place)
     }
 
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    sweep(folder);
-    let temporary = Temporary::create(folder).map_err(failed)?;
-    if let Some(old) = &old {
-        // Best effort: on a file system without permissions the result matters more.
-        let _ = temporary.file.set_permissions(old.permissions());
+    fn failed(&self, source: io::Error) -> OutputError {
+        OutputError::Write { target: self.name.clone(), source }
     }
-    let mut buffered = BufWriter::with_capacity(256 * 1024, &temporary.file);
-    let written = write_named(stream, &mut buffered, &options, &name).await?;
-    buffered.flush().map_err(failed)?;
-    drop(buffered);
-    // After a failed fsync nobody knows what is on the disk, and a second one may lie: the file is given up.
-    temporary.file.sync_all().map_err(failed)?;
-    if options.format == OutputFormat::Parquet {
-        verify(&temporary.path, &name, written.rows)?;
+
+    fn folder(&self) -> &Path {
+        self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
     }
-    temporary.publish(&path).map_err(failed)?;
-    sync_folder(folder).map_err(failed)?;
-    Ok(written)
+
+    fn open(&self) -> Result<Opened, OutputError> {
+        if self.old.as_ref().is_some_and(|old| !old.is_file()) {
+            let device = OpenOptions::new().write(true).open(&self.path);
+            return device.map(Opened::Device).map_err(|source| self.failed(source));
+        }
+        sweep(self.folder());
+        let temporary = Temporary::create(self.folder()).map_err(|source| self.failed(source))?;
+        if let Some(old) = &self.old {
+            // Best effort: on a file system without permissions the result matters more.
+            let _ = temporary.file.set_permissions(old.permissions());
+        }
+        Ok(Opened::Temporary(temporary))
+    }
+
+    /// Makes a file that is complete the one of this name; a Parquet file if it has so many rows.
+    fn publish(&self, temporary: Temporary, rows: Option<u64>) -> Result<(), OutputError> {
+        let failed = |source| self.failed(source);
+        // After a failed fsync nobody knows what is on the disk, and a second one may lie: the file is given up.
+        temporary.file.sync_all().map_err(failed)?;
+        if let Some(rows) = rows {
+            verify(&temporary.path, &self.name, rows)?;
+        }
+        temporary.publish(&self.path).map_err(failed)?;
+        sync_folder(self.folder()).map_err(failed)
+    }
 }
 
 /// Reads the footer back: a file that cannot be opened must not replace one that can.

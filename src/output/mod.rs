@@ -15,7 +15,7 @@
 //!
 //! What a value looks like is decided in `value.rs` and `instant.rs`, once for all formats:
 //!
-//! | value | csv, tsv | json, ndjson | table, line, markdown |
+//! | value | csv, tsv | json, ndjson | table, line, markdown, html |
 //! |---|---|---|---|
 //! | NULL | empty, or [`OutputOptions::null`] | `null` | `NULL` (dim where there is colour), or the same option |
 //! | text | as it is | JSON string | control characters, line feeds and tabs are shown |
@@ -26,15 +26,17 @@
 //! | NaN, infinity | `NaN`, `inf`, `-inf` | `null` | `NaN`, `inf`, `-inf` |
 //!
 //! **Log text is never sent to a terminal as it is.** Where the target is a terminal, every text format goes through
-//! [`sanitise()`]; tables, lines and Markdown always do. To a pipe or a file csv, tsv, json, ndjson, Parquet and Arrow carry the
+//! [`sanitise()`]; tables, lines, Markdown and HTML always do. To a pipe or a file csv, tsv, json, ndjson, Parquet and Arrow carry the
 //! text unchanged. Colour is ours alone and is added afterwards.
 //!
 //! Nothing here decides: whether there is a terminal, how wide it is, whether to colour and which format is the default
 //! are the caller's to know ([`OutputOptions`]). The line under a result (`N rows (M shown)`) is the caller's too, from [`Written`].
 
+mod chart;
 mod columnar;
 mod delimited;
 mod file;
+pub mod html;
 mod instant;
 mod json;
 mod layout;
@@ -63,7 +65,8 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use jiff::tz::TimeZone;
 
-pub use file::write_file;
+pub use chart::{Chart, ChartError, ChartKind, ChartSpec, Series};
+pub use file::{write_file, write_whole};
 pub use sanitise::{for_terminal, sanitise, sanitise_cell};
 pub use terminal::terminal_width;
 
@@ -87,6 +90,8 @@ pub enum OutputFormat {
     Ndjson,
     /// A table in GitHub's Markdown.
     Markdown,
+    /// A page with a table.
+    Html,
     /// `column = value`, one per line.
     Line,
     /// Apache Parquet.
@@ -97,8 +102,18 @@ pub enum OutputFormat {
 
 impl OutputFormat {
     /// All formats, in the order in which help lists them.
-    pub const ALL: [Self; 9] =
-        [Self::Table, Self::Csv, Self::Tsv, Self::Json, Self::Ndjson, Self::Markdown, Self::Line, Self::Parquet, Self::Arrow];
+    pub const ALL: [Self; 10] = [
+        Self::Table,
+        Self::Csv,
+        Self::Tsv,
+        Self::Json,
+        Self::Ndjson,
+        Self::Markdown,
+        Self::Html,
+        Self::Line,
+        Self::Parquet,
+        Self::Arrow,
+    ];
 
     /// The name that `--format` takes.
     pub fn name(self) -> &'static str {
@@ -109,6 +124,7 @@ impl OutputFormat {
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Markdown => "markdown",
+            Self::Html => "html",
             Self::Line => "line",
             Self::Parquet => "parquet",
             Self::Arrow => "arrow",
@@ -124,6 +140,7 @@ impl OutputFormat {
             "json" => Self::Json,
             "ndjson" | "jsonl" => Self::Ndjson,
             "md" | "markdown" => Self::Markdown,
+            "html" | "htm" => Self::Html,
             "txt" => Self::Table,
             "parquet" | "pq" => Self::Parquet,
             "arrow" | "feather" | "ipc" => Self::Arrow,
@@ -160,7 +177,7 @@ impl FromStr for OutputFormat {
 
 /// A name that no output format has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown output format `{name}`: there are table, csv, tsv, json, ndjson, markdown, line, parquet and arrow")]
+#[error("unknown output format `{name}`: there are table, csv, tsv, json, ndjson, markdown, html, line, parquet and arrow")]
 pub struct UnknownFormat {
     /// What was asked for.
     pub name: String,
@@ -461,7 +478,7 @@ async fn write_text(
     options: &OutputOptions,
 ) -> Result<Written, OutputError> {
     let mut out = TextSink::new(sink);
-    let mut writer = text_writer(&stream.schema(), options);
+    let mut writer = text_writer(&stream.schema(), options, html::Layout::Page);
     let spelling = spelling(options);
     let mut rows = 0;
     let mut batches = 0_u64;
@@ -485,6 +502,23 @@ async fn write_text(
     Ok(Written { rows, shown: writer.shown().unwrap_or(rows) })
 }
 
+/// The text of a result that is in memory, in a format that is text; HTML as a part of a page.
+pub fn text_of(schema: &Schema, batches: &[RecordBatch], options: &OutputOptions) -> Result<String, OutputError> {
+    let mut text = vec![];
+    {
+        let mut out = TextSink::new(Sink::new(&mut text, "memory"));
+        let mut writer = text_writer(schema, options, html::Layout::Part);
+        let spelling = spelling(options);
+        writer.start(&mut out)?;
+        for batch in batches {
+            render(batch, &spelling, writer.as_mut(), &mut out)?;
+        }
+        writer.finish(&mut out)?;
+        out.flush()?;
+    }
+    Ok(String::from_utf8(text).expect("writers write text"))
+}
+
 fn render(
     batch: &RecordBatch,
     spelling: &Spelling,
@@ -495,7 +529,8 @@ fn render(
     writer.batch(&columns, batch.num_rows(), out)
 }
 
-fn text_writer(schema: &Schema, options: &OutputOptions) -> Box<dyn TextWriter> {
+fn text_writer(schema: &Schema, options: &OutputOptions, layout: html::Layout) -> Box<dyn TextWriter> {
+    let are_numbers = || schema.fields().iter().map(|field| value::is_number(field.data_type())).collect();
     let names = || schema.fields().iter().map(|field| field.name().clone()).collect::<Vec<_>>();
     let json = |layout| Box::new(json::Json::new(layout, &unique_names(schema), json_escape(options.target)));
     match options.format {
@@ -503,10 +538,8 @@ fn text_writer(schema: &Schema, options: &OutputOptions) -> Box<dyn TextWriter> 
         OutputFormat::Tsv => Box::new(delimited::Delimited::new(delimited::Dialect::Tsv, names(), options)),
         OutputFormat::Json => json(json::Layout::Array),
         OutputFormat::Ndjson => json(json::Layout::Lines),
-        OutputFormat::Markdown => {
-            let is_number = schema.fields().iter().map(|field| value::is_number(field.data_type())).collect();
-            Box::new(markdown::Markdown::new(names(), is_number, options.null.as_deref()))
-        }
+        OutputFormat::Markdown => Box::new(markdown::Markdown::new(names(), are_numbers(), options.null.as_deref())),
+        OutputFormat::Html => Box::new(html::Html::new(layout, names(), are_numbers(), options)),
         OutputFormat::Line => Box::new(record::Records::new(record::Look::Line, &names(), usize::MAX, options)),
         // The binary formats have gone another way.
         OutputFormat::Table | OutputFormat::Parquet | OutputFormat::Arrow => {
@@ -522,7 +555,7 @@ fn text_writer(schema: &Schema, options: &OutputOptions) -> Box<dyn TextWriter> 
 
 fn spelling(options: &OutputOptions) -> Spelling {
     let stamp = match options.format {
-        OutputFormat::Table | OutputFormat::Line | OutputFormat::Markdown => Stamp::Table,
+        OutputFormat::Table | OutputFormat::Line | OutputFormat::Markdown | OutputFormat::Html => Stamp::Table,
         _ => Stamp::Rfc3339,
     };
     Spelling { stamp, zone: options.zone.clone(), inner_null: "NULL", json: json_escape(options.target) }

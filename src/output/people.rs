@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Written;
+use crate::function::bytes_human;
 
 /// `1234567` as `1,234,567`.
 pub fn count(number: u64) -> String {
@@ -19,14 +20,7 @@ pub fn count(number: u64) -> String {
 
 /// Bytes: `1.0 GB`.
 pub fn bytes(number: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = number as f64;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{number} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    bytes_human(number as f64)
 }
 
 /// The line under a result: `3 rows (2 shown) · 1.0 GB in 0.21 s (4.8 GB/s)`.

@@ -6,15 +6,20 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 use super::command::{Command, Switch, help, parse};
 use super::input::Input;
 use super::list::{self, Detail, Tables, Values};
 use super::query::{Sink, Whole, screen_options, write_screen};
-use super::script::Then;
+use super::script::{Then, unquote};
 use super::voice::Problem;
 use super::{Flow, Repl};
+use crate::function::{self, Described};
 use crate::output::people::{bytes, count};
 use crate::output::{Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell};
+use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given};
 use crate::table::FileSet;
 
 /// How many lines `\unparsed` shows.
@@ -37,10 +42,13 @@ impl Repl<'_> {
             Command::Tables => self.show_tables(),
             Command::Columns(name) => self.show_columns(&name),
             Command::Unparsed => self.sql(&format!("SELECT * FROM unparsed LIMIT {UNPARSED_LINES}"), &Then::Usual),
-            Command::Report => self.sql("SELECT * FROM scan_report", &Then::Usual),
+            Command::Report(None) => self.sql("SELECT * FROM scan_report", &Then::Usual),
+            Command::Report(Some(words)) => self.saved(&words),
+            Command::Save(name) => self.save(&name),
             Command::Formats => self.show_formats(),
             Command::Why(path) => self.why(&path),
-            Command::Functions(word) => self.sql(&functions_sql(word.as_deref()), &Then::Usual),
+            Command::Functions(None) => self.show_functions(),
+            Command::Functions(Some(word)) => self.sql(&functions_sql(&word), &Then::Usual),
             Command::Read(path) => self.read_file(&path, input),
             Command::History => {
                 let lines: Vec<String> = input.history().iter().map(|entry| sanitise_cell(entry).into_owned()).collect();
@@ -214,6 +222,78 @@ impl Repl<'_> {
         self.show_list(columns)
     }
 
+    /// The functions that are for logs. The engine's own are too many to be read.
+    fn show_functions(&mut self) -> Flow {
+        let functions = function::described();
+        let text = |pick: fn(&Described) -> String| Values::Text(functions.iter().map(pick).collect());
+        let flow = self.show_list(vec![
+            ("function", text(|function| function.usage.clone())),
+            ("what", text(|function| function.about.to_owned())),
+            ("example", text(|function| function.example.to_owned())),
+        ]);
+        self.voice.note(
+            "approximate and quick: `approx_percentile_cont(value, 0.95)`, `approx_median(value)`, `approx_distinct(value)`",
+        );
+        self.voice.note("these and all others: `\\h WORD` looks a word up, such as `\\h percentile` or `\\h date`");
+        flow
+    }
+
+    /// Runs the saved query, or all of the topic, that the first word names; the other words are values for parameters.
+    fn saved(&mut self, words: &str) -> Flow {
+        let mut words = words.split_whitespace();
+        let name = words.next().unwrap_or_default();
+        let mut given = vec![];
+        for word in words {
+            let Some((param, value)) = word.split_once('=') else {
+                let hint = "write `\\report NAME PARAM=VALUE`, without blanks in the value";
+                return self.failed(Problem::new(format!("`{word}` has no value"), Some(hint)));
+            };
+            given.push((param.to_owned(), unquote(value).to_owned()));
+        }
+        let queries = Library::load(self.queries.as_deref())
+            .and_then(|library| Ok(library.find(name)?.into_iter().cloned().collect::<Vec<SavedQuery>>()));
+        let queries = queries.and_then(|queries| check_given(&queries, &given).map(|()| queries));
+        let queries = match queries {
+            Ok(queries) => queries,
+            Err(error) => return self.failed(Problem::new(error.to_string(), error.hint().as_deref())),
+        };
+        for query in &queries {
+            if queries.len() > 1 {
+                self.voice.note(&format!("{}: {}", query.name, query.description));
+            }
+            let clock = Clock { now: Timestamp::now(), zone: self.output.zone.clone().unwrap_or_else(TimeZone::system) };
+            let bound = query
+                .statement()
+                .map_err(SavedQueryError::from)
+                .and_then(|statement| Ok((statement, query.bind(&given, &clock)?)));
+            let flow = match bound {
+                Ok((statement, values)) => self.statement(statement, values, &Then::Usual),
+                Err(error) => self.failed(Problem::new(error.to_string(), error.hint().as_deref())),
+            };
+            if flow != Flow::GoOn {
+                return flow;
+            }
+        }
+        Flow::GoOn
+    }
+
+    fn save(&mut self, name: &str) -> Flow {
+        if self.last_sql.is_empty() {
+            return self.failed(Problem::new("there is no statement to save yet", None));
+        }
+        let saved = Library::load(self.queries.as_deref()).and_then(|library| library.save(name, &self.last_sql));
+        match saved {
+            Ok(path) => {
+                self.voice.done(&format!("saved as `{}`", path.display()));
+                Flow::GoOn
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                self.failed(Problem::new(format!("{error}{cause}"), error.hint().as_deref()))
+            }
+        }
+    }
+
     fn why(&mut self, path: &str) -> Flow {
         let path = expand_home(path).into_os_string();
         let (explained, problems) = match FileSet::explain(self.session.schema().context(), &[path]) {
@@ -314,17 +394,14 @@ impl Repl<'_> {
     }
 }
 
-/// The functions with `word` in their name.
-fn functions_sql(word: Option<&str>) -> String {
-    let filter = word.map(|word| {
-        let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-        format!("WHERE lower(routine_name) LIKE '%{word}%'")
-    });
+/// The functions with `word` in their name or description.
+fn functions_sql(word: &str) -> String {
+    let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!(
         "SELECT DISTINCT routine_name AS function, syntax_example AS usage, \
          btrim(replace(description, chr(10), ' ')) AS description \
-         FROM information_schema.routines {} ORDER BY 1",
-        filter.unwrap_or_default()
+         FROM information_schema.routines \
+         WHERE lower(routine_name) LIKE '%{word}%' OR lower(description) LIKE '%{word}%' ORDER BY 1"
     )
 }
 

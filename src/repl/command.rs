@@ -36,6 +36,7 @@ enum Verb {
     Describe,
     Unparsed,
     Report,
+    Save,
     Formats,
     Why,
     Functions,
@@ -74,11 +75,18 @@ pub(super) const COMMANDS: &[Definition] = &[
         verb: Verb::Unparsed,
     },
     Definition {
-        usage: ("\\report", ".report"),
+        usage: ("\\report [NAME]", ".report [NAME]"),
         names: &["report"],
-        argument: Argument::None,
-        about: "what the last query read of each file",
+        argument: Argument::Free,
+        about: "what the last query read; or run a saved query (NAME PARAM=VALUE …)",
         verb: Verb::Report,
+    },
+    Definition {
+        usage: ("\\save NAME", ".save NAME"),
+        names: &["save"],
+        argument: Argument::Free,
+        about: "save the last statement, for `\\report NAME`",
+        verb: Verb::Save,
     },
     Definition {
         usage: ("\\formats", ".formats"),
@@ -98,7 +106,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         usage: ("\\h [WORD]", ".functions [WORD]"),
         names: &["h", "functions", "df"],
         argument: Argument::Free,
-        about: "the SQL functions, or those with WORD in them",
+        about: "the functions for logs, or all with WORD in them",
         verb: Verb::Functions,
     },
     Definition {
@@ -112,7 +120,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         usage: ("\\pset format FORMAT", ".mode FORMAT"),
         names: &["mode"],
         argument: Argument::Format,
-        about: "table, csv, tsv, json, ndjson, markdown, line, parquet, arrow",
+        about: "table, csv, tsv, json, ndjson, markdown, html, line, parquet, arrow",
         verb: Verb::Mode,
     },
     Definition {
@@ -210,7 +218,8 @@ pub(super) enum Command {
     Tables,
     Columns(String),
     Unparsed,
-    Report,
+    Report(Option<String>),
+    Save(String),
     Formats,
     Why(String),
     Functions(Option<String>),
@@ -301,7 +310,8 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
     Ok(match definition.verb {
         Verb::Describe => text.map_or(Command::Tables, Command::Columns),
         Verb::Unparsed => Command::Unparsed,
-        Verb::Report => Command::Report,
+        Verb::Report => Command::Report((!rest.is_empty()).then(|| rest.to_owned())),
+        Verb::Save => Command::Save(needed()?),
         Verb::Formats => Command::Formats,
         Verb::Why => Command::Why(needed()?),
         Verb::Functions => Command::Functions(text),
@@ -333,7 +343,7 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
     })
 }
 
-const FORMATS: &str = "table, csv, tsv, json, ndjson, markdown, line, parquet or arrow";
+const FORMATS: &str = "table, csv, tsv, json, ndjson, markdown, html, line, parquet or arrow";
 
 fn mode(name: &str) -> Option<Command> {
     match name {
@@ -416,6 +426,7 @@ mod tests {
             ("\\t on", ".headers off"),
             ("\\x on", "\\pset expanded on"),
             ("\\h date", ".functions date"),
+            ("\\report status-codes top=3;", ".report status-codes top=3"),
             ("\\q", ".exit"),
             ("quit;", "exit"),
             ("\\?", "HELP"),

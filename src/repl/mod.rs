@@ -55,6 +55,8 @@ pub struct ReplOptions<'a> {
     pub rc: Option<String>,
     /// Whether only errors are said: no greeting, no line under a result.
     pub quiet: bool,
+    /// Where the user's saved queries are.
+    pub queries: Option<PathBuf>,
     /// Says what a query had to leave out: its files, their sums, and the number of its rows.
     pub report: &'a dyn Fn(&[FileReport], Summary, u64),
 }
@@ -89,7 +91,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     {
         return Err(ReplError::StdinTaken);
     }
-    let ReplOptions { output, rc, quiet, report } = options;
+    let ReplOptions { output, rc, quiet, queries, report } = options;
     let color = if io::stderr().is_terminal() { output.color } else { Color::Never };
     let talk = if quiet { Talk::Quiet } else { Talk::Normal };
     let voice = Voice { talk, color };
@@ -110,6 +112,8 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         sink: Sink::Screen,
         once: None,
         depth: 0,
+        queries,
+        last_sql: String::new(),
         failed: 0,
         said: HashSet::new(),
     };
@@ -156,6 +160,10 @@ struct Repl<'a> {
     once: Option<PathBuf>,
     /// Files that are being read by one another.
     depth: usize,
+    /// Where the user's saved queries are.
+    queries: Option<PathBuf>,
+    /// What was typed as SQL last, to be saved.
+    last_sql: String,
     failed: u64,
     /// Remarks about files that were made before.
     said: HashSet<(PathBuf, String)>,

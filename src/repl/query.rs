@@ -15,6 +15,7 @@ use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
@@ -69,8 +70,9 @@ impl Repl<'_> {
             Ok(statements) => statements,
             Err(error) => return self.failed(error),
         };
+        self.last_sql = text.trim().trim_end_matches(';').to_owned();
         for statement in statements {
-            match self.statement(statement, then) {
+            match self.statement(statement, vec![], then) {
                 Flow::GoOn => {}
                 flow => return flow,
             }
@@ -78,7 +80,8 @@ impl Repl<'_> {
         Flow::GoOn
     }
 
-    fn statement(&mut self, statement: Statement, then: &Then) -> Flow {
+    /// Runs one statement, with values for its parameters.
+    pub(super) fn statement(&mut self, statement: Statement, values: Vec<(String, ScalarValue)>, then: &Then) -> Flow {
         let began = Instant::now();
         let once = self.once.take();
         let file = match then {
@@ -90,7 +93,7 @@ impl Repl<'_> {
             tokio::select! {
                 biased;
                 () = interrupt => Outcome::Interrupted,
-                outcome = Box::pin(self.answer(statement, then, file.as_deref(), began)) => outcome,
+                outcome = Box::pin(self.answer((statement, values), then, file.as_deref(), began)) => outcome,
             }
         });
         let report = self.session.report();
@@ -122,14 +125,20 @@ impl Repl<'_> {
         }
     }
 
-    async fn answer(&mut self, statement: Statement, then: &Then, file: Option<&Path>, began: Instant) -> Outcome {
+    async fn answer(
+        &mut self,
+        (statement, values): (Statement, Vec<(String, ScalarValue)>),
+        then: &Then,
+        file: Option<&Path>,
+        began: Instant,
+    ) -> Outcome {
         let session = self.session;
         let explain = |error: OutputError| match error {
             OutputError::ClosedPipe => Outcome::ClosedPipe,
             OutputError::Query(error) => Outcome::Failed(session.explain(&error).into()),
             error => Outcome::Failed(error.into()),
         };
-        let answer = match session.run(statement).await {
+        let answer = match session.run_bound(statement, values).await {
             Ok(answer) => answer,
             Err(error) => return Outcome::Failed(error.into()),
         };

@@ -45,6 +45,7 @@ use std::time::Duration;
 pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place, well_known};
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
+pub(crate) use snapshot::hash as stable_hash;
 pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
 pub use stream::forget_streams;
 pub(crate) use stream::free_bytes;

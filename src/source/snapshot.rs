@@ -376,8 +376,8 @@ pub(super) fn tail_len(end: u64) -> usize {
     usize::try_from(end).map_or(TAIL_BYTES, |end| end.min(TAIL_BYTES))
 }
 
-/// FNV-1a, 64 bits: the same in every version of this program, because snapshots may be stored.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
+/// FNV-1a, 64 bits: the same in every version of this program, because snapshots may be stored, and ids made of it too.
+pub(crate) fn hash(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
 }
 

@@ -4,12 +4,14 @@
 //! - `sqllogic`: what SQL means, in `testdata/slt/*.slt`, read several ways with the same rows.
 //! - `cli`: the binary as users see it: output, messages, exit codes.
 //! - `identity`: every line has its place, in every plan, over all of testdata and the corpus.
+//! - `report`: every saved query runs, with rows where there are logs for it; pages are harmless whatever a log holds.
 //! - `readme`: the commands of the README do what it says.
 
 mod cli;
 mod identity;
 mod layering;
 mod readme;
+mod report;
 mod sqllogic;
 
 use std::path::PathBuf;

@@ -1,0 +1,12 @@
+-- description: Names that were blocked or refused
+-- topic: dns
+-- needs: dns_log
+-- param: top integer = 20 -- rows at most
+-- chart: bar x=query_name y=times
+
+SELECT query_name, action, count(*) AS times, count(DISTINCT client_ip) AS clients, max(time) AS latest
+FROM dns_log
+WHERE action IN ('blocked', 'denied') AND query_name IS NOT NULL
+GROUP BY 1, 2
+ORDER BY times DESC, query_name
+LIMIT $top
