@@ -28,12 +28,14 @@
 //! Nothing here knows lines (apart from the cut of pieces), formats or SQL, and no error is printed here: a problem
 //! that stops a file is a [`SourceError`] or a [`Change`], one that does not is an [`Issue`].
 
+mod ahead;
 mod discover;
 mod encoding;
 mod error;
 mod extent;
 mod glob;
 mod mmap;
+mod outbox;
 mod packed;
 mod read;
 mod snapshot;
@@ -42,6 +44,7 @@ mod watch;
 
 use std::time::Duration;
 
+pub use ahead::{Next, SharedText, Stretch};
 pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place, well_known};
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
@@ -189,6 +192,18 @@ pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Bo
         }
         FileKind::Regular => open_regular(snapshot, start, options),
     }
+}
+
+/// Opens the text of a compressed file for several readers, which take pieces of it; `counted` if they want to know the numbers
+/// of lines. `None` if it has to be read by one: not compressed, small, or not in UTF-8.
+pub fn share(snapshot: &Snapshot, counted: bool, options: &ReadOptions) -> Result<Option<SharedText>, SourceError> {
+    if !snapshot.is_shareable() {
+        return Ok(None);
+    }
+    let Some(over) = packed::Unpacker::new(snapshot.compression, options) else { return Ok(None) };
+    let raw = read::PlainReader::new(watch::Watch::open(snapshot)?, 0, options);
+    let lines = if counted { ahead::Lines::Counted } else { ahead::Lines::Uncounted };
+    Ok(SharedText::start(Box::new(over(Box::new(raw))), lines))
 }
 
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {

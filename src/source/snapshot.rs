@@ -28,6 +28,9 @@ pub(super) const HEAD_BYTES: usize = 1024;
 /// How much of the end, and of what was handed out last, is.
 pub(super) const TAIL_BYTES: usize = 64;
 
+/// Compressed files that are smaller are unpacked before a second reader would be at work.
+const SHARED_BYTES: u64 = 1 << 20;
+
 /// How something can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
@@ -141,6 +144,12 @@ impl Snapshot {
     /// Can it be entered in the middle? True of plain UTF-8 files on a disk.
     pub fn is_splittable(&self) -> bool {
         self.kind == FileKind::Regular && self.compression == Compression::None && self.encoding == Encoding::Utf8
+    }
+
+    /// Is it worth to be read by several at once, though it cannot be entered in the middle? See [`share`](super::share).
+    pub fn is_shareable(&self) -> bool {
+        let is_packed_text = self.compression != Compression::None && self.encoding == Encoding::Utf8;
+        self.kind == FileKind::Regular && is_packed_text && self.size >= SHARED_BYTES
     }
 
     /// About when the last line was written, for lines without a year: the time in the gzip header if there is one

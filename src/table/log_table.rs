@@ -60,10 +60,17 @@ impl LogTable {
     }
 
     /// The pieces of the files that feed the table, and the source that reads them.
-    fn plan_files(&self, listing: &Listing, pruner: Option<&FilePruner>) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
+    fn plan_files(
+        &self,
+        listing: &Listing,
+        pruner: Option<&FilePruner>,
+        partitions: usize,
+    ) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
         let report = self.files.report();
         let mut files = ScanFiles::default();
         let mut pieces = Vec::new();
+        // Behind all others: see `lanes.rs`.
+        let mut helpers = Vec::new();
         for (path, remark) in &listing.problems {
             let mut remark = remark.clone();
             let is_beside = |file: &Arc<LogFile>| file.snapshot.path.parent() == path.parent();
@@ -94,11 +101,17 @@ impl LogTable {
                     tally.expect_pieces(ranges.len());
                     let location = location(&file.snapshot.path);
                     pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
-                    files.push(location, ScanFile { file: Arc::clone(file), tally });
+                    let has_helpers = partitions > 1 && file.snapshot.is_shareable();
+                    if has_helpers {
+                        let help = |at| partitioned_file(&file.snapshot, &location, &(at..at + 1));
+                        helpers.extend((1..partitions.min(MAX_LANES) as u64).map(help));
+                    }
+                    files.push(location, ScanFile { file: Arc::clone(file), tally, has_helpers });
                 }
                 Err(error) => tally.fail(&error),
             }
         }
+        pieces.append(&mut helpers);
         Ok((files, pieces))
     }
 
@@ -120,6 +133,9 @@ impl LogTable {
         }
     }
 }
+
+/// How many partitions read one compressed file at most: what unpacks it is not quicker than a few of them.
+const MAX_LANES: usize = 8;
 
 /// Marks what is no text of a path; a path that holds it has it doubled.
 const ESCAPE: char = '\u{FFFD}';
@@ -209,7 +225,8 @@ impl TableProvider for LogTable {
             UNPARSED => None,
             _ => FilePruner::try_new(state, args.filters().unwrap_or_default())?,
         };
-        let (files, pieces) = self.plan_files(&listing, pruner.as_ref())?;
+        let partitions = state.config().target_partitions();
+        let (files, pieces) = self.plan_files(&listing, pruner.as_ref(), partitions)?;
         if pieces.is_empty() {
             let schema = match args.projection() {
                 Some(columns) => Arc::new(self.def.schema().project(columns)?),
@@ -217,7 +234,7 @@ impl TableProvider for LogTable {
             };
             return Ok(ScanResult::new(Arc::new(EmptyExec::new(schema))));
         }
-        let groups = deal(pieces, state.config().target_partitions());
+        let groups = deal(pieces, partitions);
         let source = Arc::new(LogSource::new(Arc::clone(&self.context), self.def, files));
         // The URL names a store that is always there; this source never asks it.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)

@@ -23,18 +23,24 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt as _};
 
 use super::error::TableError;
 use super::file_index::{FileIndex, ReadAhead};
 use super::file_set::LogFile;
 use super::gap::AfterGap;
+use super::lanes::{Announced, LaneStream};
 use super::log_table::{partitioned_file_mtime, snapshot_mtime};
-use super::options::OnChange;
+use super::options::{OnChange, ScanOptions};
 use super::report::{FileTally, PieceEnd};
 use super::source::LogSource;
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail};
-use crate::source::{self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError};
+use crate::source::{
+    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError, Stretch,
+};
+
+type BatchStream = BoxStream<'static, DfResult<RecordBatch>>;
 
 /// What one partition counts.
 #[derive(Clone, Debug)]
@@ -74,11 +80,15 @@ impl LogOpener {
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> DfResult<FileOpenFuture> {
         let cancelled = Arc::new(AtomicBool::new(false));
+        // At once, so that a helper that is opened a moment later knows.
+        let (at, scan) = self.source.files().find(&file.object_meta.location)?;
+        let is_first = file.range.as_ref().is_none_or(|range| range.start == 0);
         let opening = Opening {
             source: Arc::clone(&self.source),
             limit: self.limit,
             metrics: self.metrics.clone(),
             cancelled: Arc::clone(&cancelled),
+            announced: (is_first && scan.has_helpers).then(|| self.source.lanes(at).announce()),
         };
         let waiting = CancelOnDrop(cancelled);
         Ok(Box::pin(async move {
@@ -89,10 +99,7 @@ impl FileOpener for LogOpener {
                 Ok(payload) => TableError::panicked("opening a file", &payload).into(),
                 Err(_) => exec_datafusion_err!("the query was cancelled"),
             })??;
-            Ok(match opened {
-                Some(stream) => stream.boxed(),
-                None => futures::stream::empty().boxed(),
-            })
+            Ok(opened.unwrap_or_else(|| futures::stream::empty().boxed()))
         }))
     }
 }
@@ -103,57 +110,61 @@ struct Opening {
     limit: Option<usize>,
     metrics: OpenerMetrics,
     cancelled: Arc<AtomicBool>,
+    /// Other partitions may wait for this one.
+    announced: Option<Announced>,
 }
 
 impl Opening {
     /// `None` if there is nothing to read, or no way to.
-    fn open(&self, target: &PartitionedFile) -> DfResult<Option<PieceStream>> {
+    fn open(&self, target: &PartitionedFile) -> DfResult<Option<BatchStream>> {
         let source = Arc::clone(&self.source);
         let (at, scan) = source.files().find(&target.object_meta.location)?;
-        let (file, tally) = (&scan.file, &scan.tally);
+        let file = &scan.file;
         let snapshot = &file.snapshot;
-        let options = &source.context().options;
-        let on_change = options.on_change;
-        let counted = Counted::start(tally, self.metrics.clone());
-        // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
-        if target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot) {
-            let change = Change { kind: ChangeKind::Replaced, at: 0 };
-            return counted.changed(file, change, on_change).map(|()| None);
-        }
         let range = match &target.range {
             Some(range) => Some(range_of(range.start, range.end)?),
             None => None,
         };
+        let opener = StretchOpener {
+            source: Arc::clone(&source),
+            plan: source.plan(at, file)?,
+            file: Arc::clone(file),
+            tally: Arc::clone(&scan.tally),
+            limit: self.limit,
+            metrics: self.metrics.clone(),
+        };
         // What cannot be entered in the middle is read as a whole by whoever has its beginning.
         let whole = !snapshot.is_splittable();
-        let range = match range {
-            Some(range) if whole && range.start > 0 => {
-                counted.end(PieceEnd::Whole);
-                return Ok(None);
-            }
-            Some(range) if !whole => range,
-            _ => 0..if whole { u64::MAX } else { snapshot.size },
-        };
-        let plan = source.plan(at, file)?;
-        let opened = self.piece(file, &plan, range);
-        let (piece, reader) = match opened.and_then(|piece| open_piece(snapshot, piece, &options.read)) {
-            Ok(opened) => opened,
-            Err(error) => return counted.failed(file, error, on_change).map(|()| None),
-        };
-        let options =
-            DecodeOptions { batch_rows: source.batch_rows(), limit: self.limit, max_record_bytes: options.max_record_bytes };
-        let mut decoder = LogDecoder::new(Arc::clone(&plan), piece, options);
-        if let Some(filter) = source.pushed().row_filter(source.table().schema())? {
-            decoder = decoder.with_filter(Box::new(filter));
+        if whole && range.as_ref().is_some_and(|range| range.start > 0) {
+            return Ok(source.lanes(at).join().map(|text| LaneStream::new(text, opener).boxed()));
         }
-        let step_bytes = source.context().options.step_bytes;
-        Ok(Some(PieceStream {
-            file: Arc::clone(file),
-            work: Some(Work { reader, decoder, counted, tail_known: false }),
-            want: 1,
-            step_bytes,
-            on_change,
-        }))
+        let counted = opener.count();
+        // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
+        if target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot) {
+            let change = Change { kind: ChangeKind::Replaced, at: 0 };
+            return opener.changed(counted, change).map(|()| None);
+        }
+        let read = &source.context().options.read;
+        if let Some(announced) = &self.announced
+            && opener.can_be_shared()
+        {
+            match source::share(snapshot, opener.plan.needs_line_numbers(), read) {
+                Ok(Some(text)) => {
+                    let text = Arc::new(text);
+                    announced.share(&text);
+                    counted.end(PieceEnd::Whole);
+                    return Ok(Some(LaneStream::new(text, opener).boxed()));
+                }
+                Ok(None) => {}
+                Err(error) => return opener.failed(counted, error).map(|()| None),
+            }
+        }
+        let range = range.filter(|_| !whole).unwrap_or(0..if whole { u64::MAX } else { snapshot.size });
+        let opened = self.piece(file, &opener.plan, range).and_then(|piece| open_piece(snapshot, piece, read));
+        match opened {
+            Ok((piece, reader)) => Ok(Some(opener.stream(piece, reader, counted)?.boxed())),
+            Err(error) => opener.failed(counted, error).map(|()| None),
+        }
     }
 
     /// A piece with all that a decoder has to know of what is before it. This may read the whole file.
@@ -208,6 +219,69 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// Makes streams of one file's pieces.
+pub(super) struct StretchOpener {
+    source: Arc<LogSource>,
+    plan: Arc<ScanPlan>,
+    file: Arc<LogFile>,
+    tally: Arc<FileTally>,
+    limit: Option<usize>,
+    metrics: OpenerMetrics,
+}
+
+impl StretchOpener {
+    /// Counts what is about to be read.
+    pub(super) fn count(&self) -> Counted {
+        self.tally.start_piece();
+        Counted { tally: Arc::clone(&self.tally), metrics: self.metrics.clone(), ended: false }
+    }
+
+    /// Can any line be read without those before it?
+    fn can_be_shared(&self) -> bool {
+        !self.plan.joins_lines() && !self.plan.needs_stamp_context()
+    }
+
+    /// The batches of a stretch of whole lines.
+    pub(super) fn open(&self, stretch: Stretch) -> DfResult<PieceStream> {
+        let Stretch { start, end, first_line, reader } = stretch;
+        let piece = Piece { start, end, first_line, stamps: StampContext::default() };
+        let reader = if start > 0 { Box::new(AfterGap::new(reader)) } else { reader };
+        self.stream(piece, reader, self.count())
+    }
+
+    fn stream(&self, piece: Piece, reader: Box<dyn ByteReader>, counted: Counted) -> DfResult<PieceStream> {
+        let ScanOptions { max_record_bytes, step_bytes, on_change, .. } = self.source.context().options;
+        let options = DecodeOptions { batch_rows: self.source.batch_rows(), limit: self.limit, max_record_bytes };
+        let mut decoder = LogDecoder::new(Arc::clone(&self.plan), piece, options);
+        if let Some(filter) = self.source.pushed().row_filter(self.source.table().schema())? {
+            decoder = decoder.with_filter(Box::new(filter));
+        }
+        let work = Some(Work { reader, decoder, counted, tail_known: false });
+        Ok(PieceStream { file: Arc::clone(&self.file), work, want: 1, step_bytes, on_change })
+    }
+
+    /// What comes of a file that is not any more what it was.
+    pub(super) fn changed(&self, counted: Counted, change: Change) -> DfResult<()> {
+        counted.tally.change(&change);
+        match self.source.context().options.on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(TableError::Changed { path: self.file.snapshot.path.clone(), change }.into()),
+        }
+    }
+
+    /// What comes of a file that cannot be read.
+    pub(super) fn failed(&self, counted: Counted, error: SourceError) -> DfResult<()> {
+        if let SourceError::Changed { change, .. } = error {
+            return self.changed(counted, change);
+        }
+        counted.tally.fail(&error);
+        match self.source.context().options.on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(DataFusionError::External(Box::new(error))),
+        }
+    }
+}
+
 /// A reader for `piece`, at the offset where its decoder begins.
 ///
 /// The decoder looks at the byte before its piece to see whether a line begins there. Behind a hole and behind a byte
@@ -233,40 +307,17 @@ pub(super) fn open_piece(
 }
 
 /// Counts a piece in the report exactly once, however it ends.
-struct Counted {
+pub(super) struct Counted {
     tally: Arc<FileTally>,
     metrics: OpenerMetrics,
     ended: bool,
 }
 
 impl Counted {
-    fn start(tally: &Arc<FileTally>, metrics: OpenerMetrics) -> Self {
-        tally.start_piece();
-        Self { tally: Arc::clone(tally), metrics, ended: false }
-    }
-
-    fn end(mut self, end: PieceEnd) {
+    /// Without anything to count.
+    pub(super) fn end(mut self, end: PieceEnd) {
         self.ended = true;
         self.tally.end_piece(end, 0, None, &[]);
-    }
-
-    fn changed(self, file: &LogFile, change: Change, on_change: OnChange) -> DfResult<()> {
-        self.tally.change(&change);
-        match on_change {
-            OnChange::Report => Ok(()),
-            OnChange::Fail => Err(TableError::Changed { path: file.snapshot.path.clone(), change }.into()),
-        }
-    }
-
-    fn failed(self, file: &LogFile, error: SourceError, on_change: OnChange) -> DfResult<()> {
-        if let SourceError::Changed { change, .. } = error {
-            return self.changed(file, change, on_change);
-        }
-        self.tally.fail(&error);
-        match on_change {
-            OnChange::Report => Ok(()),
-            OnChange::Fail => Err(DataFusionError::External(Box::new(error))),
-        }
     }
 
     fn finish(mut self, end: PieceEnd, reader: &dyn ByteReader, decoder: &LogDecoder) {
@@ -298,7 +349,7 @@ struct Work {
 }
 
 /// The batches of one piece.
-struct PieceStream {
+pub(super) struct PieceStream {
     file: Arc<LogFile>,
     /// `None` once the piece is over.
     work: Option<Work>,

@@ -30,6 +30,7 @@ use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::{DisplayFormatType, apply_expression_roots};
 
 use super::file_set::LogFile;
+use super::lanes::Lanes;
 use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
 use super::pushdown::Pushed;
@@ -45,6 +46,8 @@ const NO_FORMAT: &str = "";
 pub(super) struct ScanFile {
     pub(super) file: Arc<LogFile>,
     pub(super) tally: Arc<FileTally>,
+    /// Partitions without other work help to read it.
+    pub(super) has_helpers: bool,
 }
 
 /// The files of a scan, by the location that stands for their path.
@@ -94,6 +97,8 @@ pub struct LogSource {
     metrics: ExecutionPlanMetricsSet,
     /// Decoding plans by file, made when the first piece of the file is opened. They depend on the columns and filters.
     plans: Arc<Vec<OnceLock<Arc<ScanPlan>>>>,
+    /// Where those who read the same file meet, by file.
+    lanes: Arc<Vec<Arc<Lanes>>>,
 }
 
 impl LogSource {
@@ -110,6 +115,7 @@ impl LogSource {
             batch_rows: 8192,
             metrics: ExecutionPlanMetricsSet::new(),
             plans: no_plans(count),
+            lanes: no_lanes(count),
         }
     }
 
@@ -119,6 +125,10 @@ impl LogSource {
 
     pub(super) fn files(&self) -> &ScanFiles {
         &self.files
+    }
+
+    pub(super) fn lanes(&self, at: usize) -> &Arc<Lanes> {
+        &self.lanes[at]
     }
 
     pub(super) fn batch_rows(&self) -> usize {
@@ -171,12 +181,17 @@ impl LogSource {
     }
 
     fn changed(&self) -> Self {
-        Self { plans: no_plans(self.plans.len()), ..self.clone() }
+        let count = self.plans.len();
+        Self { plans: no_plans(count), lanes: no_lanes(count), ..self.clone() }
     }
 }
 
 fn no_plans(count: usize) -> Arc<Vec<OnceLock<Arc<ScanPlan>>>> {
     Arc::new((0..count).map(|_| OnceLock::new()).collect())
+}
+
+fn no_lanes(count: usize) -> Arc<Vec<Arc<Lanes>>> {
+    Arc::new((0..count).map(|_| Arc::default()).collect())
 }
 
 impl FileSource for LogSource {
