@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
-use super::error::{Change, Issue, SourceError, take_issues};
+use super::archive::ArchiveKind;
+use super::error::{Change, Issue, SourceError, Unsupported, take_issues};
 use super::outbox::Outbox;
 use super::packed::PackedReader;
 use super::read::Empty;
@@ -149,13 +150,14 @@ impl Sniffed {
             }
             let bytes = self.inner.fill(1)?.bytes;
             if self.stage == Stage::Compression
-                && let Some(over) = PackedReader::new(Compression::of(bytes), &self.options)
+                && let Some(over) = PackedReader::new(Compression::of(bytes).into(), &self.options)
             {
                 self.wrap(|inner| Box::new(over(inner)));
                 self.stage = Stage::Text;
                 continue;
             }
-            if let Some(what) = unsupported(bytes) {
+            let archive = ArchiveKind::of(bytes).map(|_| Unsupported::StreamedArchive);
+            if let Some(what) = archive.or_else(|| unsupported(bytes)) {
                 return Err(SourceError::Unsupported { path: self.path.clone(), what });
             }
             let encoding = match bytes {

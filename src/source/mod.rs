@@ -29,11 +29,13 @@
 //! that stops a file is a [`SourceError`] or a [`Change`], one that does not is an [`Issue`].
 
 mod ahead;
+mod archive;
 mod discover;
 mod encoding;
 mod error;
 mod extent;
 mod glob;
+mod lz4;
 mod mmap;
 mod outbox;
 mod packed;
@@ -45,7 +47,10 @@ mod watch;
 use std::time::Duration;
 
 pub use ahead::{Next, SharedText, Stretch};
-pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place, well_known};
+pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
+pub use discover::{
+    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, not_text_content, resolve, resolve_place, well_known,
+};
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
@@ -182,8 +187,16 @@ pub trait ByteReader: Send {
 /// Fails with [`SourceError::Changed`] if the path leads to other content than at the time of the snapshot. A file
 /// that was only renamed within its folder since (rotation) is found again and read.
 pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
+    open_in(&Pass::default(), snapshot, start, options)
+}
+
+/// As [`open`]; a member of a solid archive is taken from where `pass` is, if that is not behind it.
+pub fn open_in(pass: &Pass, snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     if start > 0 && !snapshot.is_splittable() {
         return Ok(Box::new(read::Empty::at(start)));
+    }
+    if let Some(member) = &snapshot.member {
+        return archive::open(pass, snapshot, member, start, options);
     }
     match snapshot.kind {
         FileKind::Stream | FileKind::Stdin => {
@@ -200,7 +213,7 @@ pub fn share(snapshot: &Snapshot, counted: bool, options: &ReadOptions) -> Resul
     if !snapshot.is_shareable() {
         return Ok(None);
     }
-    let Some(over) = packed::Unpacker::new(snapshot.compression, options) else { return Ok(None) };
+    let Some(over) = packed::Unpacker::new(snapshot.compression.into(), options) else { return Ok(None) };
     let raw = read::PlainReader::new(watch::Watch::open(snapshot)?, 0, options);
     let lines = if counted { ahead::Lines::Counted } else { ahead::Lines::Uncounted };
     Ok(SharedText::start(Box::new(over(Box::new(raw))), lines))
@@ -208,7 +221,7 @@ pub fn share(snapshot: &Snapshot, counted: bool, options: &ReadOptions) -> Resul
 
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let watch = watch::Watch::open(snapshot)?;
-    if let Some(over) = packed::PackedReader::new(snapshot.compression, options) {
+    if let Some(over) = packed::PackedReader::new(snapshot.compression.into(), options) {
         let text = Box::new(over(Box::new(read::PlainReader::new(watch, 0, options))));
         return Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)));
     }

@@ -16,10 +16,12 @@
 use bzip2::Decompress as Bunzip;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use liblzma::stream::{Action, Stream as Unxz};
+use zip::CompressionMethod;
 use zstd::stream::raw::{DParameter, Decoder as Unzstd, Operation as _};
 
 use super::ahead::{AheadReader, Cut, Feed, Lines};
 use super::error::{Change, Issue, SourceError, take_issues};
+use super::lz4::{self, Unlz4};
 use super::outbox::Outbox;
 use super::snapshot::Compression;
 use super::{ByteReader, DecompressLimit, Fill, ReadOptions};
@@ -45,6 +47,35 @@ const ZSTD: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 const XZ: &[u8] = b"\xFD7zXZ\0";
 const BZIP2: &[u8] = b"BZh";
 
+/// How bytes are packed, and what is known about them from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Packing {
+    pub(super) compression: Compression,
+    /// The checksum of what is packed.
+    crc: Option<u32>,
+}
+
+impl From<Compression> for Packing {
+    fn from(compression: Compression) -> Self {
+        Self { compression, crc: None }
+    }
+}
+
+impl Packing {
+    /// Of a member of a zip archive; `None` if it cannot be unpacked.
+    pub(super) fn of_zip(method: CompressionMethod, crc: u32) -> Option<Self> {
+        const METHODS: [(CompressionMethod, Compression); 5] = [
+            (CompressionMethod::STORE, Compression::None),
+            (CompressionMethod::DEFLATE, Compression::Deflate),
+            (CompressionMethod::BZIP2, Compression::Bzip2),
+            (CompressionMethod::ZSTD, Compression::Zstd),
+            (CompressionMethod::XZ, Compression::Xz),
+        ];
+        let (_, compression) = METHODS.iter().find(|(known, _)| *known == method)?;
+        Some(Self { compression: *compression, crc: Some(crc) })
+    }
+}
+
 impl Compression {
     /// What begins like this. Gzip is known by its first two bytes, so that a cut file is known as what it was.
     pub(super) fn of(head: &[u8]) -> Self {
@@ -52,6 +83,7 @@ impl Compression {
             [0x1F, 0x8B] | [0x1F, 0x8B, 8, ..] => Self::Gzip,
             _ if head.starts_with(ZSTD) => Self::Zstd,
             _ if head.starts_with(XZ) => Self::Xz,
+            _ if head.starts_with(&lz4::MAGIC) => Self::Lz4,
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Self::Bzip2,
             _ => Self::None,
         }
@@ -60,7 +92,7 @@ impl Compression {
 
 /// Unpacks the beginning of the first member, as far as `head` goes.
 pub(super) fn peek<'a>(head: &[u8], out: &'a mut [u8]) -> &'a [u8] {
-    let Some(mut codec) = Codec::new(Compression::of(head)) else { return &[] };
+    let Some(mut codec) = Codec::new(Compression::of(head).into()) else { return &[] };
     let Header::Complete { len } = codec.header(head) else { return &[] };
     // Damage is told by the reader; here, what came out before it is enough.
     let made = codec.run(&head[len..], out).map_or(0, |ran| ran.made);
@@ -69,28 +101,43 @@ pub(super) fn peek<'a>(head: &[u8], out: &'a mut [u8]) -> &'a [u8] {
 
 /// What unpacks the body of a member.
 enum Codec {
-    Gzip { inflate: Box<Decompress>, crc: Crc },
+    Gzip {
+        inflate: Box<Decompress>,
+        crc: Crc,
+    },
+    /// The one member of a zip archive, without a header and a trailer.
+    Deflate {
+        inflate: Box<Decompress>,
+        crc: Crc,
+        expected: Option<u32>,
+        begun: bool,
+    },
     Zstd(Box<Unzstd<'static>>),
     Xz(Box<Unxz>),
     Bzip2(Box<Bunzip>),
+    Lz4(Box<Unlz4>),
 }
 
 /// What a codec did.
-struct Ran {
-    used: usize,
-    made: usize,
+pub(super) struct Ran {
+    pub(super) used: usize,
+    pub(super) made: usize,
     /// The member is over.
-    ended: bool,
+    pub(super) ended: bool,
 }
 
 /// The member cannot be unpacked any further.
-struct Damaged;
+pub(super) struct Damaged;
 
 impl Codec {
     /// For the first member; `None` if there is no codec, or no memory for it.
-    fn new(compression: Compression) -> Option<Self> {
-        Some(match compression {
+    fn new(packing: Packing) -> Option<Self> {
+        Some(match packing.compression {
             Compression::None => return None,
+            Compression::Deflate => {
+                let inflate = Box::new(Decompress::new(false));
+                Self::Deflate { inflate, crc: Crc::new(), expected: packing.crc, begun: false }
+            }
             Compression::Gzip => Self::Gzip { inflate: Box::new(Decompress::new(false)), crc: Crc::new() },
             Compression::Zstd => {
                 let mut unzstd = Unzstd::new().ok()?;
@@ -99,15 +146,18 @@ impl Codec {
             }
             Compression::Xz => Self::Xz(Box::new(Unxz::new_stream_decoder(XZ_MEMORY_BYTES, 0).ok()?)),
             Compression::Bzip2 => Self::Bzip2(Box::new(Bunzip::new(false))),
+            Compression::Lz4 => Self::Lz4(Box::new(Unlz4::new())),
         })
     }
 
     fn compression(&self) -> Compression {
         match self {
             Self::Gzip { .. } => Compression::Gzip,
+            Self::Deflate { .. } => Compression::Deflate,
             Self::Zstd(_) => Compression::Zstd,
             Self::Xz(_) => Compression::Xz,
             Self::Bzip2(_) => Compression::Bzip2,
+            Self::Lz4(_) => Compression::Lz4,
         }
     }
 
@@ -115,11 +165,14 @@ impl Codec {
     fn header(&self, bytes: &[u8]) -> Header {
         let magic = match self {
             Self::Gzip { .. } => return Header::parse(bytes),
+            Self::Deflate { begun: false, .. } => return Header::Complete { len: 0 },
+            Self::Deflate { begun: true, .. } => return Header::NotPacked,
             // Frames that are to be skipped have sixteen magic numbers of their own.
             Self::Zstd(_) if matches!(bytes, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..]) => return Header::Complete { len: 0 },
             Self::Zstd(_) => ZSTD,
             Self::Xz(_) => XZ,
             Self::Bzip2(_) => BZIP2,
+            Self::Lz4(_) => &lz4::MAGIC,
         };
         let known = bytes.len().min(magic.len());
         match bytes[..known] == magic[..known] {
@@ -136,9 +189,10 @@ impl Codec {
                 inflate.reset(false);
                 crc.reset();
             }
+            Self::Deflate { begun, .. } => *begun = true,
             Self::Zstd(unzstd) => drop(unzstd.reinit()),
-            Self::Xz(_) | Self::Bzip2(_) => {
-                if let Some(fresh) = Self::new(self.compression()) {
+            Self::Xz(_) | Self::Bzip2(_) | Self::Lz4(_) => {
+                if let Some(fresh) = Self::new(self.compression().into()) {
                     *self = fresh;
                 }
             }
@@ -147,7 +201,7 @@ impl Codec {
 
     fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<Ran, Damaged> {
         match self {
-            Self::Gzip { inflate, crc } => {
+            Self::Gzip { inflate, crc } | Self::Deflate { inflate, crc, .. } => {
                 let before = (inflate.total_in(), inflate.total_out());
                 let result = inflate.decompress(input, out, FlushDecompress::None);
                 let (used, made) = ((inflate.total_in() - before.0) as usize, (inflate.total_out() - before.1) as usize);
@@ -175,6 +229,16 @@ impl Codec {
                 let (used, made) = ((bunzip.total_in() - before.0) as usize, (bunzip.total_out() - before.1) as usize);
                 Ok(Ran { used, made, ended: status == bzip2::Status::StreamEnd })
             }
+            Self::Lz4(unlz4) => unlz4.run(input, out),
+        }
+    }
+
+    /// Is what came out what was packed, as far as this is known without a trailer?
+    fn is_as_expected(&self) -> bool {
+        match self {
+            Self::Deflate { crc, expected: Some(expected), .. } => crc.sum() == *expected,
+            Self::Lz4(unlz4) => unlz4.is_as_checked(),
+            _ => true,
         }
     }
 
@@ -274,11 +338,8 @@ pub(super) struct Unpacker {
 
 impl Unpacker {
     /// `None` if this is not compressed, or in no way that can be read.
-    pub(super) fn new(
-        compression: Compression,
-        options: &ReadOptions,
-    ) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
-        let (codec, limit) = (Codec::new(compression)?, options.decompress_limit);
+    pub(super) fn new(packing: Packing, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
+        let (codec, limit) = (Codec::new(packing)?, options.decompress_limit);
         Some(move |inner| Self {
             inner,
             state: State::Header,
@@ -401,6 +462,9 @@ impl Unpacker {
         self.use_up(used);
         if ended {
             self.state = if kind == Compression::Gzip { State::Trailer } else { State::Header };
+            if !self.codec.is_as_expected() {
+                self.issues.push(Issue::Checksum { at: self.at });
+            }
         } else if used == 0 && made == 0 {
             // No progress with input and room: as good as an error, and it must not go round for ever.
             self.stop(Issue::Corrupt { kind, at: self.at, out: self.produced });
@@ -468,11 +532,8 @@ enum Way {
 
 impl PackedReader {
     /// `None` if this is not compressed, or in no way that can be read.
-    pub(super) fn new(
-        compression: Compression,
-        options: &ReadOptions,
-    ) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
-        let over = Unpacker::new(compression, options)?;
+    pub(super) fn new(packing: Packing, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
+        let over = Unpacker::new(packing, options)?;
         let here_bytes = AHEAD_AFTER;
         Some(move |inner| Self { way: Way::Here(Box::new(over(inner))), out: Outbox::default(), here_bytes })
     }

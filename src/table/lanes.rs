@@ -113,7 +113,7 @@ impl LaneStream {
                 let Some(counted) = self.counted.take() else { return Ok(false) };
                 match self.text.verify() {
                     Ok(()) => counted.end(PieceEnd::Whole),
-                    Err(change) => self.opener.changed(counted, change)?,
+                    Err(change) => self.opener.changed(&counted, change)?,
                 }
                 Ok(false)
             }

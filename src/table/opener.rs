@@ -24,7 +24,7 @@ use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use futures::stream::BoxStream;
-use futures::{Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 
 use super::error::TableError;
 use super::file_index::{FileIndex, ReadAhead};
@@ -34,10 +34,10 @@ use super::lanes::{Announced, LaneStream};
 use super::log_table::{partitioned_file_mtime, snapshot_mtime};
 use super::options::{OnChange, ScanOptions};
 use super::report::{FileTally, PieceEnd};
-use super::source::LogSource;
+use super::source::{LogSource, ScanFile};
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail};
 use crate::source::{
-    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError, Stretch,
+    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, Pass, ReadOptions, Snapshot, SourceError, Stretch,
 };
 
 type BatchStream = BoxStream<'static, DfResult<RecordBatch>>;
@@ -80,28 +80,49 @@ impl LogOpener {
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> DfResult<FileOpenFuture> {
         let cancelled = Arc::new(AtomicBool::new(false));
-        // At once, so that a helper that is opened a moment later knows.
         let (at, scan) = self.source.files().find(&file.object_meta.location)?;
         let is_first = file.range.as_ref().is_none_or(|range| range.start == 0);
+        // At once, so that a helper that is opened a moment later knows.
+        let announced = (is_first && scan.has_helpers).then(|| self.source.lanes(at).announce());
         let opening = Opening {
             source: Arc::clone(&self.source),
             limit: self.limit,
             metrics: self.metrics.clone(),
             cancelled: Arc::clone(&cancelled),
-            announced: (is_first && scan.has_helpers).then(|| self.source.lanes(at).announce()),
+            pass: Pass::default(),
         };
+        let behind = self.source.files().behind(at);
         let waiting = CancelOnDrop(cancelled);
         Ok(Box::pin(async move {
-            let _waiting = waiting;
-            // Opening looks at the file, and may count the lines of all pieces before this one.
-            let opened = tokio::task::spawn_blocking(move || opening.open(&file)).await;
-            let opened = opened.map_err(|error| match error.try_into_panic() {
-                Ok(payload) => TableError::panicked("opening a file", &payload).into(),
-                Err(_) => exec_datafusion_err!("the query was cancelled"),
-            })??;
-            Ok(opened.unwrap_or_else(|| futures::stream::empty().boxed()))
+            let opening = Arc::new(opening);
+            let (first, run) = (Arc::clone(&opening), behind.clone());
+            let opened = blocking(move || {
+                first.prepare(at, &run)?;
+                first.open(at, Some(&file), announced.as_ref())
+            });
+            let opened = opened.await?.unwrap_or_else(|| futures::stream::empty().boxed());
+            if behind.is_empty() {
+                return Ok(opened);
+            }
+            let others = futures::stream::iter(behind).then(move |at| {
+                let _waiting = &waiting;
+                let next = Arc::clone(&opening);
+                async move {
+                    let opened = blocking(move || next.open(at, None, None)).await?;
+                    Ok::<_, DataFusionError>(opened.unwrap_or_else(|| futures::stream::empty().boxed()))
+                }
+            });
+            Ok(opened.chain(others.try_flatten()).boxed())
         }))
     }
+}
+
+/// Opening looks at the file, and may count the lines of all pieces before this one: not where others wait for their turn.
+async fn blocking<T: Send + 'static>(open: impl FnOnce() -> DfResult<T> + Send + 'static) -> DfResult<T> {
+    tokio::task::spawn_blocking(open).await.map_err(|error| match error.try_into_panic() {
+        Ok(payload) => TableError::panicked("opening a file", &payload).into(),
+        Err(_) => exec_datafusion_err!("the query was cancelled"),
+    })?
 }
 
 /// What it takes to open one piece.
@@ -110,18 +131,37 @@ struct Opening {
     limit: Option<usize>,
     metrics: OpenerMetrics,
     cancelled: Arc<AtomicBool>,
-    /// Other partitions may wait for this one.
-    announced: Option<Announced>,
+    /// The walk through the archive that the file is in.
+    pass: Pass,
 }
 
 impl Opening {
-    /// `None` if there is nothing to read, or no way to.
-    fn open(&self, target: &PartitionedFile) -> DfResult<Option<BatchStream>> {
+    /// Follows the stamps of members of a solid archive that are too large to be kept, where the query needs that: all of
+    /// them in one pass, before the one that reads them.
+    fn prepare(&self, at: usize, behind: &[usize]) -> DfResult<()> {
+        let pass = Pass::default();
+        for at in std::iter::once(&at).chain(behind) {
+            let ScanFile { file, tally, .. } = self.source.files().file(*at);
+            if !file.snapshot.member.as_ref().is_some_and(|member| member.is_read_through()) {
+                continue;
+            }
+            let plan = self.source.plan(*at, file)?;
+            if plan.needs_stamp_context()
+                && let Err(error) = self.piece(&pass, file, &plan, 0..u64::MAX)
+            {
+                tally.fail(&error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens file `at`, or the part of it that `target` says. `None` if there is nothing to read, or no way to.
+    fn open(&self, at: usize, target: Option<&PartitionedFile>, announced: Option<&Announced>) -> DfResult<Option<BatchStream>> {
         let source = Arc::clone(&self.source);
-        let (at, scan) = source.files().find(&target.object_meta.location)?;
+        let scan = source.files().file(at);
         let file = &scan.file;
         let snapshot = &file.snapshot;
-        let range = match &target.range {
+        let range = match target.and_then(|target| target.range.as_ref()) {
             Some(range) => Some(range_of(range.start, range.end)?),
             None => None,
         };
@@ -140,12 +180,15 @@ impl Opening {
         }
         let counted = opener.count();
         // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
-        if target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot) {
+        let is_other = |target: &PartitionedFile| {
+            target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot)
+        };
+        if target.is_some_and(is_other) {
             let change = Change { kind: ChangeKind::Replaced, at: 0 };
-            return opener.changed(counted, change).map(|()| None);
+            return opener.changed(&counted, change).map(|()| None);
         }
         let read = &source.context().options.read;
-        if let Some(announced) = &self.announced
+        if let Some(announced) = announced
             && opener.can_be_shared()
         {
             match source::share(snapshot, opener.plan.needs_line_numbers(), read) {
@@ -160,7 +203,8 @@ impl Opening {
             }
         }
         let range = range.filter(|_| !whole).unwrap_or(0..if whole { u64::MAX } else { snapshot.size });
-        let opened = self.piece(file, &opener.plan, range).and_then(|piece| open_piece(snapshot, piece, read));
+        let opened = self.piece(&self.pass, file, &opener.plan, range);
+        let opened = opened.and_then(|piece| open_piece(&self.pass, snapshot, piece, read));
         match opened {
             Ok((piece, reader)) => Ok(Some(opener.stream(piece, reader, counted)?.boxed())),
             Err(error) => opener.failed(counted, error).map(|()| None),
@@ -168,7 +212,7 @@ impl Opening {
     }
 
     /// A piece with all that a decoder has to know of what is before it. This may read the whole file.
-    fn piece(&self, file: &LogFile, plan: &ScanPlan, range: Range<u64>) -> Result<Piece, SourceError> {
+    fn piece(&self, pass: &Pass, file: &LogFile, plan: &ScanPlan, range: Range<u64>) -> Result<Piece, SourceError> {
         let mut piece = Piece { start: range.start, end: range.end, first_line: 1, stamps: StampContext::default() };
         let lines = plan.needs_line_numbers() && range.start > 0;
         // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
@@ -187,6 +231,7 @@ impl Opening {
         };
         let ahead = ReadAhead {
             snapshot: &file.snapshot,
+            pass,
             pieces,
             read: &options.read,
             zone: &options.zone,
@@ -261,7 +306,7 @@ impl StretchOpener {
     }
 
     /// What comes of a file that is not any more what it was.
-    pub(super) fn changed(&self, counted: Counted, change: Change) -> DfResult<()> {
+    pub(super) fn changed(&self, counted: &Counted, change: Change) -> DfResult<()> {
         counted.tally.change(&change);
         match self.source.context().options.on_change {
             OnChange::Report => Ok(()),
@@ -272,7 +317,7 @@ impl StretchOpener {
     /// What comes of a file that cannot be read.
     pub(super) fn failed(&self, counted: Counted, error: SourceError) -> DfResult<()> {
         if let SourceError::Changed { change, .. } = error {
-            return self.changed(counted, change);
+            return self.changed(&counted, change);
         }
         counted.tally.fail(&error);
         match self.source.context().options.on_change {
@@ -287,6 +332,7 @@ impl StretchOpener {
 /// The decoder looks at the byte before its piece to see whether a line begins there. Behind a hole and behind a byte
 /// order mark one does, though that byte is no line feed: one is put there.
 pub(super) fn open_piece(
+    pass: &Pass,
     snapshot: &Snapshot,
     mut piece: Piece,
     read: &ReadOptions,
@@ -294,15 +340,23 @@ pub(super) fn open_piece(
     let mark = u64::from(snapshot.bom_len);
     if piece.start <= mark && mark > 0 && snapshot.is_splittable() {
         piece.start = mark;
-        return Ok((piece, Box::new(AfterGap::new(source::open(snapshot, mark, read)?))));
+        return Ok((piece, Box::new(AfterGap::new(source::open_in(pass, snapshot, mark, read)?))));
     }
     if piece.start > 0 && snapshot.sparse {
-        let reader = source::open(snapshot, piece.start, read)?;
+        let reader = source::open_in(pass, snapshot, piece.start, read)?;
         if reader.begins() == Begins::Line {
             return Ok((piece, Box::new(AfterGap::new(reader))));
         }
     }
-    let reader = source::open(snapshot, piece.start.saturating_sub(1), read)?;
+    let mut reader = source::open_in(pass, snapshot, piece.start.saturating_sub(1), read)?;
+    if snapshot.kind == FileKind::Regular && !snapshot.is_splittable() {
+        // Only what comes out of it tells whether a mark was skipped.
+        reader.fill(1)?;
+        if reader.offset() > 0 {
+            piece.start = reader.offset();
+            return Ok((piece, Box::new(AfterGap::new(reader))));
+        }
+    }
     Ok((piece, reader))
 }
 

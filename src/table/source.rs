@@ -48,6 +48,8 @@ pub(super) struct ScanFile {
     pub(super) tally: Arc<FileTally>,
     /// Partitions without other work help to read it.
     pub(super) has_helpers: bool,
+    /// The next member of the same solid archive: they are read one after the other, in one pass.
+    pub(super) next: Option<usize>,
 }
 
 /// The files of a scan, by the location that stands for their path.
@@ -58,10 +60,26 @@ pub(super) struct ScanFiles {
 }
 
 impl ScanFiles {
-    /// Adds a file.
-    pub(super) fn push(&mut self, location: Location, file: ScanFile) {
-        self.by_location.insert(location, self.files.len());
+    /// Adds a file, and returns its number.
+    pub(super) fn push(&mut self, location: Location, file: ScanFile) -> usize {
+        let at = self.files.len();
+        self.by_location.insert(location, at);
         self.files.push(file);
+        at
+    }
+
+    /// File `next` is read behind file `at`.
+    pub(super) fn chain(&mut self, at: usize, next: usize) {
+        self.files[at].next = Some(next);
+    }
+
+    pub(super) fn file(&self, at: usize) -> &ScanFile {
+        &self.files[at]
+    }
+
+    /// The files that are read behind file `at`.
+    pub(super) fn behind(&self, at: usize) -> Vec<usize> {
+        std::iter::successors(self.files[at].next, |at| self.files[*at].next).collect()
     }
 
     /// The file at a location, with its number.
