@@ -29,7 +29,7 @@ use super::error::{Change, Issue, Severity, SourceError, take_issues};
 use super::glob;
 use super::packed::{PackedReader, Packing};
 use super::read::PlainReader;
-use super::snapshot::{self, Compression, FileKind, HEAD_BYTES, Nature, Snapshot};
+use super::snapshot::{self, Compression, FIRST_BLOCK_BYTES, FileKind, HEAD_BYTES, Nature, Snapshot};
 use super::watch::Watch;
 use super::{ByteReader, Fill, ReadOptions};
 
@@ -224,17 +224,15 @@ impl Listing<'_> {
                     let padded = entry.size().saturating_add(512).saturating_add(MAX_HEADERS);
                     pull.allow(padded);
                     let Some(mut found) = self.tar_entry(&mut entry, true) else { continue };
-                    let size = found.range.end - found.range.start;
-                    let want = usize::try_from(size).map_or(self.head_bytes, |size| size.min(self.head_bytes));
-                    let mut head = vec![0; want];
-                    let mut got = 0;
-                    while got < want {
-                        match entry.read(&mut head[got..]) {
-                            Ok(0) | Err(_) => break,
-                            Ok(n) => got += n,
-                        }
+                    let size = usize::try_from(found.range.end - found.range.start).unwrap_or(usize::MAX);
+                    let mut want = size.min(self.head_bytes);
+                    let mut head = Vec::new();
+                    let mut got = read_full(&mut entry, &mut head, want);
+                    if got == want && Compression::of(&head) != Compression::None {
+                        // Nothing comes out of some before a whole block is there.
+                        want = size.min(FIRST_BLOCK_BYTES);
+                        got = read_full(&mut entry, &mut head, want);
                     }
-                    head.truncate(got);
                     if got < want {
                         let end = found.range.start + got as u64;
                         self.cut(&mut found, end);
@@ -379,10 +377,6 @@ impl Listing<'_> {
             self.issues.push(FileIssue::new(&entry.path, Severity::Loss, Problem::Error(error)));
             return Ok(true);
         }
-        let head = head.map(|head| match nature.compression {
-            Compression::None => head,
-            _ => super::packed::peek(&head, &mut vec![0; self.head_bytes]).to_vec(),
-        });
         let snapshot = Snapshot {
             path: entry.path,
             kind: FileKind::Regular,
@@ -401,8 +395,19 @@ impl Listing<'_> {
             archive: None,
             member: Some(member),
         };
+        // Where its text is still hidden, whoever wants to see it has to open the member.
+        let head = head.filter(|_| entry.is_solid).map(|head| self.text_of(&snapshot, head)).transpose()?;
+        let head = head.filter(|text| !text.is_empty() || snapshot.size == 0);
         (self.each)(ListedMember { snapshot, head });
         Ok(true)
+    }
+
+    /// The text that the first bytes of a member are.
+    fn text_of(&self, snapshot: &Snapshot, head: Vec<u8>) -> Result<Vec<u8>, SourceError> {
+        let whole = Whole { bytes: Arc::new(head), issues: Vec::new(), raw_bytes: 0 };
+        let mut reader = text_reader(Box::new(WholeReader { whole, at: 0 }), snapshot, self.options);
+        let bytes = reader.fill(self.head_bytes)?.bytes;
+        Ok(bytes[..bytes.len().min(self.head_bytes)].to_vec())
     }
 
     /// The archive ends before the member does.
@@ -427,6 +432,20 @@ impl Listing<'_> {
 fn has_sparse_key(entry: &mut tar::Entry<'_, impl Read>) -> bool {
     let Ok(Some(extensions)) = entry.pax_extensions() else { return false };
     extensions.flatten().any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
+}
+
+/// Reads on until `bytes` are `want` or the entry ends, and says how many they are.
+fn read_full(entry: &mut impl Read, bytes: &mut Vec<u8>, want: usize) -> usize {
+    let mut got = bytes.len();
+    bytes.resize(want, 0);
+    while got < want {
+        match entry.read(&mut bytes[got..]) {
+            Ok(0) | Err(_) => break,
+            Ok(n) => got += n,
+        }
+    }
+    bytes.truncate(got);
+    got
 }
 
 fn ns_of(seconds: i64) -> i64 {
@@ -618,12 +637,16 @@ pub(super) fn open(
     if snapshot.is_splittable() {
         return unpacked(pass, member, start.max(u64::from(snapshot.bom_len)), options);
     }
-    let bytes = unpacked(pass, member, 0, options)?;
+    Ok(text_reader(unpacked(pass, member, 0, options)?, snapshot, options))
+}
+
+/// The text that the bytes of a member are.
+fn text_reader(bytes: Box<dyn ByteReader>, snapshot: &Snapshot, options: &ReadOptions) -> Box<dyn ByteReader> {
     let text = match PackedReader::new(snapshot.compression.into(), options) {
         Some(over) => Box::new(over(bytes)),
         None => bytes,
     };
-    Ok(Box::new(Sniffed::decompressed(text, snapshot.path.clone(), options)))
+    Box::new(Sniffed::decompressed(text, snapshot.path.clone(), options))
 }
 
 /// One walk through a solid archive. Members that are opened in their order cost one unpacking of the archive altogether.

@@ -37,7 +37,7 @@ const SHARED_BYTES: u64 = 1 << 20;
 const TELLING_BYTES: usize = 512;
 
 /// zstd and bzip2 give nothing out before a block of up to so many bytes is complete.
-const FIRST_BLOCK_BYTES: usize = 1 << 20;
+pub(super) const FIRST_BLOCK_BYTES: usize = 1 << 20;
 
 /// How something can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -430,14 +430,14 @@ async fn a_format_that_is_named_is_taken_as_said() {
 
 #[tokio::test]
 async fn a_file_that_nobody_named_matters_beside_a_log_of_the_table() {
-    let lz4 = [b"\x04\x22\x4D\x18".as_slice(), &[0; 100]].concat();
+    let old_lz4 = [b"\x02\x21\x4C\x18".as_slice(), &[0; 100]].concat();
     for (place, severity) in [("var/log/nginx", Severity::Loss), ("var/log/apt", Severity::Warning)] {
         let folder = folder(&[]);
         for file in ["var/log/nginx", "var/log/apt"] {
             std::fs::create_dir_all(folder.path().join(file)).unwrap();
         }
         std::fs::write(folder.path().join("var/log/nginx/access.log"), access_lines(5)).unwrap();
-        std::fs::write(folder.path().join(place).join("other.log.1"), &lz4).unwrap();
+        std::fs::write(folder.path().join(place).join("other.log.1"), &old_lz4).unwrap();
         let session = Session::new(InputSpec::WellKnown(folder.path().to_owned()), ScanOptions::default(), 2);
         assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["5"]);
         let report = session.report();

@@ -122,6 +122,23 @@ fn members_of_every_archive_are_read_as_files() {
 }
 
 #[test]
+fn the_head_of_a_member_is_its_text_whatever_hides_it() {
+    // So large that the first block of zstd or bzip2 is longer than the head that is asked for.
+    let text: Vec<u8> = (0..150_000_u32).flat_map(|i| format!("{:08x}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
+    let utf16: Vec<u8> = "\u{FEFF}one\ntwo\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut members = vec![("utf16.log", utf16), ("empty", Vec::new()), ("marked.log", b"\xEF\xBB\xBFone\n".to_vec())];
+    members.extend(KINDS.map(|kind| ("packed.log", packed(kind, &text))));
+    let members: Vec<(&str, &[u8])> = members.iter().map(|(name, bytes)| (*name, bytes.as_slice())).collect();
+    let (_dir, path) = file("logs.tgz", &gz(&tar_of(&members)));
+    let mut heads = Vec::new();
+    let archive = Snapshot::take(&path).unwrap();
+    let mut each = |member: ListedMember| heads.push(member.head.expect("can be had"));
+    list_members(&archive, &ReadOptions::default(), 1000, &mut each).unwrap();
+    assert_eq!(heads[..3], [b"one\ntwo\n".to_vec(), b"".to_vec(), b"one\n".to_vec()]);
+    assert!(heads.len() == 7 && heads[3..].iter().all(|head| *head == text[..1000]));
+}
+
+#[test]
 fn a_member_of_a_plain_archive_is_cut_into_pieces_like_a_file() {
     let text = lines("one", 5000);
     let (_dir, path) = file("logs.tar", &tar_of(&[("before", b"another one\n"), ("access.log", &text), ("after", b"x\n")]));
