@@ -27,11 +27,8 @@ use super::outbox::Outbox;
 use super::packed::Unpacker;
 use super::{ByteReader, Fill};
 
-/// Size of a block for one reader: several fit into the second cache.
+/// Size of a block: what is unpacked is still in a near cache when it is read.
 const BLOCK_BYTES: usize = 1 << 20;
-
-/// Size of a block for several readers, which begin anew with each.
-const SHARED_BLOCK_BYTES: usize = 4 << 20;
 
 /// How many blocks may wait to be taken.
 const READY_BLOCKS: usize = 4;
@@ -42,7 +39,7 @@ const COPY: usize = 64 << 10;
 /// The byte order mark of UTF-8.
 const BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 
-/// How long `fill` may wait.
+/// How long `fill` may wait for a stream that has nothing.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Where blocks may end.
@@ -98,6 +95,8 @@ struct State {
     ready: VecDeque<Block>,
     spare: Vec<Vec<u8>>,
     feeds: usize,
+    /// The stream below has had nothing for 100 ms.
+    is_idle: bool,
     /// The thread is done, for one of the reasons below or because all is unpacked.
     ended: bool,
     /// One reader has the rest for itself.
@@ -105,6 +104,14 @@ struct State {
     error: Option<SourceError>,
     change: Option<Change>,
     panic: Option<Box<dyn Any + Send>>,
+}
+
+/// Who takes blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taker {
+    /// A reader that has all of them, or all that are left.
+    Only,
+    OneOfSeveral,
 }
 
 /// What is there to be taken.
@@ -144,32 +151,23 @@ impl Feed {
         self.shared.wanted.notify_all();
     }
 
-    /// The next block. An error and a panic of the thread are told once.
-    fn take(&self) -> Result<Taken, SourceError> {
-        self.take_from(self.shared.state())
-    }
-
-    /// The next block that nobody else has taken to read on alone.
-    fn take_shared(&self) -> Result<Taken, SourceError> {
-        let state = self.shared.state();
-        if state.alone {
-            return Ok(Taken::End);
+    /// The next block; for one of several, only if no other one has the rest for itself. An error and a panic of the thread are
+    /// told once.
+    fn take(&self, taker: Taker) -> Result<Taken, SourceError> {
+        let mut state = self.shared.state();
+        // A file always has more; a stream may have nothing for as long as it likes.
+        while state.ready.is_empty() && !state.ended && !state.is_idle {
+            state = self.shared.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        let taken = self.take_from(state)?;
-        if let Taken::Block(block) = &taken
-            && !block.is_closed
-        {
-            self.shared.state().alone = true;
-        }
-        Ok(taken)
-    }
-
-    fn take_from(&self, mut state: MutexGuard<'_, State>) -> Result<Taken, SourceError> {
         if state.ready.is_empty() && !state.ended {
             let waited = self.shared.arrived.wait_timeout(state, PATIENCE);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
+        if taker == Taker::OneOfSeveral && state.alone {
+            return Ok(Taken::End);
+        }
         if let Some(block) = state.ready.pop_front() {
+            state.alone |= taker == Taker::OneOfSeveral && !block.is_closed;
             drop(state);
             self.shared.wanted.notify_all();
             return Ok(Taken::Block(block));
@@ -272,7 +270,7 @@ impl AheadReader {
         if self.end {
             return Ok(false);
         }
-        match self.feed.take()? {
+        match self.feed.take(Taker::Only)? {
             Taken::Block(mut block) => {
                 self.end = block.is_last;
                 self.raw_bytes += block.raw_bytes;
@@ -397,16 +395,6 @@ pub struct Stretch {
     pub reader: Box<dyn ByteReader>,
 }
 
-/// What [`SharedText::next`] has.
-pub enum Next {
-    /// A piece that nobody else gets.
-    Stretch(Stretch),
-    /// None within 100 ms.
-    NothingYet,
-    /// None any more.
-    End,
-}
-
 impl SharedText {
     pub(super) fn start(unpacker: Box<Unpacker>, lines: Lines) -> Option<Self> {
         let feed = Feed::start(Cut::AtLines, lines)?;
@@ -414,12 +402,14 @@ impl SharedText {
         Some(Self { feed })
     }
 
-    /// The next piece. An error is told to one of the readers.
-    pub fn next(&self) -> Result<Next, SourceError> {
-        let block = match self.feed.take_shared()? {
-            Taken::Block(block) => block,
-            Taken::NothingYet => return Ok(Next::NothingYet),
-            Taken::End => return Ok(Next::End),
+    /// The next piece, which nobody else gets; `None` if there are no more. An error is told to one of the readers.
+    pub fn next_stretch(&self) -> Result<Option<Stretch>, SourceError> {
+        let block = loop {
+            match self.feed.take(Taker::OneOfSeveral)? {
+                Taken::Block(block) => break block,
+                Taken::NothingYet => {}
+                Taken::End => return Ok(None),
+            }
         };
         // A byte order mark is skipped but counted.
         let mark = if block.start == 0 && block.bytes[..block.len].starts_with(BOM) { BOM.len() } else { 0 };
@@ -427,7 +417,7 @@ impl SharedText {
         let end = if block.is_closed { block.start + block.len as u64 } else { u64::MAX };
         let first_line = block.first_line;
         let reader = Box::new(AheadReader::over(self.feed.clone(), block, mark));
-        Ok(Next::Stretch(Stretch { start, end, first_line, reader }))
+        Ok(Some(Stretch { start, end, first_line, reader }))
     }
 
     /// A change of the file that was noticed behind all that was taken.
@@ -438,7 +428,6 @@ impl SharedText {
 
 /// What the thread does.
 fn run(shared: &Shared, cut: Cut, lines: Lines) {
-    let block_bytes = if cut == Cut::AtLines { SHARED_BLOCK_BYTES } else { BLOCK_BYTES };
     let Some(mut unpacker) = wait_until(shared, |state| state.given.take()) else { return };
     let (mut cut, mut start, mut first_line) = (cut, 0, 1);
     let (mut raw_bytes, mut issues) = (unpacker.bytes_read(), unpacker.issues().len());
@@ -447,7 +436,7 @@ fn run(shared: &Shared, cut: Cut, lines: Lines) {
     loop {
         let room = |state: &mut State| (state.ready.len() < READY_BLOCKS).then(|| state.spare.pop().unwrap_or_default());
         let Some(mut bytes) = wait_until(shared, room) else { return };
-        bytes.resize(block_bytes, 0);
+        bytes.resize(BLOCK_BYTES, 0);
         bytes[..rest.len()].copy_from_slice(&rest);
         let unpacked = unpacker.unpack(&mut bytes[rest.len()..]);
         let verified = unpacker.verify();
@@ -491,6 +480,7 @@ fn run(shared: &Shared, cut: Cut, lines: Lines) {
         }
         let is_over = is_last || error.is_some();
         let mut state = shared.state();
+        state.is_idle = len == 0 && !is_over;
         if len > 0 || is_last {
             (raw_bytes, issues) = (unpacker.bytes_read(), unpacker.issues().len());
             state.ready.push_back(block);

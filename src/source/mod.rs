@@ -46,7 +46,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub use ahead::{Next, SharedText, Stretch};
+pub use ahead::{SharedText, Stretch};
 pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
 pub use discover::{
     FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, not_text_content, resolve, resolve_place, well_known,

@@ -20,7 +20,7 @@ use futures::Stream;
 
 use super::opener::{Counted, PieceStream, StretchOpener};
 use super::report::PieceEnd;
-use crate::source::{Next, SharedText, SourceError};
+use crate::source::{SharedText, SourceError};
 
 /// Where the readers of one file in one scan find each other.
 #[derive(Debug, Default)]
@@ -103,13 +103,12 @@ impl LaneStream {
 
     /// Takes the next stretch. `true` if there may be more to come.
     fn advance(&mut self) -> DfResult<bool> {
-        match self.text.next() {
-            Ok(Next::Stretch(stretch)) => {
+        match self.text.next_stretch() {
+            Ok(Some(stretch)) => {
                 self.stretch = Some(self.opener.open(stretch)?);
                 Ok(true)
             }
-            Ok(Next::NothingYet) => Ok(true),
-            Ok(Next::End) => {
+            Ok(None) => {
                 let Some(counted) = self.counted.take() else { return Ok(false) };
                 match self.text.verify() {
                     Ok(()) => counted.end(PieceEnd::Whole),
