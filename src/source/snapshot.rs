@@ -36,8 +36,8 @@ const SHARED_BYTES: u64 = 1 << 20;
 /// So much of a text says whether it is an archive.
 const TELLING_BYTES: usize = 512;
 
-/// zstd and bzip2 give nothing out before a block of up to so many bytes is complete.
-pub(super) const FIRST_BLOCK_BYTES: usize = 1 << 20;
+/// zstd, bzip2 and lz4 give nothing out before their first block is complete. Those of lz4 are the largest.
+pub(super) const FIRST_BLOCK_BYTES: usize = (4 << 20) + 1024;
 
 /// How something can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -401,3 +401,13 @@ fn an_archive_that_is_replaced_is_noticed() {
     let opened = open(&found[0].1, 0, &ReadOptions::default());
     assert!(matches!(opened.err(), Some(SourceError::Changed { .. })));
 }
+
+#[test]
+fn an_archive_behind_the_largest_first_block_is_known() {
+    use lz4_flex::frame::{BlockSize, FrameEncoder, FrameInfo};
+    let noise: Vec<u8> = (0..1_200_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    let mut encoder = FrameEncoder::with_frame_info(FrameInfo::new().block_size(BlockSize::Max4MB), Vec::new());
+    encoder.write_all(&tar_of(&[("noise", &noise), ("a.log", b"a\n")])).unwrap();
+    let (_dir, path) = file("logs.tar.lz4", &encoder.finish().unwrap());
+    assert_eq!(names(&list(&path).0), ["noise", "a.log"]);
+}
