@@ -7,7 +7,8 @@
 //!                                                              ┌── mmap      sealed, local, plain: no copy, SIGBUS guarded
 //!                              ByteReader ◄── encoding ◄───────┼── read      live or remote: pread into a block of our own
 //!                              fill, consume,  (BOM, UTF-16)   ├── packed ◄─ read | stream
-//!                              verify, issues                  └── stream    stdin, FIFO, device, /proc; shared by a spool
+//!                              verify, issues                  ├── archive   a member of a tar or zip: a range of another file
+//!                                                              └── stream    stdin, FIFO, device, /proc; shared by a spool
 //! ```
 //!
 //! The contract with the layer above:
@@ -15,7 +16,7 @@
 //! - A file is read as the *prefix* it was when its [`Snapshot`] was taken: bytes `[0, size)`, of that generation or
 //!   not at all. Copy out what you need, then call [`ByteReader::verify`], and only then hand rows on: an `Err` means
 //!   that what was filled since the last successful call may belong to another generation and must be thrown away.
-//! - Only plain UTF-8 files can be entered in the middle. For all others [`pieces`] is one piece, and a reader opened
+//! - Only plain UTF-8 files, and such members that an archive holds as they are, can be entered in the middle. For all others [`pieces`] is one piece, and a reader opened
 //!   at another offset than 0 is empty, so that a byte range laid over a compressed file reads it exactly once.
 //! - Offsets ([`ByteReader::offset`]) count from the first byte of the file. A UTF-8 byte order mark is skipped but
 //!   counted: the first line of such a file is at offset 3. In a compressed file they count uncompressed bytes, in a
