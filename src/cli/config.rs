@@ -206,7 +206,7 @@ impl Config {
 
         let slack = |text: &str| {
             let hint = "write how far a line may be from its place, like `--assume-ordered=10m` or `--assume-ordered=2h`";
-            span(text)
+            duration(text)
                 .ok_or_else(|| Problem::usage(format!("--assume-ordered: `{text}` is no length of time"), Some(hint.to_owned())))
         };
         let assume_ordered = input.assume_ordered.as_deref().map(slack).transpose()?;

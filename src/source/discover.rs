@@ -26,8 +26,8 @@ use std::path::{Path, PathBuf};
 
 use super::error::{Severity, SourceError};
 use super::glob::{self, Expansion};
-use super::packed;
 use super::snapshot::{self, Compression, Encoding, FileKind, HEAD_BYTES, Snapshot};
+use super::{ReadOptions, archive, packed};
 
 /// How arguments are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,34 @@ pub enum Problem {
         /// The name it is read under.
         as_path: PathBuf,
     },
+    /// What is wrong with an archive.
+    Archive {
+        /// In words.
+        text: String,
+    },
+    /// Members of an archive that are no files.
+    NoFiles {
+        /// How many.
+        count: usize,
+    },
+    /// A member of a zip archive that is encrypted.
+    Encrypted,
+    /// A member of a zip archive that is compressed in a way that cannot be read.
+    Method {
+        /// The way.
+        name: String,
+    },
+    /// A member of a tar archive that was stored without its holes.
+    SparseMember,
+    /// An archive in an archive.
+    NestedArchive,
+    /// A member that goes on behind the end of the archive.
+    CutMember {
+        /// How many bytes it has.
+        whole: u64,
+        /// How many of them are there.
+        left: u64,
+    },
     /// Certainly no text log.
     NotText {
         /// What it is instead.
@@ -96,7 +124,7 @@ pub enum Problem {
 }
 
 impl FileIssue {
-    fn new(path: &Path, severity: Severity, problem: Problem) -> Self {
+    pub(super) fn new(path: &Path, severity: Severity, problem: Problem) -> Self {
         Self { path: path.to_owned(), severity, problem }
     }
 
@@ -105,6 +133,9 @@ impl FileIssue {
         match &self.problem {
             Problem::Error(error) => error.hint(),
             Problem::Directory => Some("use `-r` to read the files in it".to_owned()),
+            Problem::Encrypted | Problem::Method { .. } | Problem::SparseMember | Problem::NestedArchive => {
+                Some("unpack it into a folder and name that".to_owned())
+            }
             Problem::NotRegular | Problem::NotText { .. } => Some("name it itself to read it all the same".to_owned()),
             _ => None,
         }
@@ -125,6 +156,18 @@ impl fmt::Display for FileIssue {
             }
             Problem::Symlink => write!(f, "{path}: symbolic link not followed"),
             Problem::SameFile { as_path } => write!(f, "{path}: the same file as {}, read once", as_path.display()),
+            Problem::Archive { text } => write!(f, "{path}: {text}"),
+            Problem::NoFiles { count: 1 } => write!(f, "{path}: 1 member that is no file (folder, link, device) skipped"),
+            Problem::NoFiles { count } => {
+                write!(f, "{path}: {count} members that are no files (folders, links, devices) skipped")
+            }
+            Problem::Encrypted => write!(f, "{path}: is encrypted"),
+            Problem::Method { name } => write!(f, "{path}: is compressed by the method {name}, which cannot be read"),
+            Problem::SparseMember => write!(f, "{path}: is a sparse member, which cannot be read"),
+            Problem::NestedArchive => write!(f, "{path}: is an archive in an archive, which cannot be read"),
+            Problem::CutMember { whole, left } => {
+                write!(f, "{path}: the archive ends within this member; {left} of its {whole} bytes are there")
+            }
             Problem::NotText { reason } => write!(f, "{path}: {reason}, skipped"),
         }
     }
@@ -252,8 +295,8 @@ enum Origin {
 struct Collector {
     options: ResolveOptions,
     inputs: Inputs,
-    /// By device and inode: the name a file is read under.
-    seen: HashMap<(u64, u64), PathBuf>,
+    /// By device and inode (and member): the name a file is read under.
+    seen: HashMap<(u64, u64, u64), PathBuf>,
 }
 
 impl Collector {
@@ -263,6 +306,9 @@ impl Collector {
 
     fn argument(&mut self, path: &Path) {
         let exists = path.as_os_str() == "-" || path.symlink_metadata().is_ok();
+        if !exists && let Some(members) = archive::named_members(path, &ReadOptions::default()) {
+            return self.members(path, members);
+        }
         if exists || !glob::is_pattern(path.as_os_str()) {
             return self.add(path, Origin::Named);
         }
@@ -271,6 +317,22 @@ impl Collector {
             self.issue(path, Severity::Loss, Problem::NoMatch);
         }
         self.add_all(expansion, Origin::Pattern);
+    }
+
+    /// Members of an archive that were typed.
+    fn members(&mut self, path: &Path, members: Result<Inputs, SourceError>) {
+        match members {
+            Ok(Inputs { files: found, issues }) => {
+                // What is wrong with other members was not asked for.
+                let about = |issue: &FileIssue| !issue.path.as_os_str().as_bytes().contains(&b'!') || found.is_empty();
+                self.inputs.issues.extend(issues.into_iter().filter(about));
+                if found.is_empty() {
+                    self.issue(path, Severity::Loss, Problem::NoMatch);
+                }
+                found.into_iter().for_each(|member| self.add_snapshot(member, Origin::Named));
+            }
+            Err(error) => self.error(error, Severity::Loss),
+        }
     }
 
     fn place(&mut self, place: &Place) {
@@ -332,7 +394,7 @@ impl Collector {
         {
             return self.issue(&snapshot.path, Severity::Note, Problem::NotText { reason });
         }
-        let key = (snapshot.dev, snapshot.ino);
+        let key = snapshot.key();
         if let Some(as_path) = self.seen.get(&key) {
             let problem = Problem::SameFile { as_path: as_path.clone() };
             return self.issue(&snapshot.path, Severity::Note, problem);
@@ -415,7 +477,7 @@ fn not_text(snapshot: &Snapshot) -> Option<&'static str> {
         }
         _ => {}
     }
-    if snapshot.kind != FileKind::Regular || snapshot.encoding != Encoding::Utf8 {
+    if snapshot.kind != FileKind::Regular || snapshot.encoding != Encoding::Utf8 || snapshot.archive.is_some() {
         return None;
     }
     let file = snapshot::open_file(&snapshot.path).ok()?;
@@ -440,7 +502,8 @@ fn without_zeros(bytes: &[u8]) -> &[u8] {
     &bytes[bytes.iter().take_while(|b| **b == 0).count()..]
 }
 
-fn not_text_content(bytes: &[u8]) -> Option<&'static str> {
+/// Says what bytes of a file are, if they are certainly no text.
+pub fn not_text_content(bytes: &[u8]) -> Option<&'static str> {
     let is_control = |b: &&u8| matches!(b, 0x00..=0x07 | 0x0E..=0x1A | 0x1C..=0x1F | 0x7F);
     let controls = bytes.iter().filter(is_control).count();
     (bytes.contains(&0) || controls * 10 > bytes.len()).then_some("holds binary data")

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
-use super::error::{Change, Issue, SourceError, take_issues};
+use super::archive::ArchiveKind;
+use super::error::{Change, Issue, SourceError, Unsupported, take_issues};
+use super::outbox::Outbox;
 use super::packed::PackedReader;
 use super::read::Empty;
 use super::snapshot::{Compression, Encoding, unsupported};
@@ -17,11 +19,7 @@ use super::{ByteReader, Fill, ReadOptions};
 pub(super) struct Utf16Reader {
     inner: Box<dyn ByteReader>,
     decoder: Decoder,
-    /// Bytes `from..to` of it wait to be consumed.
-    out: Vec<u8>,
-    from: usize,
-    to: usize,
-    produced: u64,
+    out: Outbox,
     mark_left: usize,
     done: bool,
     issues: Vec<Issue>,
@@ -37,10 +35,7 @@ impl Utf16Reader {
         Self {
             inner,
             decoder: from.new_decoder_without_bom_handling(),
-            out: Vec::new(),
-            from: 0,
-            to: 0,
-            produced: 0,
+            out: Outbox::default(),
             mark_left: 2,
             done: false,
             issues: Vec::new(),
@@ -62,21 +57,13 @@ impl Utf16Reader {
             self.inner.consume(n);
             return Ok(true);
         }
-        if self.from > 0 {
-            self.out.copy_within(self.from..self.to, 0);
-            self.to -= self.from;
-            self.from = 0;
-        }
-        if self.out.len() - self.to < self.block_bytes {
-            self.out.resize(self.out.len() * 2 + self.block_bytes, 0);
-        }
-        let (result, used, made, replaced) = self.decoder.decode_to_utf8(bytes, &mut self.out[self.to..], end);
+        let room = self.out.room(self.block_bytes, self.block_bytes);
+        let (result, used, made, replaced) = self.decoder.decode_to_utf8(bytes, room, end);
         if replaced && !self.is_malformed {
             self.is_malformed = true;
-            self.issues.push(Issue::MalformedUtf16 { at: self.produced });
+            self.issues.push(Issue::MalformedUtf16 { at: self.out.produced() });
         }
-        self.to += made;
-        self.produced += made as u64;
+        self.out.made(made);
         self.inner.consume(used);
         self.done = end && result == CoderResult::InputEmpty;
         Ok(true)
@@ -85,25 +72,24 @@ impl Utf16Reader {
 
 impl ByteReader for Utf16Reader {
     fn fill(&mut self, min: usize) -> Result<Fill<'_>, SourceError> {
-        while !self.done && self.to - self.from < min.max(1) {
+        while !self.done && self.out.bytes().len() < min.max(1) {
             if !self.step()? {
                 break;
             }
         }
         take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
-        Ok(Fill { bytes: &self.out[self.from..self.to], end: self.done })
+        Ok(Fill { bytes: self.out.bytes(), end: self.done })
     }
 
     fn consume(&mut self, n: usize) {
-        debug_assert!(n <= self.to - self.from, "more consumed than was filled");
-        self.from = self.to.min(self.from + n);
+        self.out.consume(n);
     }
 
     fn verify(&mut self) -> Result<(), Change> {
         let verified = self.inner.verify();
         take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
         verified.inspect_err(|_| {
-            self.to = self.from;
+            self.out.clear();
             self.done = true;
         })
     }
@@ -117,7 +103,7 @@ impl ByteReader for Utf16Reader {
     }
 
     fn offset(&self) -> u64 {
-        self.produced - (self.to - self.from) as u64
+        self.out.offset()
     }
 }
 
@@ -164,13 +150,14 @@ impl Sniffed {
             }
             let bytes = self.inner.fill(1)?.bytes;
             if self.stage == Stage::Compression
-                && let Some(over) = PackedReader::new(Compression::of(bytes), &self.options)
+                && let Some(over) = PackedReader::new(Compression::of(bytes).into(), &self.options)
             {
                 self.wrap(|inner| Box::new(over(inner)));
                 self.stage = Stage::Text;
                 continue;
             }
-            if let Some(what) = unsupported(bytes) {
+            let archive = ArchiveKind::of(bytes).map(|_| Unsupported::StreamedArchive);
+            if let Some(what) = archive.or_else(|| unsupported(bytes)) {
                 return Err(SourceError::Unsupported { path: self.path.clone(), what });
             }
             let encoding = match bytes {

@@ -108,6 +108,8 @@ pub enum Unsupported {
     BlockDevice,
     /// Compressed by this program, or an archive of its kind; holds the command that turns it into plain text on stdout.
     Packed(&'static str, &'static str),
+    /// A tar or zip archive from a stream: its members are found in a file only.
+    StreamedArchive,
     /// Text in this encoding.
     Text(&'static str),
 }
@@ -118,6 +120,7 @@ impl fmt::Display for Unsupported {
             Self::Socket => f.write_str("a socket"),
             Self::BlockDevice => f.write_str("a block device"),
             Self::Packed(name, _) => write!(f, "{name} files yet"),
+            Self::StreamedArchive => f.write_str("an archive from a stream"),
             Self::Text(name) => write!(f, "{name} text"),
         }
     }
@@ -153,6 +156,7 @@ impl SourceError {
             Self::Unsupported { what, .. } => match what {
                 Unsupported::Socket | Unsupported::BlockDevice => None,
                 Unsupported::Packed(_, command) => Some(format!("unpack it on the way: `{command} {path} | logsql … -`")),
+                Unsupported::StreamedArchive => Some("write it to a file and name that".to_owned()),
                 Unsupported::Text(name) => Some(format!("convert it: `iconv -f {name} -t UTF-8 {path} | logsql … -`")),
             },
             Self::Open { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
@@ -267,7 +271,7 @@ pub enum Issue {
         /// Uncompressed bytes that could be had.
         out: u64,
     },
-    /// A gzip member's checksum or length does not fit what came out of it.
+    /// The checksum or length of a gzip or zip member does not fit what came out of it.
     Checksum {
         /// Where the member ends, in compressed bytes.
         at: u64,
@@ -319,7 +323,7 @@ impl fmt::Display for Issue {
             Self::Corrupt { kind, at, out } => {
                 write!(f, "{kind} data is damaged at byte {at}; {out} bytes of text could be read")
             }
-            Self::Checksum { at } => write!(f, "checksum of the gzip member that ends at byte {at} is wrong"),
+            Self::Checksum { at } => write!(f, "checksum of the member that ends at byte {at} is wrong"),
             Self::DecompressLimit { at, out } => {
                 write!(f, "stopped after {out} bytes of text from {at} compressed bytes: this looks like a decompression bomb")
             }

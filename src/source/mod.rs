@@ -7,7 +7,8 @@
 //!                                                              ┌── mmap      sealed, local, plain: no copy, SIGBUS guarded
 //!                              ByteReader ◄── encoding ◄───────┼── read      live or remote: pread into a block of our own
 //!                              fill, consume,  (BOM, UTF-16)   ├── packed ◄─ read | stream
-//!                              verify, issues                  └── stream    stdin, FIFO, device, /proc; shared by a spool
+//!                              verify, issues                  ├── archive   a member of a tar or zip: a range of another file
+//!                                                              └── stream    stdin, FIFO, device, /proc; shared by a spool
 //! ```
 //!
 //! The contract with the layer above:
@@ -15,7 +16,7 @@
 //! - A file is read as the *prefix* it was when its [`Snapshot`] was taken: bytes `[0, size)`, of that generation or
 //!   not at all. Copy out what you need, then call [`ByteReader::verify`], and only then hand rows on: an `Err` means
 //!   that what was filled since the last successful call may belong to another generation and must be thrown away.
-//! - Only plain UTF-8 files can be entered in the middle. For all others [`pieces`] is one piece, and a reader opened
+//! - Only plain UTF-8 files, and such members that an archive holds as they are, can be entered in the middle. For all others [`pieces`] is one piece, and a reader opened
 //!   at another offset than 0 is empty, so that a byte range laid over a compressed file reads it exactly once.
 //! - Offsets ([`ByteReader::offset`]) count from the first byte of the file. A UTF-8 byte order mark is skipped but
 //!   counted: the first line of such a file is at offset 3. In a compressed file they count uncompressed bytes, in a
@@ -28,12 +29,16 @@
 //! Nothing here knows lines (apart from the cut of pieces), formats or SQL, and no error is printed here: a problem
 //! that stops a file is a [`SourceError`] or a [`Change`], one that does not is an [`Issue`].
 
+mod ahead;
+mod archive;
 mod discover;
 mod encoding;
 mod error;
 mod extent;
 mod glob;
+mod lz4;
 mod mmap;
+mod outbox;
 mod packed;
 mod read;
 mod snapshot;
@@ -42,7 +47,11 @@ mod watch;
 
 use std::time::Duration;
 
-pub use discover::{FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, resolve, resolve_place, well_known};
+pub use ahead::{SharedText, Stretch};
+pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
+pub use discover::{
+    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, not_text_content, resolve, resolve_place, well_known,
+};
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub(crate) use snapshot::hash as stable_hash;
@@ -180,8 +189,16 @@ pub trait ByteReader: Send {
 /// Fails with [`SourceError::Changed`] if the path leads to other content than at the time of the snapshot. A file
 /// that was only renamed within its folder since (rotation) is found again and read.
 pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
+    open_in(&Pass::default(), snapshot, start, options)
+}
+
+/// As [`open`]; a member of a solid archive is taken from where `pass` is, if that is not behind it.
+pub fn open_in(pass: &Pass, snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     if start > 0 && !snapshot.is_splittable() {
         return Ok(Box::new(read::Empty::at(start)));
+    }
+    if let Some(member) = &snapshot.member {
+        return archive::open(pass, snapshot, member, start, options);
     }
     match snapshot.kind {
         FileKind::Stream | FileKind::Stdin => {
@@ -192,9 +209,21 @@ pub fn open(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Bo
     }
 }
 
+/// Opens the text of a compressed file for several readers, which take pieces of it; `counted` if they want to know the numbers
+/// of lines. `None` if it has to be read by one: not compressed, small, or not in UTF-8.
+pub fn share(snapshot: &Snapshot, counted: bool, options: &ReadOptions) -> Result<Option<SharedText>, SourceError> {
+    if !snapshot.is_shareable() {
+        return Ok(None);
+    }
+    let Some(over) = packed::Unpacker::new(snapshot.compression.into(), options) else { return Ok(None) };
+    let raw = read::PlainReader::new(watch::Watch::open(snapshot)?, 0, options);
+    let lines = if counted { ahead::Lines::Counted } else { ahead::Lines::Uncounted };
+    Ok(SharedText::start(Box::new(over(Box::new(raw))), lines))
+}
+
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let watch = watch::Watch::open(snapshot)?;
-    if let Some(over) = packed::PackedReader::new(snapshot.compression, options) {
+    if let Some(over) = packed::PackedReader::new(snapshot.compression.into(), options) {
         let text = Box::new(over(Box::new(read::PlainReader::new(watch, 0, options))));
         return Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)));
     }

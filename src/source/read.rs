@@ -3,9 +3,11 @@
 //! The way of live files, of files on network file systems, and of everything compressed: whatever happens to the
 //! file, the bytes that were read stay what they were.
 
+use std::ops::Range;
+
 use super::error::{Change, Issue, SourceError};
 use super::watch::Watch;
-use super::{Begins, ByteReader, Fill, ReadOptions, extent};
+use super::{Begins, ByteReader, Fill, ReadOptions, extent, snapshot};
 
 /// [`ByteReader`] over `pread`.
 pub(super) struct PlainReader {
@@ -17,6 +19,8 @@ pub(super) struct PlainReader {
     /// Offset in the file of what the next read gets.
     at: u64,
     stop: u64,
+    /// Offset in the file from which offsets are counted.
+    origin: u64,
     block_bytes: usize,
     bytes_read: u64,
     begins: Begins,
@@ -31,11 +35,28 @@ impl PlainReader {
             to: 0,
             at: extent.start,
             stop: extent.stop,
+            origin: 0,
             block_bytes: options.block_bytes.max(4096),
             bytes_read: 0,
             begins: extent.begins,
             watch,
         }
+    }
+
+    /// Reads `range` of the file as if it were a file, from its byte `start` on.
+    pub(super) fn window(watch: Watch, range: &Range<u64>, start: u64, options: &ReadOptions) -> Self {
+        let at = range.start.saturating_add(start).min(range.end);
+        let mut before = [0];
+        let begins = if start == 0
+            || at == range.end
+            || snapshot::read_full_at(watch.file(), &mut before, at - 1).is_ok_and(|n| n == 1 && before[0] == b'\n')
+        {
+            Begins::Line
+        } else {
+            Begins::Middle
+        };
+        let window = Self::new(watch, 0, options);
+        Self { at, stop: range.end.min(window.watch.snapshot().size).max(at), origin: range.start, begins, ..window }
     }
 
     /// Makes room for `min` bytes from `from` on, and at least half a block to read into.
@@ -87,7 +108,7 @@ impl ByteReader for PlainReader {
     }
 
     fn offset(&self) -> u64 {
-        self.at - (self.to - self.from) as u64
+        self.at - (self.to - self.from) as u64 - self.origin
     }
 
     fn begins(&self) -> Begins {

@@ -18,7 +18,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::archive::{ArchiveKind, Member};
 use super::error::{Change, ChangeKind, SourceError, Unsupported};
 use super::{extent, packed};
 
@@ -27,6 +29,15 @@ pub(super) const HEAD_BYTES: usize = 1024;
 
 /// How much of the end, and of what was handed out last, is.
 pub(super) const TAIL_BYTES: usize = 64;
+
+/// Compressed files that are smaller are unpacked before a second reader would be at work.
+const SHARED_BYTES: u64 = 1 << 20;
+
+/// So much of a text says whether it is an archive.
+const TELLING_BYTES: usize = 512;
+
+/// zstd, bzip2 and lz4 give nothing out before their first block is complete. Those of lz4 are the largest.
+pub(super) const FIRST_BLOCK_BYTES: usize = (4 << 20) + 1024;
 
 /// How something can be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +63,10 @@ pub enum Compression {
     Xz,
     /// bzip2, of one or more streams.
     Bzip2,
+    /// lz4, of one or more frames.
+    Lz4,
+    /// Deflate without a frame of its own, as in zip archives.
+    Deflate,
 }
 
 impl std::fmt::Display for Compression {
@@ -62,6 +77,8 @@ impl std::fmt::Display for Compression {
             Self::Zstd => "zstd",
             Self::Xz => "xz",
             Self::Bzip2 => "bzip2",
+            Self::Lz4 => "lz4",
+            Self::Deflate => "deflate",
         })
     }
 }
@@ -108,6 +125,10 @@ pub struct Snapshot {
     pub sparse: bool,
     /// The time in the gzip header, in seconds since 1970; 0 if there is none.
     pub gzip_mtime_s: u32,
+    /// It is an archive: its members are what there is to read.
+    pub archive: Option<ArchiveKind>,
+    /// It is a member of an archive: where it is there. `dev` and `ino` are those of the archive, `size` is what it takes there.
+    pub member: Option<Arc<Member>>,
 }
 
 impl Snapshot {
@@ -140,7 +161,19 @@ impl Snapshot {
 
     /// Can it be entered in the middle? True of plain UTF-8 files on a disk.
     pub fn is_splittable(&self) -> bool {
-        self.kind == FileKind::Regular && self.compression == Compression::None && self.encoding == Encoding::Utf8
+        let is_text = self.compression == Compression::None && self.encoding == Encoding::Utf8;
+        self.kind == FileKind::Regular && is_text && self.member.as_ref().is_none_or(|member| member.is_direct())
+    }
+
+    /// What no other file has.
+    pub fn key(&self) -> (u64, u64, u64) {
+        (self.dev, self.ino, self.member.as_ref().map_or(u64::MAX, |member| member.range.start))
+    }
+
+    /// Is it worth to be read by several at once, though it cannot be entered in the middle? See [`share`](super::share).
+    pub fn is_shareable(&self) -> bool {
+        let is_packed_text = self.compression != Compression::None && self.encoding == Encoding::Utf8;
+        self.kind == FileKind::Regular && is_packed_text && self.member.is_none() && self.size >= SHARED_BYTES
     }
 
     /// About when the last line was written, for lines without a year: the time in the gzip header if there is one
@@ -189,6 +222,8 @@ impl Snapshot {
             bom_len: 0,
             sparse: false,
             gzip_mtime_s: 0,
+            archive: None,
+            member: None,
         }
     }
 
@@ -219,7 +254,12 @@ impl Snapshot {
         if head.len() < head_bytes(stat.size) || tail_read < tail.len() {
             return Ok(Err(Change { kind: ChangeKind::Truncated, at: head_len as u64 }));
         }
-        let nature = Nature::of(head);
+        let mut nature = Nature::of(head);
+        if nature.is_hidden && stat.size > head.len() as u64 {
+            let mut more = vec![0; usize::try_from(stat.size).map_or(FIRST_BLOCK_BYTES, |size| size.min(FIRST_BLOCK_BYTES))];
+            let n = read_full_at(file, &mut more, 0).map_err(failed)?;
+            nature = Nature::of(&more[..n]);
+        }
         if let Some(what) = nature.unsupported {
             return Err(SourceError::Unsupported { path: path.to_owned(), what });
         }
@@ -238,6 +278,8 @@ impl Snapshot {
             bom_len: nature.bom_len,
             sparse: meta.blocks().saturating_mul(512) < stat.size && extent::has_hole(file, stat.size),
             gzip_mtime_s: nature.gzip_mtime_s,
+            archive: nature.archive,
+            member: None,
         }))
     }
 }
@@ -264,7 +306,10 @@ pub(super) struct Nature {
     pub(super) encoding: Encoding,
     pub(super) bom_len: u8,
     pub(super) gzip_mtime_s: u32,
+    pub(super) archive: Option<ArchiveKind>,
     pub(super) unsupported: Option<Unsupported>,
+    /// It is packed, and so little came out of its head that it does not tell.
+    is_hidden: bool,
 }
 
 impl Nature {
@@ -278,7 +323,16 @@ impl Nature {
         let inside = packed::peek(head, &mut inside);
         let time = head.get(4..8).filter(|_| compression == Compression::Gzip);
         let gzip_mtime_s = time.map_or(0, |t| u32::from_le_bytes([t[0], t[1], t[2], t[3]]));
-        Self { compression, gzip_mtime_s, ..Self::of_text(inside) }
+        let is_hidden = inside.len() < TELLING_BYTES;
+        let text = Self::of_text(inside);
+        // The directory of a zip archive is at its end: it cannot be read as a stream.
+        let unsupported = match text.archive {
+            Some(ArchiveKind::Zip) => Some(Unsupported::Packed("compressed zip", "zcat -f")),
+            _ => text.unsupported,
+        };
+        let archive = text.archive.filter(|kind| *kind == ArchiveKind::Tar);
+        // The mark is inside of what is packed, not at the start of the file.
+        Self { compression, gzip_mtime_s, is_hidden, archive, unsupported, bom_len: 0, ..text }
     }
 
     fn of_text(head: &[u8]) -> Self {
@@ -288,7 +342,15 @@ impl Nature {
             [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 0),
             _ => (Encoding::Utf8, 0),
         };
-        Self { compression: Compression::None, encoding, bom_len, gzip_mtime_s: 0, unsupported: unsupported(head) }
+        Self {
+            compression: Compression::None,
+            encoding,
+            bom_len,
+            gzip_mtime_s: 0,
+            archive: ArchiveKind::of(head),
+            unsupported: unsupported(head),
+            is_hidden: false,
+        }
     }
 }
 
@@ -296,11 +358,9 @@ impl Nature {
 pub(super) fn unsupported(head: &[u8]) -> Option<Unsupported> {
     let packed = |name, command| Some(Unsupported::Packed(name, command));
     match head {
-        [0x04, 0x22, 0x4D, 0x18, ..] => packed("lz4", "lz4 -dc"),
+        [0x02, 0x21, 0x4C, 0x18, ..] => packed("old lz4", "lz4 -dc"),
         [0x1F, 0x9D, ..] => packed("compress (.Z)", "zcat"),
-        [b'P', b'K', 3, 4, ..] => packed("zip", "unzip -p"),
         [b'7', b'z', 0xBC, 0xAF, 0x27, 0x1C, ..] => packed("7z", "7z x -so"),
-        _ if head.get(257..262) == Some(b"ustar") => packed("tar", "tar -xOf"),
         [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Some(Unsupported::Text("UTF-32")),
         _ => None,
     }

@@ -24,7 +24,7 @@ use rayon::prelude::*;
 use crate::kernel::decode::{
     DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, TimeBounds, count_lines,
 };
-use crate::source::{self, Fill, ReadOptions, Snapshot, SourceError};
+use crate::source::{self, Fill, Pass, ReadOptions, Snapshot, SourceError};
 
 /// How far before a piece the first look for the last stamp goes.
 const LOOK_BACK: u64 = 64 << 10;
@@ -52,6 +52,8 @@ struct Count {
 /// How to read ahead.
 pub(super) struct ReadAhead<'a> {
     pub(super) snapshot: &'a Snapshot,
+    /// The walk through the archive that it is in.
+    pub(super) pass: &'a Pass,
     /// All pieces of the file.
     pub(super) pieces: &'a [Range<u64>],
     pub(super) read: &'a ReadOptions,
@@ -151,7 +153,7 @@ impl ReadAhead<'_> {
     }
 
     fn count(&self, piece: &Range<u64>) -> Result<Count, SourceError> {
-        let mut reader = source::open(self.snapshot, piece.start, self.read)?;
+        let mut reader = source::open_in(self.pass, self.snapshot, piece.start, self.read)?;
         let mut count = Count { line_feeds: 0, closed: true };
         // A byte order mark is skipped but counted.
         let mut left = piece.end.saturating_sub(reader.offset());
@@ -255,7 +257,7 @@ impl ReadAhead<'_> {
     ) -> Result<(LogDecoder, Status), SourceError> {
         let piece = Piece { start: range.start, end: range.end, first_line: 1, stamps };
         let options = DecodeOptions { limit: None, max_record_bytes: self.max_record_bytes, ..DecodeOptions::default() };
-        let (piece, mut reader) = super::opener::open_piece(self.snapshot, piece, self.read)?;
+        let (piece, mut reader) = super::opener::open_piece(self.pass, self.snapshot, piece, self.read)?;
         let mut decoder = LogDecoder::new(Arc::clone(plan), piece, options);
         let mut status = Status::NeedMore;
         let mut want = 1;

@@ -12,7 +12,7 @@
 //! One `FileSet` may serve many tables: each takes the files whose format feeds it. A query sees one listing, however
 //! many tables it names; the next query looks again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
@@ -29,7 +29,11 @@ use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, tables};
-use crate::source::{self, FileKind, Fill, Snapshot, SourceError};
+use crate::source::{self, Encoding, FileKind, Fill, ListedMember, Severity, Snapshot, SourceError};
+
+/// Members of an archive whose first bytes wait to be looked at together.
+const HEADS_BYTES: usize = 16 << 20;
+const MAX_HEADS: usize = 10_000;
 
 /// Where the files of a set come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +134,17 @@ pub struct Listing {
     pub files: Vec<Arc<LogFile>>,
     /// What was named and is not among them.
     pub problems: Vec<(PathBuf, Remark)>,
+    archives: Vec<Arc<ListedArchive>>,
     generation: u64,
+}
+
+/// What was found in an archive. It stays true as long as the archive is the same.
+#[derive(Debug)]
+struct ListedArchive {
+    snapshot: Snapshot,
+    format: Option<String>,
+    files: Vec<Arc<LogFile>>,
+    problems: Vec<(PathBuf, Remark)>,
 }
 
 impl Listing {
@@ -207,11 +221,24 @@ impl FileSet {
         let set = Self::try_new(Arc::clone(context), InputSpec::Args(args.to_vec()), None)?;
         let (inputs, problems) = set.resolve();
         let never = AtomicBool::new(false);
-        let explained = inputs.into_iter().map(|input| {
-            let detection = set.sample(&input.snapshot, &never).map_err(|error| remark_of(&error));
-            (input.snapshot.path, detection.map(|chunks| explain(&context.formats, &slices(&chunks))))
-        });
-        Ok((explained.collect(), problems))
+        let mut problems = problems;
+        let mut explained = Vec::new();
+        for input in inputs {
+            let mut look = |member: ListedMember| {
+                let chunks = member.head.map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![head]));
+                let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks)));
+                explained.push((member.snapshot.path, detection.map_err(|error| remark_of(&error))));
+            };
+            if input.snapshot.archive.is_none() {
+                look(ListedMember { snapshot: input.snapshot, head: None });
+                continue;
+            }
+            match source::list_members(&input.snapshot, &context.options.read, context.options.sample_bytes, &mut look) {
+                Ok(issues) => problems.extend(issues.iter().map(problem)),
+                Err(error) => problems.push((input.snapshot.path, remark_of(&error))),
+            }
+        }
+        Ok((explained, problems))
     }
 
     fn fresh(&self) -> Option<Arc<Listing>> {
@@ -226,17 +253,31 @@ impl FileSet {
         if let Some(listing) = latest.as_ref().filter(|listing| listing.generation == generation) {
             return Arc::clone(listing);
         }
-        let (snapshots, problems) = self.resolve();
+        let (snapshots, mut problems) = self.resolve();
         let older: HashMap<&Path, &Arc<LogFile>> =
             latest.iter().flat_map(|listing| &listing.files).map(|file| (file.snapshot.path.as_path(), file)).collect();
         let look = |input: &Input| self.look(input, &older, cancelled);
+        let (archives, others): (Vec<_>, Vec<_>) =
+            snapshots.iter().enumerate().partition(|(_, input)| input.snapshot.archive.is_some());
         // A stream may keep us waiting: not in the pool that others need.
         let (streams, plain): (Vec<_>, Vec<_>) =
-            snapshots.iter().enumerate().partition(|(_, input)| input.snapshot.kind != FileKind::Regular);
+            others.into_iter().partition(|(_, input)| input.snapshot.kind != FileKind::Regular);
         let mut files: Vec<(usize, Arc<LogFile>)> = plain.par_iter().map(|(at, file)| (*at, look(file))).collect();
         files.extend(streams.iter().map(|(at, file)| (*at, look(file))));
+        let known = latest.as_ref().map_or(&[][..], |listing| &listing.archives);
+        let archives: Vec<_> =
+            archives.par_iter().map(|(at, input)| (*at, self.expand(input, &older, known, cancelled))).collect();
+        for (at, archive) in &archives {
+            problems.extend_from_slice(&archive.problems);
+            files.extend(archive.files.iter().map(|file| (*at, Arc::clone(file))));
+        }
         files.sort_by_key(|(at, _)| *at);
-        let listing = Arc::new(Listing { files: files.into_iter().map(|(_, file)| file).collect(), problems, generation });
+        // A member may be named beside its archive.
+        let mut seen = HashSet::new();
+        files.retain(|(_, file)| seen.insert(file.snapshot.key()) || file.snapshot.member.is_none());
+        let files = files.into_iter().map(|(_, file)| file).collect();
+        let archives = archives.into_iter().map(|(_, archive)| archive).collect();
+        let listing = Arc::new(Listing { files, problems, archives, generation });
         if !cancelled.load(Ordering::Relaxed) {
             *latest = Some(Arc::clone(&listing));
         }
@@ -247,12 +288,12 @@ impl FileSet {
     fn resolve(&self) -> (Vec<Input>, Vec<(PathBuf, Remark)>) {
         let options = &self.context.options.resolve;
         let mut files: Vec<Input> = Vec::new();
-        let mut known: HashMap<(u64, u64), usize> = HashMap::new();
+        let mut known: HashMap<(u64, u64, u64), usize> = HashMap::new();
         let mut issues = Vec::new();
         let mut add = |inputs: source::Inputs, format: Option<&String>| {
             issues.extend(inputs.issues.iter().map(problem));
             for snapshot in inputs.files {
-                let at = *known.entry((snapshot.dev, snapshot.ino)).or_insert(files.len());
+                let at = *known.entry(snapshot.key()).or_insert(files.len());
                 // A file that is named with a format and without one has that format.
                 match files.get_mut(at) {
                     Some(file) => file.format = file.format.take().or_else(|| format.cloned()),
@@ -289,6 +330,79 @@ impl FileSet {
         }
     }
 
+    /// The members of an archive.
+    fn expand(
+        &self,
+        input: &Input,
+        older: &HashMap<&Path, &Arc<LogFile>>,
+        known: &[Arc<ListedArchive>],
+        cancelled: &AtomicBool,
+    ) -> Arc<ListedArchive> {
+        let Input { snapshot, format } = input;
+        if let Some(known) = known.iter().find(|known| known.snapshot == *snapshot && known.format == *format) {
+            return Arc::clone(known);
+        }
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
+        let mut waiting: Vec<ListedMember> = Vec::new();
+        let mut waiting_bytes = 0;
+        let mut look = |members: &mut Vec<ListedMember>| {
+            let looked = members.par_drain(..).map(|member| self.look_at_member(member, format.as_ref(), older, cancelled));
+            for looked in looked.collect::<Vec<_>>() {
+                match looked {
+                    Ok(file) => files.push(file),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+        };
+        let options = &self.context.options;
+        let listed = source::list_members(snapshot, &options.read, options.sample_bytes, &mut |member| {
+            waiting_bytes += member.head.as_ref().map_or(0, Vec::len);
+            waiting.push(member);
+            if waiting_bytes >= HEADS_BYTES || waiting.len() >= MAX_HEADS {
+                look(&mut waiting);
+                waiting_bytes = 0;
+            }
+        });
+        look(&mut waiting);
+        match listed {
+            Ok(issues) => problems.extend(issues.iter().map(problem)),
+            Err(error) => problems.push((snapshot.path.clone(), remark_of(&error))),
+        }
+        Arc::new(ListedArchive { snapshot: snapshot.clone(), format: format.clone(), files, problems })
+    }
+
+    /// A member as a file, or why it is none.
+    fn look_at_member(
+        &self,
+        member: ListedMember,
+        format: Option<&String>,
+        older: &HashMap<&Path, &Arc<LogFile>>,
+        cancelled: &AtomicBool,
+    ) -> Result<Arc<LogFile>, (PathBuf, Remark)> {
+        let ListedMember { snapshot, head } = member;
+        let known = older.get(snapshot.path.as_path()).filter(|older| continues(&snapshot, older));
+        let format = match (format, known) {
+            (Some(forced), _) => FileFormat::Forced(forced.clone()),
+            (None, Some(known)) => known.format.clone(),
+            (None, None) => {
+                let chunks = head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![head]));
+                let first = chunks.as_ref().ok().and_then(|chunks| chunks.first());
+                let binary = first.and_then(|first| source::not_text_content(&first[..first.len().min(1024)]));
+                let format = self.format_of(chunks);
+                // A log may have odd bytes; what no format takes and is no text is none.
+                if format == FileFormat::Unknown
+                    && snapshot.encoding == Encoding::Utf8
+                    && let Some(reason) = binary
+                {
+                    let text = format!("{reason}, skipped");
+                    return Err((snapshot.path, Remark { severity: Severity::Note, text, hint: None }));
+                }
+                format
+            }
+        };
+        Ok(Arc::new(LogFile::new(snapshot, format)))
+    }
+
     fn look(&self, input: &Input, older: &HashMap<&Path, &Arc<LogFile>>, cancelled: &AtomicBool) -> Arc<LogFile> {
         let Input { snapshot, format } = input;
         let older = older.get(snapshot.path.as_path());
@@ -306,7 +420,11 @@ impl FileSet {
     }
 
     fn detect(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> FileFormat {
-        let chunks = match self.sample(snapshot, cancelled) {
+        self.format_of(self.sample(snapshot, cancelled))
+    }
+
+    fn format_of(&self, chunks: Result<Vec<Vec<u8>>, SourceError>) -> FileFormat {
+        let chunks = match chunks {
             Ok(chunks) => chunks,
             Err(error) => return FileFormat::Unreadable(remark_of(&error)),
         };

@@ -10,8 +10,9 @@
 //!
 //! The groups are a beginning only: partitions take pieces from one queue, so that none of them waits for another.
 
+use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -60,10 +61,19 @@ impl LogTable {
     }
 
     /// The pieces of the files that feed the table, and the source that reads them.
-    fn plan_files(&self, listing: &Listing, pruner: Option<&FilePruner>) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
+    fn plan_files(
+        &self,
+        listing: &Listing,
+        pruner: Option<&FilePruner>,
+        partitions: usize,
+    ) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
         let report = self.files.report();
         let mut files = ScanFiles::default();
         let mut pieces = Vec::new();
+        // Behind all others: see `lanes.rs`.
+        let mut helpers = Vec::new();
+        // The latest member of each solid archive.
+        let mut last_of: HashMap<PathBuf, usize> = HashMap::new();
         for (path, remark) in &listing.problems {
             let mut remark = remark.clone();
             let is_beside = |file: &Arc<LogFile>| file.snapshot.path.parent() == path.parent();
@@ -92,13 +102,30 @@ impl LogTable {
             match file.pieces(self.context.options.piece_bytes) {
                 Ok(ranges) => {
                     tally.expect_pieces(ranges.len());
-                    let location = location(&file.snapshot.path);
-                    pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
-                    files.push(location, ScanFile { file: Arc::clone(file), tally });
+                    let location = location_of(&file.snapshot);
+                    let solid = file.snapshot.member.as_ref().filter(|member| member.is_solid());
+                    let archive = solid.map(|member| member.archive_path());
+                    let before = archive.and_then(|archive| last_of.get(archive).copied());
+                    if before.is_none() {
+                        pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
+                    }
+                    let has_helpers = partitions > 1 && file.snapshot.is_shareable();
+                    if has_helpers {
+                        let help = |at| partitioned_file(&file.snapshot, &location, &(at..at + 1));
+                        helpers.extend((1..partitions.min(MAX_LANES) as u64).map(help));
+                    }
+                    let at = files.push(location, ScanFile { file: Arc::clone(file), tally, has_helpers, next: None });
+                    if let Some(before) = before {
+                        files.chain(before, at);
+                    }
+                    if let Some(archive) = archive {
+                        last_of.insert(archive.to_owned(), at);
+                    }
                 }
                 Err(error) => tally.fail(&error),
             }
         }
+        pieces.append(&mut helpers);
         Ok((files, pieces))
     }
 
@@ -121,8 +148,20 @@ impl LogTable {
     }
 }
 
+/// How many partitions read one compressed file at most: what unpacks it is not quicker than a few of them.
+const MAX_LANES: usize = 8;
+
 /// Marks what is no text of a path; a path that holds it has it doubled.
 const ESCAPE: char = '\u{FFFD}';
+
+/// The location of a file, or of a member of an archive: names in there may differ in what a location does not keep.
+fn location_of(snapshot: &Snapshot) -> Location {
+    let path = location(&snapshot.path);
+    match &snapshot.member {
+        Some(member) => path.join(format!("{ESCAPE}{}", member.start())),
+        None => path,
+    }
+}
 
 /// A file's path as a location that is the same for no other path, whatever bytes it has.
 pub(super) fn location(path: &Path) -> Location {
@@ -209,7 +248,8 @@ impl TableProvider for LogTable {
             UNPARSED => None,
             _ => FilePruner::try_new(state, args.filters().unwrap_or_default())?,
         };
-        let (files, pieces) = self.plan_files(&listing, pruner.as_ref())?;
+        let partitions = state.config().target_partitions();
+        let (files, pieces) = self.plan_files(&listing, pruner.as_ref(), partitions)?;
         if pieces.is_empty() {
             let schema = match args.projection() {
                 Some(columns) => Arc::new(self.def.schema().project(columns)?),
@@ -217,7 +257,7 @@ impl TableProvider for LogTable {
             };
             return Ok(ScanResult::new(Arc::new(EmptyExec::new(schema))));
         }
-        let groups = deal(pieces, state.config().target_partitions());
+        let groups = deal(pieces, partitions);
         let source = Arc::new(LogSource::new(Arc::clone(&self.context), self.def, files));
         // The URL names a store that is always there; this source never asks it.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)

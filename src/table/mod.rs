@@ -24,6 +24,7 @@ pub mod factory;
 mod file_index;
 mod file_set;
 mod gap;
+mod lanes;
 mod log_table;
 mod opener;
 mod options;

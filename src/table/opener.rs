@@ -23,7 +23,8 @@ use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpenFuture, FileOpener};
 use datafusion::error::DataFusionError;
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::stream::BoxStream;
+use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
 use super::bounds::{TIME, excludes};
@@ -31,12 +32,17 @@ use super::error::TableError;
 use super::file_index::{FileIndex, ReadAhead};
 use super::file_set::LogFile;
 use super::gap::AfterGap;
+use super::lanes::{Announced, LaneStream};
 use super::log_table::{partitioned_file_mtime, snapshot_mtime};
-use super::options::OnChange;
+use super::options::{OnChange, ScanOptions};
 use super::report::{FileTally, PieceEnd};
-use super::source::LogSource;
-use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, StampContext, Status, Tail, TimeBounds};
-use crate::source::{self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, ReadOptions, Snapshot, SourceError};
+use super::source::{LogSource, ScanFile};
+use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds};
+use crate::source::{
+    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, Pass, ReadOptions, Snapshot, SourceError, Stretch,
+};
+
+type BatchStream = BoxStream<'static, DfResult<RecordBatch>>;
 
 /// What one partition counts.
 #[derive(Clone, Debug)]
@@ -80,27 +86,49 @@ impl LogOpener {
 impl FileOpener for LogOpener {
     fn open(&self, file: PartitionedFile) -> DfResult<FileOpenFuture> {
         let cancelled = Arc::new(AtomicBool::new(false));
+        let (at, scan) = self.source.files().find(&file.object_meta.location)?;
+        let is_first = file.range.as_ref().is_none_or(|range| range.start == 0);
+        // At once, so that a helper that is opened a moment later knows.
+        let announced = (is_first && scan.has_helpers).then(|| self.source.lanes(at).announce());
         let opening = Opening {
             source: Arc::clone(&self.source),
             limit: self.limit,
             metrics: self.metrics.clone(),
             cancelled: Arc::clone(&cancelled),
+            pass: Pass::default(),
         };
+        let behind = self.source.files().behind(at);
         let waiting = CancelOnDrop(cancelled);
         Ok(Box::pin(async move {
-            let _waiting = waiting;
-            // Opening looks at the file, and may count the lines of all pieces before this one.
-            let opened = tokio::task::spawn_blocking(move || opening.open(&file)).await;
-            let opened = opened.map_err(|error| match error.try_into_panic() {
-                Ok(payload) => TableError::panicked("opening a file", &payload).into(),
-                Err(_) => exec_datafusion_err!("the query was cancelled"),
-            })??;
-            Ok(match opened {
-                Some(stream) => stream.boxed(),
-                None => futures::stream::empty().boxed(),
-            })
+            let opening = Arc::new(opening);
+            let (first, run) = (Arc::clone(&opening), behind.clone());
+            let opened = blocking(move || {
+                first.prepare(at, &run)?;
+                first.open(at, Some(&file), announced.as_ref())
+            });
+            let opened = opened.await?.unwrap_or_else(|| futures::stream::empty().boxed());
+            if behind.is_empty() {
+                return Ok(opened);
+            }
+            let others = futures::stream::iter(behind).then(move |at| {
+                let _waiting = &waiting;
+                let next = Arc::clone(&opening);
+                async move {
+                    let opened = blocking(move || next.open(at, None, None)).await?;
+                    Ok::<_, DataFusionError>(opened.unwrap_or_else(|| futures::stream::empty().boxed()))
+                }
+            });
+            Ok(opened.chain(others.try_flatten()).boxed())
         }))
     }
+}
+
+/// Opening looks at the file, and may count the lines of all pieces before this one: not where others wait for their turn.
+async fn blocking<T: Send + 'static>(open: impl FnOnce() -> DfResult<T> + Send + 'static) -> DfResult<T> {
+    tokio::task::spawn_blocking(open).await.map_err(|error| match error.try_into_panic() {
+        Ok(payload) => TableError::panicked("opening a file", &payload).into(),
+        Err(_) => exec_datafusion_err!("the query was cancelled"),
+    })?
 }
 
 /// What it takes to open one piece.
@@ -109,91 +137,100 @@ struct Opening {
     limit: Option<usize>,
     metrics: OpenerMetrics,
     cancelled: Arc<AtomicBool>,
+    /// The walk through the archive that the file is in.
+    pass: Pass,
 }
 
 impl Opening {
-    /// `None` if there is nothing to read, or no way to.
-    fn open(&self, target: &PartitionedFile) -> DfResult<Option<PieceStream>> {
-        let source = Arc::clone(&self.source);
-        let (at, scan) = source.files().find(&target.object_meta.location)?;
-        let (file, tally) = (&scan.file, &scan.tally);
-        let snapshot = &file.snapshot;
-        let options = &source.context().options;
-        let on_change = options.on_change;
-        let counted = Counted::start(tally, self.metrics.clone());
-        // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
-        if target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot) {
-            let change = Change { kind: ChangeKind::Replaced, at: 0 };
-            return counted.changed(file, change, on_change).map(|()| None);
+    /// Follows the stamps of members of a solid archive that are too large to be kept, where the query needs that: all of
+    /// them in one pass, before the one that reads them.
+    fn prepare(&self, at: usize, behind: &[usize]) -> DfResult<()> {
+        let pass = Pass::default();
+        for at in std::iter::once(&at).chain(behind) {
+            let ScanFile { file, tally, .. } = self.source.files().file(*at);
+            if !file.snapshot.member.as_ref().is_some_and(|member| member.is_read_through()) {
+                continue;
+            }
+            let plan = self.source.plan(*at, file)?;
+            if plan.needs_stamp_context()
+                && let Err(error) = self.before(file, 0..u64::MAX).stamps(&pass)
+            {
+                tally.fail(&error);
+            }
         }
-        let range = match &target.range {
+        Ok(())
+    }
+
+    /// Opens file `at`, or the part of it that `target` says. `None` if there is nothing to read, or no way to.
+    fn open(&self, at: usize, target: Option<&PartitionedFile>, announced: Option<&Announced>) -> DfResult<Option<BatchStream>> {
+        let source = Arc::clone(&self.source);
+        let scan = source.files().file(at);
+        let file = &scan.file;
+        let snapshot = &file.snapshot;
+        let range = match target.and_then(|target| target.range.as_ref()) {
             Some(range) => Some(range_of(range.start, range.end)?),
             None => None,
         };
+        let opener = StretchOpener {
+            source: Arc::clone(&source),
+            plan: source.plan(at, file)?,
+            file: Arc::clone(file),
+            tally: Arc::clone(&scan.tally),
+            limit: self.limit,
+            metrics: self.metrics.clone(),
+        };
         // What cannot be entered in the middle is read as a whole by whoever has its beginning.
         let whole = !snapshot.is_splittable();
-        let range = match range {
-            Some(range) if whole && range.start > 0 => {
-                counted.end(PieceEnd::Whole);
-                return Ok(None);
+        if whole && range.as_ref().is_some_and(|range| range.start > 0) {
+            return Ok(source.lanes(at).join().map(|text| LaneStream::new(text, opener).boxed()));
+        }
+        let counted = opener.count();
+        // The plan may be older than our list, or come from elsewhere: one of them is not of this generation.
+        let is_other = |target: &PartitionedFile| {
+            target.object_meta.size != snapshot.size || partitioned_file_mtime(target) != snapshot_mtime(snapshot)
+        };
+        if target.is_some_and(is_other) {
+            let change = Change { kind: ChangeKind::Replaced, at: 0 };
+            return opener.changed(&counted, change).map(|()| None);
+        }
+        let read = &source.context().options.read;
+        if let Some(announced) = announced
+            && opener.can_be_shared()
+        {
+            match source::share(snapshot, opener.plan.needs_line_numbers(), read) {
+                Ok(Some(text)) => {
+                    let text = Arc::new(text);
+                    announced.share(&text);
+                    counted.end(PieceEnd::Whole);
+                    return Ok(Some(LaneStream::new(text, opener).boxed()));
+                }
+                Ok(None) => {}
+                Err(error) => return opener.failed(&counted, error).map(|()| None),
             }
-            Some(range) if !whole => range,
-            _ => 0..if whole { u64::MAX } else { snapshot.size },
-        };
-        let before = Before {
-            source: Arc::clone(&source),
-            file: Arc::clone(file),
-            range: range.clone(),
-            cancelled: Arc::clone(&self.cancelled),
-        };
-        if !whole && self.is_excluded(&before)? {
+        }
+        let range = range.filter(|_| !whole).unwrap_or(0..if whole { u64::MAX } else { snapshot.size });
+        let before = self.before(file, range.clone());
+        if !whole && before.is_excluded(&self.pass)? {
             counted.skip(range.end - range.start);
             return Ok(None);
         }
-        let plan = source.plan(at, file)?;
-        let first_line = if plan.needs_line_numbers() && range.start > 0 { before.first_line() } else { Ok(1) };
+        let counts_lines = opener.plan.needs_line_numbers() && range.start > 0;
+        let first_line = if counts_lines { before.first_line(&self.pass) } else { Ok(1) };
         // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
         let stamps = (snapshot.kind != FileKind::Regular).then(StampContext::default);
         let opened = first_line.and_then(|first_line| {
             let piece = Piece { start: range.start, end: range.end, first_line, stamps };
-            open_piece(snapshot, piece, &options.read)
+            open_piece(&self.pass, snapshot, piece, read)
         });
-        let (piece, reader) = match opened {
-            Ok(opened) => opened,
-            Err(error) => return counted.failed(file, error, on_change).map(|()| None),
-        };
-        let options =
-            DecodeOptions { batch_rows: source.batch_rows(), limit: self.limit, max_record_bytes: options.max_record_bytes };
-        let mut decoder = LogDecoder::new(Arc::clone(&plan), piece, options);
-        if let Some(filter) = source.pushed().row_filter(source.table().schema())? {
-            decoder = decoder.with_filter(Box::new(filter));
+        match opened {
+            Ok((piece, reader)) => Ok(Some(opener.stream(range, piece, reader, counted)?.boxed())),
+            Err(error) => opener.failed(&counted, error).map(|()| None),
         }
-        let step_bytes = source.context().options.step_bytes;
-        let cancelled = Arc::new(AtomicBool::new(false));
-        let before = Arc::new(Before { cancelled: Arc::clone(&cancelled), ..before });
-        Ok(Some(PieceStream {
-            before,
-            stamps: None,
-            _cancelled: CancelOnDrop(cancelled),
-            work: Some(Work { reader, decoder, counted, tail_known: false }),
-            want: 1,
-            step_bytes,
-            on_change,
-        }))
     }
 
-    /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
-    fn is_excluded(&self, before: &Before) -> DfResult<bool> {
-        let source = &self.source;
-        let table = source.table();
-        let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
-        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return Ok(false) };
-        let bounds = match before.file.index.bounds(table.name, &before.range) {
-            Some(bounds) => Some(bounds),
-            // Whatever is wrong with the file is told where it is read.
-            None => before.assumed_bounds().unwrap_or(None),
-        };
-        bounds.map_or(Ok(false), |bounds| excludes(filter, table.schema(), bounds))
+    fn before(&self, file: &Arc<LogFile>, range: Range<u64>) -> Before {
+        let (source, file, cancelled) = (Arc::clone(&self.source), Arc::clone(file), Arc::clone(&self.cancelled));
+        Before { source, file, range, cancelled }
     }
 }
 
@@ -207,22 +244,44 @@ struct Before {
 
 impl Before {
     /// The number of the piece's first line.
-    fn first_line(&self) -> Result<u64, SourceError> {
-        self.look(|ahead, index, place| index.first_line(ahead, place))
+    fn first_line(&self, pass: &Pass) -> Result<u64, SourceError> {
+        self.look(pass, |ahead, index, place| index.first_line(ahead, place))
     }
 
     /// What the stamps before the piece say about those in it.
-    fn stamps(&self) -> Result<StampContext, SourceError> {
+    fn stamps(&self, pass: &Pass) -> Result<StampContext, SourceError> {
         let Some(plan) = self.source.time_plan(&self.file) else { return Ok(StampContext::default()) };
-        self.look(|ahead, index, place| index.stamps(ahead, place, &plan))
+        self.look(pass, |ahead, index, place| index.stamps(ahead, place, &plan))
+    }
+
+    /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
+    fn is_excluded(&self, pass: &Pass) -> DfResult<bool> {
+        let Self { source, file, range, .. } = self;
+        let table = source.table();
+        let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
+        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return Ok(false) };
+        let bounds = match file.index.bounds(table.name, range) {
+            Some(bounds) => Some(bounds),
+            // Whatever is wrong with the file is told where it is read.
+            None => self.assumed_bounds(pass).unwrap_or(None),
+        };
+        bounds.map_or(Ok(false), |bounds| excludes(filter, table.schema(), bounds))
+    }
+
+    /// A scan has read the times of all rows of the piece.
+    fn learn_bounds(&self, bounds: TimeBounds) {
+        // What cannot be entered in the middle has no pieces to skip.
+        if self.file.snapshot.is_splittable() {
+            self.file.index.learn_bounds(self.source.table().name, &self.range, bounds);
+        }
     }
 
     /// Between which times its rows lie, as far as the user's word for the order of lines goes.
-    fn assumed_bounds(&self) -> Result<Option<TimeBounds>, SourceError> {
+    fn assumed_bounds(&self, pass: &Pass) -> Result<Option<TimeBounds>, SourceError> {
         let Some(slack) = self.source.context().options.assume_ordered else { return Ok(None) };
         let Some(plan) = self.source.stamp_plan(&self.file) else { return Ok(None) };
         let slack_us = i64::try_from(slack.as_micros()).unwrap_or(i64::MAX);
-        self.look(|ahead, index, place| match ahead.pieces.len() {
+        self.look(pass, |ahead, index, place| match ahead.pieces.len() {
             // What is small is read.
             1 => Ok(None),
             _ => index.assumed_bounds(ahead, place, slack_us, &plan),
@@ -230,10 +289,17 @@ impl Before {
     }
 
     /// Looks at the file as it is cut, of which this piece is one.
-    fn look<T>(&self, look: impl Fn(&ReadAhead<'_>, &FileIndex, usize) -> Result<T, SourceError>) -> Result<T, SourceError> {
+    fn look<T>(
+        &self,
+        pass: &Pass,
+        look: impl Fn(&ReadAhead<'_>, &FileIndex, usize) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
         let Self { source, file, range, cancelled } = self;
         let options = &source.context().options;
-        let known = file.pieces(options.piece_bytes)?;
+        // How many bytes come out of what is compressed is known at its end.
+        let unpacked = 0..u64::MAX;
+        let known =
+            if file.snapshot.is_splittable() { file.pieces(options.piece_bytes)? } else { std::slice::from_ref(&unpacked) };
         let foreign = [0..range.start, range.clone(), range.end..file.snapshot.size.max(range.end)];
         let scratch = FileIndex::default();
         // A range of someone else's cut: all before it is one piece.
@@ -243,6 +309,7 @@ impl Before {
         };
         let ahead = ReadAhead {
             snapshot: &file.snapshot,
+            pass,
             pieces,
             read: &options.read,
             zone: &options.zone,
@@ -269,11 +336,78 @@ impl Drop for CancelOnDrop {
     }
 }
 
+/// Makes streams of one file's pieces.
+pub(super) struct StretchOpener {
+    source: Arc<LogSource>,
+    plan: Arc<ScanPlan>,
+    file: Arc<LogFile>,
+    tally: Arc<FileTally>,
+    limit: Option<usize>,
+    metrics: OpenerMetrics,
+}
+
+impl StretchOpener {
+    /// Counts what is about to be read.
+    pub(super) fn count(&self) -> Counted {
+        self.tally.start_piece();
+        Counted { tally: Arc::clone(&self.tally), metrics: self.metrics.clone(), ended: false }
+    }
+
+    /// Can any line be read without those before it?
+    fn can_be_shared(&self) -> bool {
+        !self.plan.joins_lines() && !self.plan.needs_stamp_context()
+    }
+
+    /// The batches of a stretch of whole lines.
+    pub(super) fn open(&self, stretch: Stretch) -> DfResult<PieceStream> {
+        let Stretch { start, end, first_line, reader } = stretch;
+        let piece = Piece { start, end, first_line, stamps: Some(StampContext::default()) };
+        let reader = if start > 0 { Box::new(AfterGap::new(reader)) } else { reader };
+        self.stream(start..end, piece, reader, self.count())
+    }
+
+    fn stream(&self, range: Range<u64>, piece: Piece, reader: Box<dyn ByteReader>, counted: Counted) -> DfResult<PieceStream> {
+        let ScanOptions { max_record_bytes, step_bytes, on_change, .. } = self.source.context().options;
+        let options = DecodeOptions { batch_rows: self.source.batch_rows(), limit: self.limit, max_record_bytes };
+        let mut decoder = LogDecoder::new(Arc::clone(&self.plan), piece, options);
+        if let Some(filter) = self.source.pushed().row_filter(self.source.table().schema())? {
+            decoder = decoder.with_filter(Box::new(filter));
+        }
+        let work = Some(Work { reader, decoder, counted, tail_known: false });
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let (source, file) = (Arc::clone(&self.source), Arc::clone(&self.file));
+        let before = Arc::new(Before { source, file, range, cancelled: Arc::clone(&cancelled) });
+        Ok(PieceStream { before, stamps: None, _cancelled: CancelOnDrop(cancelled), work, want: 1, step_bytes, on_change })
+    }
+
+    /// What comes of a file that is not any more what it was.
+    pub(super) fn changed(&self, counted: &Counted, change: Change) -> DfResult<()> {
+        counted.tally.change(&change);
+        match self.source.context().options.on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(TableError::Changed { path: self.file.snapshot.path.clone(), change }.into()),
+        }
+    }
+
+    /// What comes of a file that cannot be read.
+    pub(super) fn failed(&self, counted: &Counted, error: SourceError) -> DfResult<()> {
+        if let SourceError::Changed { change, .. } = error {
+            return self.changed(counted, change);
+        }
+        counted.tally.fail(&error);
+        match self.source.context().options.on_change {
+            OnChange::Report => Ok(()),
+            OnChange::Fail => Err(DataFusionError::External(Box::new(error))),
+        }
+    }
+}
+
 /// A reader for `piece`, at the offset where its decoder begins.
 ///
 /// The decoder looks at the byte before its piece to see whether a line begins there. Behind a hole and behind a byte
 /// order mark one does, though that byte is no line feed: one is put there.
 pub(super) fn open_piece(
+    pass: &Pass,
     snapshot: &Snapshot,
     mut piece: Piece,
     read: &ReadOptions,
@@ -281,32 +415,36 @@ pub(super) fn open_piece(
     let mark = u64::from(snapshot.bom_len);
     if piece.start <= mark && mark > 0 && snapshot.is_splittable() {
         piece.start = mark;
-        return Ok((piece, Box::new(AfterGap::new(source::open(snapshot, mark, read)?))));
+        return Ok((piece, Box::new(AfterGap::new(source::open_in(pass, snapshot, mark, read)?))));
     }
     if piece.start > 0 && snapshot.sparse {
-        let reader = source::open(snapshot, piece.start, read)?;
+        let reader = source::open_in(pass, snapshot, piece.start, read)?;
         if reader.begins() == Begins::Line {
             return Ok((piece, Box::new(AfterGap::new(reader))));
         }
     }
-    let reader = source::open(snapshot, piece.start.saturating_sub(1), read)?;
+    let mut reader = source::open_in(pass, snapshot, piece.start.saturating_sub(1), read)?;
+    if snapshot.kind == FileKind::Regular && !snapshot.is_splittable() {
+        // Only what comes out of it tells whether a mark was skipped.
+        reader.fill(1)?;
+        if reader.offset() > 0 {
+            piece.start = reader.offset();
+            return Ok((piece, Box::new(AfterGap::new(reader))));
+        }
+    }
     Ok((piece, reader))
 }
 
 /// Counts a piece in the report exactly once, however it ends.
-struct Counted {
+pub(super) struct Counted {
     tally: Arc<FileTally>,
     metrics: OpenerMetrics,
     ended: bool,
 }
 
 impl Counted {
-    fn start(tally: &Arc<FileTally>, metrics: OpenerMetrics) -> Self {
-        tally.start_piece();
-        Self { tally: Arc::clone(tally), metrics, ended: false }
-    }
-
-    fn end(mut self, end: PieceEnd) {
+    /// Without anything to count.
+    pub(super) fn end(mut self, end: PieceEnd) {
         self.ended = true;
         self.tally.end_piece(end, 0, None, &[]);
     }
@@ -317,25 +455,6 @@ impl Counted {
         self.metrics.skipped_pieces.add(1);
         self.metrics.skipped_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
         self.tally.end_piece(PieceEnd::Skipped(bytes), 0, None, &[]);
-    }
-
-    fn changed(self, file: &LogFile, change: Change, on_change: OnChange) -> DfResult<()> {
-        self.tally.change(&change);
-        match on_change {
-            OnChange::Report => Ok(()),
-            OnChange::Fail => Err(TableError::Changed { path: file.snapshot.path.clone(), change }.into()),
-        }
-    }
-
-    fn failed(self, file: &LogFile, error: SourceError, on_change: OnChange) -> DfResult<()> {
-        if let SourceError::Changed { change, .. } = error {
-            return self.changed(file, change, on_change);
-        }
-        self.tally.fail(&error);
-        match on_change {
-            OnChange::Report => Ok(()),
-            OnChange::Fail => Err(DataFusionError::External(Box::new(error))),
-        }
     }
 
     fn finish(mut self, end: PieceEnd, reader: &dyn ByteReader, decoder: &LogDecoder) {
@@ -367,7 +486,7 @@ struct Work {
 }
 
 /// The batches of one piece.
-struct PieceStream {
+pub(super) struct PieceStream {
     before: Arc<Before>,
     /// Somebody is finding out about the stamps before the piece.
     stamps: Option<JoinHandle<Result<StampContext, SourceError>>>,
@@ -467,7 +586,7 @@ impl PieceStream {
             }
             Ok(Ok(Step::NeedStamps)) => {
                 let before = Arc::clone(&self.before);
-                self.stamps = Some(tokio::task::spawn_blocking(move || before.stamps()));
+                self.stamps = Some(tokio::task::spawn_blocking(move || before.stamps(&Pass::default())));
                 self.work = Some(work);
                 return Poll::Pending;
             }
@@ -475,8 +594,7 @@ impl PieceStream {
                 let Work { reader, decoder, counted, .. } = work;
                 // A damaged or truncated file has rows that were not seen.
                 if let Some(bounds) = decoder.time_bounds().filter(|_| reader.issues().is_empty()) {
-                    let Before { source, file, range, .. } = &*self.before;
-                    file.index.learn_bounds(source.table().name, range, bounds);
+                    self.before.learn_bounds(bounds);
                 }
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));

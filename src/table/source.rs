@@ -34,6 +34,7 @@ use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult, appl
 
 use super::bounds::TIME;
 use super::file_set::LogFile;
+use super::lanes::Lanes;
 use super::log_table::partitioned_file_mtime;
 use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
@@ -50,6 +51,10 @@ const NO_FORMAT: &str = "";
 pub(super) struct ScanFile {
     pub(super) file: Arc<LogFile>,
     pub(super) tally: Arc<FileTally>,
+    /// Partitions without other work help to read it.
+    pub(super) has_helpers: bool,
+    /// The next member of the same solid archive: they are read one after the other, in one pass.
+    pub(super) next: Option<usize>,
 }
 
 /// The files of a scan, by the location that stands for their path.
@@ -60,10 +65,26 @@ pub(super) struct ScanFiles {
 }
 
 impl ScanFiles {
-    /// Adds a file.
-    pub(super) fn push(&mut self, location: Location, file: ScanFile) {
-        self.by_location.insert(location, self.files.len());
+    /// Adds a file, and returns its number.
+    pub(super) fn push(&mut self, location: Location, file: ScanFile) -> usize {
+        let at = self.files.len();
+        self.by_location.insert(location, at);
         self.files.push(file);
+        at
+    }
+
+    /// File `next` is read behind file `at`.
+    pub(super) fn chain(&mut self, at: usize, next: usize) {
+        self.files[at].next = Some(next);
+    }
+
+    pub(super) fn file(&self, at: usize) -> &ScanFile {
+        &self.files[at]
+    }
+
+    /// The files that are read behind file `at`.
+    pub(super) fn behind(&self, at: usize) -> Vec<usize> {
+        std::iter::successors(self.files[at].next, |at| self.files[*at].next).collect()
     }
 
     /// The file at a location, with its number.
@@ -113,6 +134,8 @@ pub struct LogSource {
     first: First,
     /// Decoding plans by file, made when the first piece of the file is opened. They depend on the columns and filters.
     plans: Arc<Vec<OnceLock<Arc<ScanPlan>>>>,
+    /// Where those who read the same file meet, by file.
+    lanes: Arc<Vec<Arc<Lanes>>>,
 }
 
 impl LogSource {
@@ -130,6 +153,7 @@ impl LogSource {
             metrics: ExecutionPlanMetricsSet::new(),
             first: First::default(),
             plans: no_plans(count),
+            lanes: no_lanes(count),
         }
     }
 
@@ -139,6 +163,10 @@ impl LogSource {
 
     pub(super) fn files(&self) -> &ScanFiles {
         &self.files
+    }
+
+    pub(super) fn lanes(&self, at: usize) -> &Arc<Lanes> {
+        &self.lanes[at]
     }
 
     pub(super) fn batch_rows(&self) -> usize {
@@ -201,12 +229,17 @@ impl LogSource {
     }
 
     fn changed(&self) -> Self {
-        Self { plans: no_plans(self.plans.len()), ..self.clone() }
+        let count = self.plans.len();
+        Self { plans: no_plans(count), lanes: no_lanes(count), ..self.clone() }
     }
 }
 
 fn no_plans(count: usize) -> Arc<Vec<OnceLock<Arc<ScanPlan>>>> {
     Arc::new((0..count).map(|_| OnceLock::new()).collect())
+}
+
+fn no_lanes(count: usize) -> Arc<Vec<Arc<Lanes>>> {
+    Arc::new((0..count).map(|_| Arc::default()).collect())
 }
 
 impl FileSource for LogSource {

@@ -430,14 +430,14 @@ async fn a_format_that_is_named_is_taken_as_said() {
 
 #[tokio::test]
 async fn a_file_that_nobody_named_matters_beside_a_log_of_the_table() {
-    let lz4 = [b"\x04\x22\x4D\x18".as_slice(), &[0; 100]].concat();
+    let old_lz4 = [b"\x02\x21\x4C\x18".as_slice(), &[0; 100]].concat();
     for (place, severity) in [("var/log/nginx", Severity::Loss), ("var/log/apt", Severity::Warning)] {
         let folder = folder(&[]);
         for file in ["var/log/nginx", "var/log/apt"] {
             std::fs::create_dir_all(folder.path().join(file)).unwrap();
         }
         std::fs::write(folder.path().join("var/log/nginx/access.log"), access_lines(5)).unwrap();
-        std::fs::write(folder.path().join(place).join("other.log.1"), &lz4).unwrap();
+        std::fs::write(folder.path().join(place).join("other.log.1"), &old_lz4).unwrap();
         let session = Session::new(InputSpec::WellKnown(folder.path().to_owned()), ScanOptions::default(), 2);
         assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["5"]);
         let report = session.report();
@@ -676,4 +676,158 @@ async fn a_doubled_hour_is_followed_through_pieces_that_say_nothing() {
     let rows = session.rows("SELECT time, message FROM syslog WHERE message <> 'x' ORDER BY message").await;
     let times: Vec<&str> = rows.iter().map(|row| &row[11..16]).collect();
     assert_eq!(times, ["00:10", "00:50", "01:05", "01:30"], "{rows:?}");
+}
+
+/// A large compressed file of which each line is another one.
+fn large_gz(lines: usize) -> (Vec<u8>, Vec<u8>) {
+    let line = |i: usize| {
+        ACCESS.replace("/a ", &format!("/{:x} ", i.wrapping_mul(0x9E37_79B9_7F4A_7C15))).replace(" 12 ", &format!(" {i} "))
+    };
+    let text = (0..lines).map(line).collect::<String>().into_bytes();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&text).unwrap();
+    (text, encoder.finish().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_a_compressed_file_are_the_same_for_any_number_of_partitions() {
+    let (text, packed) = large_gz(120_000);
+    assert!(packed.len() > 1 << 20, "too small to be shared");
+    let folder = folder(&[("access.log", &text), ("access.log.gz", &packed), ("cut.gz", &packed[..packed.len() / 2])]);
+    let over = |name: &str| InputSpec::Args(vec![folder.path().join(name).into_os_string()]);
+    let sql = "SELECT _line, _offset, url, bytes FROM access_log";
+    let mut expected = Session::new(over("access.log"), ScanOptions::default(), 1).rows(sql).await;
+    expected.sort();
+    for partitions in [1, 2, 7] {
+        let session = Session::new(over("access.log.gz"), ScanOptions::default(), partitions);
+        let mut rows = session.rows(sql).await;
+        rows.sort();
+        assert!(rows == expected, "{partitions} partitions: {} rows of {}", rows.len(), expected.len());
+        let file = &session.report()[0];
+        assert_eq!((file.status, file.counts.lines, file.bytes_read), (FileStatus::Read, 120_000, packed.len() as u64));
+        assert_eq!(session.rows("SELECT count(*) FROM access_log WHERE bytes < 50000").await, ["50000"]);
+        // Half of a file: its good lines, and one word about it.
+        let session = Session::new(over("cut.gz"), ScanOptions::default(), partitions);
+        let rows = session.rows(sql).await;
+        assert!(rows.len() > 50_000 && rows.iter().all(|row| expected.binary_search(row).is_ok()), "{} rows", rows.len());
+        let file = &session.report()[0];
+        assert!(file.counts.balanced());
+        assert_eq!(file.remarks.len(), 1, "{:?}", file.remarks);
+    }
+    let session = Session::new(over("access.log.gz"), ScanOptions::default(), 2);
+    assert_eq!(session.rows("SELECT url FROM access_log LIMIT 5").await.len(), 5);
+    session.schema.context().report.settle().await;
+    assert_eq!(session.report()[0].status, FileStatus::StoppedEarly);
+}
+
+#[tokio::test]
+async fn the_first_line_behind_a_mark_is_at_offset_3_in_a_compressed_file_too() {
+    let text = [b"\xEF\xBB\xBF".to_vec(), access_lines(3)].concat();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&text).unwrap();
+    let packed = encoder.finish().unwrap();
+    let folder = folder(&[("a.log", &text), ("b.log.gz", &packed)]);
+    let sql = |name: &str| format!("SELECT _line, _offset, _raw FROM '{}'", folder.path().join(name).display());
+    let session = Session::over("nginx/combined.log");
+    let plain = session.rows(&sql("a.log")).await;
+    assert!(plain[0].starts_with("1|3|192.0.2.1 "), "{plain:?}");
+    assert_eq!(session.rows(&sql("b.log.gz")).await, plain);
+}
+
+/// The files in these folders of the test logs, in a tar archive with their times.
+fn tar_of(folders: &[&str]) -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    for folder in folders {
+        let mut paths: Vec<_> = std::fs::read_dir(logs().join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        for path in paths {
+            tar.append_path_with_name(&path, path.strip_prefix(logs()).unwrap()).unwrap();
+        }
+    }
+    tar.into_inner().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_of_members_of_archives_are_those_of_the_files() {
+    const FOLDERS: [&str; 5] = ["apache", "nginx", "rotated", "syslog", "malformed"];
+    let tar = tar_of(&FOLDERS);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(&tar).unwrap();
+    let zstd = zstd::encode_all(&tar[..], 1).unwrap();
+    let folder = folder(&[("logs.tar", &tar), ("logs.tgz", &encoder.finish().unwrap()), ("logs.tar.zst", &zstd)]);
+    let queries = [
+        "SELECT _file, _line, _offset, time, status, url FROM access_log",
+        "SELECT _file, _line, time, program, message FROM syslog",
+        "SELECT _file, _line, level, message FROM error_log",
+        "SELECT _file, _line, raw FROM unparsed",
+    ];
+    let all = InputSpec::Args(FOLDERS.iter().map(|folder| logs().join(folder).join("*").into_os_string()).collect());
+    let plain = Session::new(all, ScanOptions::default(), 2);
+    for sql in queries {
+        let mut expected = plain.rows(sql).await;
+        let root = format!("{}/", logs().display());
+        expected.iter_mut().for_each(|row| *row = row.replace(&root, ""));
+        // Members that hold no text are left out of an archive, as they are of a folder.
+        expected.retain(|row| !row.contains("only-nul.log") && !row.contains("utf16le-without-bom.log"));
+        expected.sort();
+        assert!(!expected.is_empty());
+        for archive in ["logs.tar", "logs.tgz", "logs.tar.zst"] {
+            for partitions in [1, 2, 7] {
+                let path = folder.path().join(archive);
+                let session =
+                    Session::new(InputSpec::Args(vec![path.clone().into_os_string()]), ScanOptions::default(), partitions);
+                let mut rows = session.rows(sql).await;
+                let root = format!("{}!/", path.display());
+                rows.iter_mut().for_each(|row| *row = row.replace(&root, ""));
+                rows.retain(|row| !row.contains("only-nul.log") && !row.contains("utf16le-without-bom.log"));
+                rows.sort();
+                let differs = expected.iter().zip(&rows).find(|(a, b)| a != b);
+                assert!(
+                    rows == expected,
+                    "{archive}, {partitions} partitions, {sql}: {} of {}: {differs:?}",
+                    rows.len(),
+                    expected.len()
+                );
+                assert!(session.report().iter().all(|file| file.counts.balanced()));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_member_of_an_archive_is_a_table_by_its_path() {
+    let tar = zstd::encode_all(&tar_of(&["nginx", "syslog"])[..], 1).unwrap();
+    let folder = folder(&[("web.tar.zst", &tar)]);
+    let archive = folder.path().join("web.tar.zst");
+    let session = Session::over("nginx/combined.log");
+    let count = |of: String| format!("SELECT count(*) FROM '{of}'");
+    let expected = session.rows(&count(logs().join("nginx/main.log").display().to_string())).await;
+    assert_eq!(session.rows(&count(format!("{}!/nginx/main.log", archive.display()))).await, expected);
+    // The whole archive feeds several tables, a pattern of members one.
+    assert!(matches!(session.error(&count(archive.display().to_string())).await, TableError::Ambiguous { .. }));
+    assert_eq!(session.rows(&count(format!("{}!/nginx/mai?.log", archive.display()))).await, expected);
+    assert!(matches!(session.error(&count(format!("{}!/nothing.log", archive.display()))).await, TableError::NoFile { .. }));
+}
+
+#[tokio::test]
+async fn a_solid_archive_is_read_once_however_many_of_its_members_are_asked_for() {
+    let mut tar = tar::Builder::new(Vec::new());
+    for i in 0..50 {
+        let lines = access_lines(100 + i);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(lines.len() as u64);
+        tar.append_data(&mut header, format!("{i}.log"), &lines[..]).unwrap();
+    }
+    let packed = zstd::encode_all(&tar.into_inner().unwrap()[..], 1).unwrap();
+    let folder = folder(&[("logs.tar.zst", &packed)]);
+    let inputs = InputSpec::Args(vec![folder.path().join("logs.tar.zst").into_os_string()]);
+    let session = Session::new(inputs, ScanOptions::default(), 4);
+    assert_eq!(session.rows("SELECT count(*), count(DISTINCT _file) FROM access_log").await, ["6225|50"]);
+    let report = session.report();
+    assert_eq!(report.len(), 50);
+    assert!(report.iter().all(|file| file.status == FileStatus::Read));
+    assert!(report.iter().map(|file| file.bytes_read).sum::<u64>() <= packed.len() as u64);
+    // A filter on the name leaves the others out.
+    let one = "SELECT count(*) FROM access_log WHERE _file LIKE '%!/7.log'";
+    assert_eq!(session.rows(one).await, ["107"]);
 }

@@ -244,6 +244,11 @@ impl ScanPlan {
         self.needs_lines
     }
 
+    /// May a record span lines?
+    pub fn joins_lines(&self) -> bool {
+        self.lines.starts.is_some()
+    }
+
     /// Do values depend on the records before a piece?
     pub fn needs_stamp_context(&self) -> bool {
         self.needs_context

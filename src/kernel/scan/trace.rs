@@ -269,7 +269,7 @@ impl Trace {
         let Some((last, ops)) = self.ops.split_last() else { return Err(0) };
         let guards = &rules.guards[..];
         let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
-        let mut at = places[from * 2 & 0xff];
+        let mut at = places[(from * 2) & 0xff];
         let mut index = from;
         for op in ops.iter().skip(from) {
             if op.is_odd() {
@@ -279,7 +279,7 @@ impl Trace {
                     }
                     at += shape.len();
                     index += 1;
-                    places[index * 2 & 0xff] = at;
+                    places[(index * 2) & 0xff] = at;
                     continue;
                 }
                 if !is_free(op, at) {
@@ -292,7 +292,7 @@ impl Trace {
             places[(index * 2 + 1) & 0xff] = end;
             at = end + usize::from(op.literal_len);
             index += 1;
-            places[index * 2 & 0xff] = at;
+            places[(index * 2) & 0xff] = at;
         }
         // Only the last run may be one that ends with the record.
         let end = planes.plane(last.plane).next(at, limit).min(limit);

@@ -1,5 +1,7 @@
 //! Tests of the layer as its callers use it: take a snapshot, open, fill, consume, verify.
 
+mod ahead;
+mod archive;
 mod change;
 mod discovery;
 mod offsets;

@@ -5,10 +5,11 @@ use std::io::Read as _;
 
 use flate2::write::GzEncoder;
 use flate2::{Compression as Level, GzBuilder};
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 use super::*;
 
-fn gz(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gz(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Level::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -214,29 +215,49 @@ fn offsets_count_uncompressed_bytes_and_bytes_read_compressed_ones() {
 
 #[test]
 fn other_packed_files_are_refused_with_the_command_that_unpacks_them() {
-    let tar = {
-        let mut block = vec![b'a'; 600];
-        block[257..262].copy_from_slice(b"ustar");
-        block
-    };
-    let cases: [(&str, Vec<u8>); 4] = [
-        ("lz4", vec![0x04, 0x22, 0x4D, 0x18, 0, 0]),
-        ("zip", b"PK\x03\x04\0\0".to_vec()),
-        ("tar", tar.clone()),
-        ("tar", gz(&tar)),
+    let cases: [(&str, Vec<u8>); 3] = [
+        ("old lz4", vec![0x02, 0x21, 0x4C, 0x18, 0, 0]),
+        ("7z", b"7z\xBC\xAF\x27\x1C\0\0".to_vec()),
+        ("compressed zip", gz(b"PK\x03\x04\0\0\0\0")),
     ];
     for (name, bytes) in cases {
         let (_dir, path) = file("log", &bytes);
         let error = Snapshot::take(&path).unwrap_err();
         assert!(error.to_string().contains(&format!("cannot read {name} files")), "{error}");
-        assert!(error.hint().unwrap().contains(name.trim_end_matches('2')), "{:?}", error.hint());
+        assert!(error.hint().unwrap().contains("| logsql"), "{:?}", error.hint());
+    }
+}
+
+fn lz4_frame(bytes: &[u8], mode: BlockMode) -> Vec<u8> {
+    let info = FrameInfo::new().block_mode(mode).block_checksums(true).content_checksum(true).block_size(BlockSize::Max256KB);
+    let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn lz4_is_read_with_blocks_of_its_own_or_linked_ones_and_its_checksums_are_looked_at() {
+    let text = lines("one", 60_000);
+    // What cannot be packed is stored.
+    let noise: Vec<u8> = (0..200_000_u32).flat_map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    for mode in [BlockMode::Linked, BlockMode::Independent] {
+        for content in [&text, &noise] {
+            let whole = lz4_frame(content, mode);
+            let (bytes, issues) = read_gz(&whole);
+            assert!(bytes == *content && issues.is_empty(), "{mode:?}: {} bytes, {issues:?}", bytes.len());
+            // The checksum of the content is the last thing in the frame.
+            let mut wrong = whole;
+            *wrong.last_mut().unwrap() ^= 1;
+            let (bytes, issues) = read_gz(&wrong);
+            assert!(bytes == *content && matches!(issues[..], [Issue::Checksum { .. }]), "{mode:?}: {issues:?}");
+        }
     }
 }
 
 /// One member of each kind but gzip, with levels that make several blocks of a megabyte.
-fn packed(kind: Compression, bytes: &[u8]) -> Vec<u8> {
+pub(super) fn packed(kind: Compression, bytes: &[u8]) -> Vec<u8> {
     match kind {
-        Compression::Gzip | Compression::None => unreachable!("has tests of its own"),
+        Compression::Gzip | Compression::Deflate | Compression::None => unreachable!("has tests of its own"),
         Compression::Zstd => {
             let mut encoder = zstd::Encoder::new(Vec::new(), 3).unwrap();
             encoder.include_checksum(true).unwrap();
@@ -248,6 +269,7 @@ fn packed(kind: Compression, bytes: &[u8]) -> Vec<u8> {
             encoder.write_all(bytes).unwrap();
             encoder.finish().unwrap()
         }
+        Compression::Lz4 => lz4_frame(bytes, BlockMode::Linked),
         Compression::Bzip2 => {
             let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
             encoder.write_all(bytes).unwrap();
@@ -256,7 +278,7 @@ fn packed(kind: Compression, bytes: &[u8]) -> Vec<u8> {
     }
 }
 
-const KINDS: [Compression; 3] = [Compression::Zstd, Compression::Xz, Compression::Bzip2];
+pub(super) const KINDS: [Compression; 4] = [Compression::Zstd, Compression::Xz, Compression::Bzip2, Compression::Lz4];
 
 #[test]
 fn members_of_every_kind_are_read_and_known_by_content() {
