@@ -51,7 +51,8 @@ fn main() -> io::Result<()> {
         writer.write("any_pattern", format!("{pattern}\n{record}").as_bytes())?;
     }
     for sample in CATALOG.formats().iter().flat_map(|format| format.samples()) {
-        if sample.pattern.as_ref().is_some_and(|name| PATTERNS.iter().any(|p| p.name == *name && p.matcher.as_keyed().is_some())) {
+        if sample.pattern.as_ref().is_some_and(|name| PATTERNS.iter().any(|p| p.name == *name && p.matcher.as_keyed().is_some()))
+        {
             writer.write("keyed", sample.line.as_bytes())?;
         }
     }
