@@ -83,8 +83,8 @@ struct Reading<'a> {
     max_record_bytes: usize,
 }
 
-/// Reads one piece, giving `dose` more bytes at a time.
-fn read(reading: &Reading<'_>, piece: Piece, dose: usize, run: &mut Run) -> (StampSummary, StampContext) {
+/// Reads one piece, giving `dose` more bytes at a time, and says `stamps` when the decoder asks for what is before it.
+fn read(reading: &Reading<'_>, piece: Piece, stamps: StampContext, dose: usize, run: &mut Run) -> (StampSummary, StampContext) {
     let &Reading { plan, file, max_record_bytes } = reading;
     let options = DecodeOptions { batch_rows: 3, limit: None, max_record_bytes };
     let mut decoder = LogDecoder::new(Arc::clone(plan), piece, options);
@@ -99,7 +99,10 @@ fn read(reading: &Reading<'_>, piece: Piece, dose: usize, run: &mut Run) -> (Sta
         assert!(!(end && decoded.used == 0 && decoded.status == Status::NeedMore), "more is wanted at the end of the file");
         at += decoded.used;
         given = if decoded.used == 0 { given + dose } else { dose };
-        if decoded.status != Status::NeedMore
+        if decoded.status == Status::NeedStamps {
+            assert!(piece.stamps.is_none(), "it was told");
+            decoder.set_stamps(stamps);
+        } else if decoded.status != Status::NeedMore
             && let Some(batch) = decoder.flush().expect("a batch")
         {
             rows += batch.num_rows();
@@ -138,7 +141,7 @@ fuzz_target!(|data: &[u8]| {
     let (first, second) = (first.min(second), first.max(second));
     let dose = usize::from(dose) + 1;
 
-    let piece = |start: usize, end: usize, stamps| Piece {
+    let piece = |start: usize, end: usize, stamps: Option<StampContext>| Piece {
         start: start as u64,
         end: end as u64,
         first_line: 1 + count_lines(&file[..start]),
@@ -147,8 +150,8 @@ fuzz_target!(|data: &[u8]| {
     let ignored = &mut Run::default();
     let unknown = StampContext::default();
     let bounds = [(0, first), (first, second), (second, file.len())];
-    let summaries = bounds.map(|(start, end)| read(reading, piece(start, end, unknown), dose, ignored).0);
-    let (summary, _) = read(reading, piece(0, file.len(), unknown), file.len().max(1), ignored);
+    let summaries = bounds.map(|(start, end)| read(reading, piece(start, end, Some(unknown)), unknown, dose, ignored).0);
+    let (summary, _) = read(reading, piece(0, file.len(), Some(unknown)), unknown, file.len().max(1), ignored);
     let year_from = |index: usize| {
         let rest = summaries[index..].iter().copied().fold(StampSummary::default(), StampSummary::then);
         rest.first_year(plan.reference_us())
@@ -157,16 +160,19 @@ fuzz_target!(|data: &[u8]| {
 
     let mut whole = Run::default();
     let stamps = StampContext { first_year: year_from(0), ..unknown };
-    read(reading, piece(0, file.len(), stamps), file.len().max(1), &mut whole);
+    read(reading, piece(0, file.len(), Some(stamps)), stamps, file.len().max(1), &mut whole);
     let mut dosed = Run::default();
-    read(reading, piece(0, file.len(), stamps), dose, &mut dosed);
+    read(reading, piece(0, file.len(), Some(stamps)), stamps, dose, &mut dosed);
     assert_eq!(dosed, whole, "{dose} bytes at a time");
 
     let mut parts = Run::default();
+    let mut asking = Run::default();
     let mut before = unknown;
     for (index, (start, end)) in bounds.into_iter().enumerate() {
         let stamps = StampContext { first_year: year_from(index), ..before };
-        before = read(reading, piece(start, end, stamps), dose, &mut parts).1;
+        before = read(reading, piece(start, end, Some(stamps)), stamps, dose, &mut parts).1;
+        read(reading, piece(start, end, None), stamps, dose, &mut asking);
     }
     assert_eq!(parts, whole, "cut at {first} and {second}, {dose} bytes at a time");
+    assert_eq!(asking, whole, "the same, where the stamps before a piece are asked for");
 });
