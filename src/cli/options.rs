@@ -112,7 +112,7 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "ZONE", env = "LOGSQL_ASSUME_TZ", global = true)]
     pub(super) assume_tz: Option<String>,
 
-    /// Trust that no line is further than this from its place in the order of time [30m], and skip the parts of a file that
+    /// Trust that no line is further than this from its place in the order of time (30m), and skip the parts of a file that
     /// the stamps at their ends exclude. Without it, a part is skipped only if a query has read all its times before
     #[arg(long, value_name = "SLACK", num_args = 0..=1, default_missing_value = "30m", require_equals = true, env = "LOGSQL_ASSUME_ORDERED")]
     pub(super) assume_ordered: Option<String>,
