@@ -51,7 +51,7 @@ pub(super) struct Script {
     pub(super) rest: Rest,
 }
 
-/// Words that are commands where they stand alone on a line.
+/// Words that are commands where a line, or what is left of it behind a statement, holds nothing else.
 const BARE: [&str; 3] = ["help", "quit", "exit"];
 
 /// Cuts `text` up.
@@ -64,7 +64,7 @@ pub(super) fn split(text: &str) -> Script {
         let line = &text[token.at.start..];
         let line = &line[..line.find('\n').unwrap_or(line.len())];
         let here = &text[token.at.clone()];
-        if rest == Rest::Nothing && is_command(text, token.at.start, line) {
+        if rest == Rest::Nothing && is_command(line) {
             items.push(Item::Command(line.trim().to_owned()));
             start = token.at.start + line.len();
             tokens.seek(start);
@@ -98,13 +98,9 @@ pub(super) fn split(text: &str) -> Script {
 }
 
 /// Does a command begin here, where nothing of a statement is before it?
-fn is_command(text: &str, at: usize, line: &str) -> bool {
-    if line.starts_with('\\') || line.starts_with('.') {
-        return true;
-    }
-    let alone = text[..at].trim_end_matches([' ', '\t']);
+fn is_command(line: &str) -> bool {
     let word = line.trim().trim_end_matches(';').trim_end();
-    (alone.is_empty() || alone.ends_with('\n')) && BARE.iter().any(|bare| bare.eq_ignore_ascii_case(word))
+    line.starts_with(['\\', '.']) || BARE.iter().any(|bare| bare.eq_ignore_ascii_case(word))
 }
 
 /// `\g`, `\g FILE`, `\gx`
@@ -194,6 +190,8 @@ mod tests {
         assert_eq!(split("SELECT 1;\nEXIT;\n").items, [sql("SELECT 1"), command("EXIT;")]);
         assert_eq!(split("SELECT\nhelp\n;").items, [sql("SELECT\nhelp")]);
         assert_eq!(split("help me").items, []);
+        // It is the same whether the line was read at once or is what a statement left of it.
+        assert_eq!(split("SELECT 1; quit\n").items, [sql("SELECT 1"), command("quit")]);
     }
 
     #[test]
