@@ -4,7 +4,7 @@
 //!   L5  cli, main.rs     options → config → one call
 //!   L4  repl, report     the faces; they share through L3, never with each other
 //!   L3  session, output  one place that builds a session; writers
-//!       query            saved queries
+//!       query, settings  saved queries; files of settings
 //!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!   L0  kernel           definitions, scanning, decoding: knows no files and no SQL (package `logsql-kernel`)
@@ -21,5 +21,6 @@ pub mod query;
 pub mod repl;
 pub mod report;
 pub mod session;
+pub mod settings;
 pub mod source;
 pub mod table;

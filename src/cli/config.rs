@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
+use super::sources::Sources;
 use super::tell::Problem;
 use crate::output::{Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat};
 use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
@@ -73,8 +74,8 @@ pub(super) struct Config {
 
 impl Config {
     /// Decides everything.
-    pub(super) fn resolve(options: Options) -> Result<Self, Problem> {
-        let Options { words, run, input, output, limits, command } = options;
+    pub(super) fn resolve(options: Options, sources: &Sources) -> Result<Self, Problem> {
+        let Options { words, run, input, output, limits, command, .. } = options;
         let mut scripts: Vec<Script> = run.sql.into_iter().map(Script::Text).collect();
         scripts.extend(run.file.into_iter().map(Script::File));
         let mut paths = words;
@@ -98,6 +99,7 @@ impl Config {
                 scripts = super::report::scripts(queries, &report)?;
                 Command::Report(report)
             }
+            Some(Subcommands::Config(_) | Subcommands::Completions { .. } | Subcommands::Man { .. }) => Command::Tables,
             None => {
                 if scripts.is_empty() && paths.first().is_some_and(is_sql) {
                     let sql = paths.remove(0).into_string().map_err(|word| {
@@ -124,25 +126,26 @@ impl Config {
         };
 
         let machine_zone = TimeZone::system();
-        let assumed = zone(input.assume_tz.as_deref(), "--assume-tz")?.unwrap_or_else(|| machine_zone.clone());
-        let shown = zone(output.tz.as_deref(), "--tz")?;
+        let assumed = zone(input.assume_tz.as_deref(), &sources.name("assume-tz"))?.unwrap_or_else(|| machine_zone.clone());
+        let shown = zone(output.tz.as_deref(), &sources.name("tz"))?;
         let clock = Clock { now: Timestamp::now(), zone: shown.clone().unwrap_or_else(|| machine_zone.clone()) };
         let bound = |text: &Option<String>, flag: &str| {
             text.as_deref().map(|text| moment(text, &clock).ok_or_else(|| bad_time(flag, text))).transpose()
         };
-        let window = TimeWindow { since: bound(&run.since, "--since")?, until: bound(&run.until, "--until")? };
+        let window =
+            TimeWindow { since: bound(&run.since, &sources.name("since"))?, until: bound(&run.until, &sources.name("until"))? };
 
         let threads = match limits.threads {
-            Some(0) => return Err(Problem::usage("--threads must be at least 1", None)),
+            Some(0) => return Err(Problem::usage(format!("{}: there must be at least 1", sources.name("threads")), None)),
             Some(threads) => threads,
             None => std::thread::available_parallelism().map_or(1, usize::from),
         };
         let memory_bytes = match &limits.memory_limit {
-            Some(text) => size(text, "--memory-limit")?,
+            Some(text) => size(text, &sources.name("memory-limit"))?,
             None => machine_memory().map_or(1 << 30, |bytes| bytes / 10 * 6),
         };
         let disk_bytes = match &limits.disk_limit {
-            Some(text) => size(text, "--disk-limit")? as u64,
+            Some(text) => size(text, &sources.name("disk-limit"))? as u64,
             None => free_disk(&std::env::temp_dir()).map_or(1 << 30, |free| (free / 2).min(10 << 30)),
         };
 
@@ -156,22 +159,25 @@ impl Config {
             (output.line, OutputFormat::Line),
         ];
         let shortcut = shortcuts.into_iter().find(|(given, _)| *given).map(|(_, format)| format);
-        let named = output
-            .format
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(|error: UnknownFormat| Problem::usage(error.to_string(), None))?;
+        let named = output.format.as_deref().map(str::parse).transpose().map_err(|error: UnknownFormat| {
+            match sources.is_typed("format") {
+                true => Problem::usage(error.to_string(), None),
+                false => Problem::usage(format!("{}: {error}", sources.name("format")), None),
+            }
+        })?;
         let on_terminal = std::io::stdout().is_terminal();
         let default = if on_terminal { OutputFormat::Table } else { OutputFormat::Tsv };
-        let format = shortcut.or(named).or(file_format).unwrap_or(default);
+        // What is typed wins over what is set for good, and the name of a file is typed.
+        let (named, set) = if sources.is_typed("format") { (named, None) } else { (None, named) };
+        let format = shortcut.or(named).or(file_format).or(set).unwrap_or(default);
         let target = match (&output.output, on_terminal) {
             (Some(_), _) => Target::File,
             (None, true) => Target::Terminal,
             (None, false) => Target::Pipe,
         };
         let max_rows = output.max_rows.as_deref().map(str::parse::<MaxRows>).transpose();
-        let max_rows = max_rows.map_err(|_| Problem::usage("--max-rows takes a number or `inf`", None))?;
+        let max_rows =
+            max_rows.map_err(|_| Problem::usage(format!("{} takes a number or `inf`", sources.name("max-rows")), None))?;
         let env = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let locale = env("LC_ALL").or_else(|| env("LC_CTYPE")).or_else(|| env("LANG"));
         let term = env("TERM");
@@ -206,8 +212,12 @@ impl Config {
 
         let slack = |text: &str| {
             let hint = "write how far a line may be from its place, like `--assume-ordered=10m` or `--assume-ordered=2h`";
-            duration(text)
-                .ok_or_else(|| Problem::usage(format!("--assume-ordered: `{text}` is no length of time"), Some(hint.to_owned())))
+            duration(text).ok_or_else(|| {
+                Problem::usage(
+                    format!("{}: `{text}` is no length of time", sources.name("assume-ordered")),
+                    Some(hint.to_owned()),
+                )
+            })
         };
         let assume_ordered = input.assume_ordered.as_deref().map(slack).transpose()?;
         let scan = ScanOptions {
@@ -283,7 +293,7 @@ fn is_sql(word: &OsString) -> bool {
 }
 
 /// `$XDG_CONFIG_HOME/logsql`.
-fn config_folder() -> Option<PathBuf> {
+pub(super) fn config_folder() -> Option<PathBuf> {
     crate::session::xdg_folder("XDG_CONFIG_HOME", ".config")
 }
 

@@ -6,7 +6,6 @@ use std::path::Path;
 use super::Exit;
 use super::config::Config;
 use super::options::FormatCommand;
-use super::tables::print;
 use super::tell::{self, Mark, Problem};
 use crate::kernel::format::{Candidate, Catalog, Format, SampleFailure};
 use crate::kernel::table::{UNPARSED, tables};
@@ -39,7 +38,7 @@ fn list(config: &Config) -> Result<Exit, Problem> {
         text += &format!("{:width$}  {} → {}\n", "", format.pattern_names.join(", "), format.tables().join(", "));
         text += &format!("{:width$}  {}\n", "", format.url);
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     Ok(Exit::Done)
 }
 
@@ -51,7 +50,7 @@ fn show(config: &Config, name: &str, program: bool) -> Result<Exit, Problem> {
     let catalog = catalog(config)?;
     let format = find(&catalog, name)?;
     if !program {
-        print(config, &format!("# {}\n{}", format.origin, format.text))?;
+        tell::out(&format!("# {}\n{}", format.origin, format.text))?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -72,7 +71,7 @@ fn show(config: &Config, name: &str, program: bool) -> Result<Exit, Problem> {
             Err(reason) => text += &format!("  runs on the regex engine: {reason}\n"),
         }
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     Ok(Exit::Done)
 }
 
@@ -115,7 +114,7 @@ fn why(config: &Config, paths: &[OsString]) -> Result<Exit, Problem> {
             text += "  no format takes any of its lines\n";
         }
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     Ok(exit)
 }
 
@@ -178,6 +177,6 @@ fn test(config: &Config, names: &[OsString]) -> Result<Exit, Problem> {
             }
         }
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     Ok(exit)
 }

@@ -1,11 +1,14 @@
 //! The command line: options as typed → `Config` as decided → one call.
 //!
 //! ```text
-//!   args, environment ──clap──► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file
-//!                                                          ├──► repl        the same session, line by line
-//!                                                          ├──► report.rs   saved queries, and pages of their results
-//!                                                          ├──► tables.rs   what there is to query
-//!                                                          └──► formats.rs  what is known, and why a file is what it is
+//!   files, variables ─┐
+//!   args ─sources.rs──┴─► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file
+//!                            │                       ├──► repl        the same session, line by line
+//!                            │                       ├──► report.rs   saved queries, and pages of their results
+//!                            │                       ├──► tables.rs   what there is to query
+//!                            │                       └──► formats.rs  what is known, and why a file is what it is
+//!                            ├──► settings.rs  what is set, and where
+//!                            └──► manual.rs    completions and manual pages, made of the options
 //! ```
 //!
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done; 1 query or run-time error; 2 usage; 3 done, but input
@@ -13,19 +16,21 @@
 
 mod config;
 mod formats;
+mod manual;
 mod options;
 mod query;
 mod report;
+mod settings;
+mod sources;
 mod tables;
 mod tell;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use config::Config;
-use options::{Command, Options};
+use options::{Command, Options, Subcommands};
+use sources::{Refused, Sources};
 use tell::Problem;
 
 /// How a run ends.
@@ -62,16 +67,20 @@ impl Exit {
 
 /// Runs the program.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match Options::try_parse_from(args) {
-        Ok(options) => options,
-        Err(error) => {
+    if manual::complete() {
+        return Exit::Done.code().into();
+    }
+    let started = match sources::parse(args.into_iter().collect()) {
+        Ok((options, sources)) => start(options, &sources),
+        Err(Refused::Problem(problem)) => Err(problem),
+        Err(Refused::Clap(error)) => {
             // Help and version are answers and go to stdout; clap knows which is which.
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             let _ = error.print();
             return code.code().into();
         }
     };
-    match start(options) {
+    match started {
         Ok(exit) => exit.code().into(),
         Err(problem) => {
             tell::problem(&problem);
@@ -80,8 +89,20 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn start(options: Options) -> Result<Exit, Problem> {
-    let config = Config::resolve(options)?;
+fn start(options: Options, sources: &Sources) -> Result<Exit, Problem> {
+    // What needs no configuration works with a wrong one, too.
+    match &options.command {
+        _ if options.man_page => return manual::page(&[], None),
+        None if let Some(shell) = options.completions => return manual::registration(shell),
+        Some(Subcommands::Completions { shell }) => return manual::registration(*shell),
+        Some(Subcommands::Man { command, dir }) => return manual::page(command, dir.as_deref()),
+        Some(Subcommands::Config(command)) => {
+            let command = command.clone();
+            return settings::run(options, sources, &command);
+        }
+        _ => {}
+    }
+    let config = Config::resolve(options, sources)?;
     match &config.command {
         Command::Query => query::run(&config),
         Command::Repl => query::interactive(&config),

@@ -15,6 +15,9 @@ Examples:
   logsql --csv -o errors.csv \"SELECT time, level, message FROM error_log\" /var/log/nginx/error.log
   logsql /var/log/nginx                                        no SQL: explore in the REPL (with -r for what is below)
 
+Each option can be set for good: --memory-limit is `memory-limit = \"4G\"` in ~/.config/logsql/config.toml, or the variable
+LOGSQL_MEMORY_LIMIT; a switch that is on there is turned off with --strict=false. `logsql config show` tells what is set, and where.
+
 Lines that no format takes are rows of the table `unparsed`; what was read and what was not is in `scan_report`.
 Exit codes: 0 done, 1 query or run-time error, 2 usage, 3 done but some input could not be read or parsed and --strict or
 --max-errors says that matters, 10 --fail-if-rows or --fail-if-empty, 130 interrupted.";
@@ -26,6 +29,22 @@ pub(super) struct Options {
     /// SQL (it has a blank in it), then paths, globs, directories, `-` for standard input, or FORMAT=GLOB
     #[arg(value_name = "SQL] [PATH")]
     pub(super) words: Vec<OsString>,
+
+    /// Read this configuration instead of config.toml in /etc/logsql and in the config folder
+    #[arg(long, value_name = "FILE", global = true)]
+    pub(super) config: Option<PathBuf>,
+
+    /// Read no configuration
+    #[arg(long, global = true)]
+    pub(super) no_config: bool,
+
+    /// Same as the command `completions`
+    #[arg(long, value_name = "SHELL", value_enum, hide = true, exclusive = true)]
+    pub(super) completions: Option<Shell>,
+
+    /// Same as the command `man`
+    #[arg(long, hide = true, exclusive = true)]
+    pub(super) man_page: bool,
 
     #[command(flatten)]
     pub(super) run: RunOptions,
@@ -56,15 +75,15 @@ pub(super) struct RunOptions {
     pub(super) file: Vec<PathBuf>,
 
     /// Only records at or after this time: RFC 3339, `2026-11-21`, `2h`, `-1d`, `yesterday`
-    #[arg(long, alias = "from", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_SINCE", global = true)]
+    #[arg(long, alias = "from", value_name = "TIME", allow_hyphen_values = true, global = true)]
     pub(super) since: Option<String>,
 
     /// Only records before this time
-    #[arg(long, alias = "to", value_name = "TIME", allow_hyphen_values = true, env = "LOGSQL_UNTIL", global = true)]
+    #[arg(long, alias = "to", value_name = "TIME", allow_hyphen_values = true, global = true)]
     pub(super) until: Option<String>,
 
     /// SQL to run first in the REPL [default: rc.sql in the config folder]
-    #[arg(long, value_name = "FILE", env = "LOGSQL_RC")]
+    #[arg(long, value_name = "FILE")]
     pub(super) rc: Option<PathBuf>,
 
     /// Run no startup file
@@ -72,7 +91,7 @@ pub(super) struct RunOptions {
     pub(super) no_rc: bool,
 
     /// Go on after a failed statement, or stop [default: stop, except in the REPL]
-    #[arg(long, value_name = "WHEN", env = "LOGSQL_BAIL")]
+    #[arg(long, value_name = "WHEN")]
     pub(super) bail: Option<bool>,
 
     /// Exit with code 10 if the last result has rows
@@ -97,7 +116,7 @@ pub(super) struct InputOptions {
     pub(super) no_follow: bool,
 
     /// The format of all inputs, instead of finding it out
-    #[arg(short, long, value_name = "NAME", env = "LOGSQL_INPUT_FORMAT", global = true)]
+    #[arg(short, long, value_name = "NAME", global = true)]
     pub(super) input_format: Option<String>,
 
     /// Make a table of files, NAME=GLOB or NAME:FORMAT=GLOB; may be repeated
@@ -105,28 +124,28 @@ pub(super) struct InputOptions {
     pub(super) table: Vec<String>,
 
     /// Read format definitions (*.toml) from this folder too; may be repeated
-    #[arg(long, value_name = "DIR", env = "LOGSQL_FORMATS", global = true)]
+    #[arg(long, value_name = "DIR", global = true)]
     pub(super) formats: Vec<PathBuf>,
 
     /// Zone of times without one [default: this machine's]
-    #[arg(long, value_name = "ZONE", env = "LOGSQL_ASSUME_TZ", global = true)]
+    #[arg(long, value_name = "ZONE", global = true)]
     pub(super) assume_tz: Option<String>,
 
     /// Trust that no line is further than this from its place in the order of time (30m), and skip the parts of a file that
     /// the stamps at their ends exclude. Without it, a part is skipped only if a query has read all its times before
-    #[arg(long, value_name = "SLACK", num_args = 0..=1, default_missing_value = "30m", require_equals = true, env = "LOGSQL_ASSUME_ORDERED")]
+    #[arg(long, value_name = "SLACK", num_args = 0..=1, default_missing_value = "30m", require_equals = true)]
     pub(super) assume_ordered: Option<String>,
 
     /// How files are read
-    #[arg(long, value_name = "MODE", value_enum, env = "LOGSQL_MMAP", global = true)]
+    #[arg(long, value_name = "MODE", value_enum, global = true)]
     pub(super) mmap: Option<MmapArg>,
 
     /// Fail if any input cannot be read, changes while it is read, or has an unparsed line
-    #[arg(long, env = "LOGSQL_STRICT", global = true)]
+    #[arg(long, global = true)]
     pub(super) strict: bool,
 
     /// Exit with code 3 if there are more unparsed lines than this
-    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ERRORS", global = true)]
+    #[arg(long, value_name = "N", global = true)]
     pub(super) max_errors: Option<u64>,
 
     /// Decompress without a limit on the ratio
@@ -140,7 +159,7 @@ pub(super) struct InputOptions {
 pub(super) struct OutputArgs {
     /// table, csv, tsv, json, ndjson, markdown, html, line, parquet or arrow [default: by the name of -o, else table on
     /// a terminal and tsv in a pipe]
-    #[arg(long, value_name = "FORMAT", env = "LOGSQL_FORMAT", global = true)]
+    #[arg(long, value_name = "FORMAT", global = true)]
     pub(super) format: Option<String>,
 
     /// Same as --format csv
@@ -176,11 +195,11 @@ pub(super) struct OutputArgs {
     pub(super) no_header: bool,
 
     /// The text for NULL
-    #[arg(long, value_name = "TEXT", env = "LOGSQL_NULL", global = true)]
+    #[arg(long, value_name = "TEXT", global = true)]
     pub(super) null: Option<String>,
 
     /// Rows that a table on a terminal shows, or `inf`
-    #[arg(long, value_name = "N", env = "LOGSQL_MAX_ROWS", global = true)]
+    #[arg(long, value_name = "N", global = true)]
     pub(super) max_rows: Option<String>,
 
     /// One value per line: on, off or auto
@@ -192,15 +211,15 @@ pub(super) struct OutputArgs {
     pub(super) csv_safe: bool,
 
     /// Zone in which times are shown
-    #[arg(long, value_name = "ZONE", env = "LOGSQL_TZ", global = true)]
+    #[arg(long, value_name = "ZONE", global = true)]
     pub(super) tz: Option<String>,
 
     /// Colours: auto, always or never
-    #[arg(long, value_name = "WHEN", value_enum, env = "LOGSQL_COLOR", global = true)]
+    #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(super) color: Option<When>,
 
     /// Say nothing but errors
-    #[arg(short, long, global = true, env = "LOGSQL_QUIET")]
+    #[arg(short, long, global = true)]
     pub(super) quiet: bool,
 
     /// Say more: files, formats, times
@@ -213,15 +232,15 @@ pub(super) struct OutputArgs {
 #[command(next_help_heading = "Limits")]
 pub(super) struct LimitOptions {
     /// Memory of queries, such as 512M or 4G [default: 60 % of the machine's or the cgroup's]
-    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_MEMORY_LIMIT", global = true)]
+    #[arg(short, long, value_name = "SIZE", global = true)]
     pub(super) memory_limit: Option<String>,
 
     /// Disk for what does not fit into memory [default: half the free space, at most 10G]
-    #[arg(short, long, value_name = "SIZE", env = "LOGSQL_DISK_LIMIT", global = true)]
+    #[arg(short, long, value_name = "SIZE", global = true)]
     pub(super) disk_limit: Option<String>,
 
     /// Threads [default: one per core]
-    #[arg(short = 'j', long, value_name = "N", env = "LOGSQL_THREADS", global = true)]
+    #[arg(short = 'j', long, value_name = "N", global = true)]
     pub(super) threads: Option<usize>,
 }
 
@@ -241,11 +260,85 @@ pub(super) enum Subcommands {
         paths: Vec<OsString>,
     },
     /// Formats: list, show, why, test
-    #[command(subcommand)]
+    #[command(subcommand, after_help = FORMAT_EXAMPLES)]
     Format(FormatCommand),
     /// Run saved queries, and make a page of their results
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportOptions),
+    /// Configuration: show what is set and where, check it, tell its path
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
+    Config(ConfigCommand),
+    /// Print what a shell needs to complete commands, options, tables, formats, reports and files
+    #[command(after_help = COMPLETIONS_EXAMPLES)]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of the program, or of a command
+    #[command(
+        after_help = "Examples:\n  logsql man | man -l -\n  logsql man report | man -l -\n  logsql man --dir ~/.local/share/man/man1"
+    )]
+    Man {
+        /// A command
+        command: Vec<String>,
+        /// Write the pages of all commands into this folder
+        #[arg(long, value_name = "DIR", conflicts_with = "command")]
+        dir: Option<PathBuf>,
+    },
+}
+
+const FORMAT_EXAMPLES: &str = "\
+Examples:
+  logsql format list
+  logsql format why /var/log/nginx/access.log
+  logsql format show combined
+  logsql format test ./mine.toml";
+
+const CONFIG_EXAMPLES: &str = "\
+Examples:
+  logsql config show                     every option, its value, and where that comes from
+  logsql config check                    what is wrong, with file, line and column
+  logsql config path
+
+The file is TOML; its keys are the long names of the options:
+  tz = \"Europe/Berlin\"
+  memory-limit = \"4G\"
+  formats = [\"~/logs/formats\"]
+
+/etc/logsql/config.toml < ~/.config/logsql/config.toml < LOGSQL_<OPTION> < command line.";
+
+const COMPLETIONS_EXAMPLES: &str = "\
+Examples:
+  source <(logsql completions bash)                                          in ~/.bashrc
+  source <(logsql completions zsh)                                           in ~/.zshrc, behind compinit
+  logsql completions fish > ~/.config/fish/completions/logsql.fish
+
+The candidates come from the program, so that your own formats and saved queries are among them.";
+
+/// What about the configuration.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Show every option with its value and where that comes from
+    #[command(after_help = "Example:\n  logsql config show")]
+    Show,
+    /// Say what is wrong with the configuration
+    #[command(after_help = "Examples:\n  logsql config check\n  logsql config check ./config.toml")]
+    Check {
+        /// A file [default: those that are in use]
+        file: Option<PathBuf>,
+    },
+    /// Tell which files are read
+    #[command(after_help = "Example:\n  logsql config path")]
+    Path,
+}
+
+/// A shell that completes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 const REPORT_EXAMPLES: &str = "\

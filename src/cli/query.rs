@@ -131,7 +131,7 @@ impl Run<'_> {
         let format = self.config.output.format;
         if self.config.scripts.len() > 1 && matches!(format, OutputFormat::Table | OutputFormat::Line) {
             let before = if self.last_rows.is_some() { "\n" } else { "" };
-            super::tables::print(self.config, &format!("{before}{}: {}\n", query.name, query.description))?;
+            tell::out(&format!("{before}{}: {}\n", query.name, query.description))?;
         }
         self.one(statement, values).await
     }

@@ -8,7 +8,6 @@ use super::Exit;
 use super::config::{Config, Script, Talk};
 use super::options::ReportOptions;
 use super::query::{LAST_MOMENT, runtime};
-use super::tables::print;
 use super::tell::{self, Mark, Problem};
 use crate::output::{sanitise_cell, write_whole};
 use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, create, is_name};
@@ -55,7 +54,7 @@ pub(super) fn scripts(queries: Vec<SavedQuery>, options: &ReportOptions) -> Resu
 pub(super) fn run(config: &Config, options: &ReportOptions) -> Result<Exit, Problem> {
     let library = Library::load(config.query_folder.as_deref())?;
     if let Some(name) = &options.show {
-        return show(config, &library, name);
+        return show(&library, name);
     }
     if let Some(name) = &options.edit {
         return edit(config, &library, name);
@@ -99,7 +98,7 @@ fn page(config: &Config, options: &ReportOptions, format: ReportFormat) -> Resul
     let text = report.render(format, &config.output)?;
     match &config.output_file {
         Some(path) => write_whole(&text, path)?,
-        None => print(config, &text)?,
+        None => tell::out(&text)?,
     }
     Ok(exit)
 }
@@ -147,7 +146,7 @@ fn list(config: &Config, library: &Library) -> Result<Exit, Problem> {
         let params = if params.is_empty() { String::new() } else { format!(" [{}]", params.join(" ")) };
         text += &format!("  {:width$}  {}{}\n", query.name, sanitise_cell(&query.description), sanitise_cell(&params));
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     for error in library.broken() {
         tell::line(config.color_messages, Mark::Warning, &error.to_string());
     }
@@ -157,9 +156,9 @@ fn list(config: &Config, library: &Library) -> Result<Exit, Problem> {
     Ok(Exit::Done)
 }
 
-fn show(config: &Config, library: &Library, name: &str) -> Result<Exit, Problem> {
+fn show(library: &Library, name: &str) -> Result<Exit, Problem> {
     for query in library.find(name)? {
-        print(config, &format!("-- {} ({})\n{}", query.name, query.origin, query.text))?;
+        tell::out(&format!("-- {} ({})\n{}", query.name, query.origin, query.text))?;
     }
     Ok(Exit::Done)
 }

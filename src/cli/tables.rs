@@ -1,13 +1,11 @@
 //! `logsql tables`: what there is to query, from which files, in which format, how much; and what could not be read.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 
 use super::Exit;
 use super::config::Config;
 use super::tell::{self, Mark, Problem};
 use crate::kernel::table::{UNPARSED, tables};
-use crate::output::{Target, for_terminal};
 use crate::session::Session;
 use crate::source::Severity;
 use crate::table::{FileFormat, InputSpec};
@@ -68,7 +66,7 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
         };
         text += &format!("no log of a known format {place}\n");
     }
-    print(config, &text)?;
+    tell::out(&text)?;
     others
         .extend(listing.problems.iter().map(|(path, remark)| (remark.severity, format!("{}: {}", path.display(), remark.text))));
     let lost = others.iter().any(|(severity, _)| *severity == Severity::Loss);
@@ -92,15 +90,4 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     }
     let named = matches!(config.session.inputs, InputSpec::Args(_));
     Ok(if lost && (named || config.strict) { Exit::Incomplete } else { Exit::Done })
-}
-
-/// Text to stdout; a reader that went away wanted no more.
-pub(super) fn print(config: &Config, text: &str) -> Result<(), Problem> {
-    let shown = if config.output.target == Target::Terminal { for_terminal(text) } else { text.to_owned() };
-    match std::io::stdout().write_all(shown.as_bytes()).and_then(|()| std::io::stdout().flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Problem::new(Exit::Failed, format!("cannot write to standard output: {error}"), None))
-        }
-        _ => Ok(()),
-    }
 }

@@ -10,6 +10,7 @@ pub(super) use crate::output::people::{bytes, count};
 use crate::output::{Color, OutputError, for_terminal};
 use crate::query::SavedQueryError;
 use crate::session::{QueryError, SessionError};
+use crate::settings::SettingsError;
 use crate::source::Severity;
 use crate::table::{FileReport, FileStatus, InputSpec, Summary, TableError};
 
@@ -79,14 +80,33 @@ impl From<SavedQueryError> for Problem {
     }
 }
 
+impl From<SettingsError> for Problem {
+    fn from(error: SettingsError) -> Self {
+        Self::usage(error.to_string(), error.hint)
+    }
+}
+
+/// Colours on stderr, where nothing is decided yet.
+pub(super) fn color() -> Color {
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    if is_terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) { Color::Always } else { Color::Never }
+}
+
+/// Text to stdout; a reader that went away wanted no more.
+pub(super) fn out(text: &str) -> Result<(), Problem> {
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+    let shown = if is_terminal { for_terminal(text) } else { text.to_owned() };
+    match std::io::stdout().write_all(shown.as_bytes()).and_then(|()| std::io::stdout().flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Problem::new(Exit::Failed, format!("cannot write to standard output: {error}"), None))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Prints an error: what, why, and what to do next.
 pub(super) fn problem(problem: &Problem) {
-    let color =
-        if std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()) {
-            Color::Always
-        } else {
-            Color::Never
-        };
+    let color = color();
     line(color, Mark::Error, &problem.message);
     for cause in &problem.causes {
         say(&format!("  caused by: {cause}"));

@@ -320,3 +320,101 @@ fn a_file_that_changes_under_the_query_never_ends_the_program() {
         assert!(got.out.lines().count() <= 1, "round {round}: {}", got.out);
     }
 }
+
+#[test]
+fn options_are_set_in_files_variables_and_on_the_command_line_in_this_order() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(".config/logsql");
+    std::fs::create_dir_all(&folder).expect("made");
+    let file = folder.join("config.toml");
+    let set = |text: &str| std::fs::write(&file, text).expect("written");
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        ran(&logsql(home.path()).envs(variables.iter().copied()).args(args).output().expect("runs"))
+    };
+    let sql = "SELECT 1 AS a, 'x' AS b";
+    set("format = \"csv\"\nno-header = true\n");
+    assert_eq!(run(&[], &[sql]).out, "1,x\n");
+    assert_eq!(run(&[("LOGSQL_FORMAT", "json")], &[sql]).out, "[\n{\"a\":1,\"b\":\"x\"}\n]\n");
+    assert_eq!(run(&[("LOGSQL_FORMAT", "json")], &["--tsv", "--no-header=false", sql]).out, "a\tb\n1\tx\n");
+    assert_eq!(run(&[("LOGSQL_NO_HEADER", "0")], &[sql]).out, "a,b\n1,x\n");
+    assert_eq!(run(&[], &["--no-config", sql]).out, "a\tb\n1\tx\n");
+    let named = home.path().join("named.json");
+    run(&[], &["-o", named.to_str().expect("UTF-8"), sql]);
+    assert!(
+        std::fs::read_to_string(&named).expect("written").starts_with('['),
+        "the name of a file that is typed wins over a file of settings"
+    );
+
+    let got = run(&[("LOGSQL_TZ", "UTC"), ("LOGSQL_FORMT", "csv")], &["config", "show", "--threads", "1"]);
+    let line = |start: &str| got.out.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    assert!(line("format = \"csv\"").ends_with("config.toml:1:10"), "{}", got.out);
+    assert!(line("tz = \"UTC\"").ends_with("# LOGSQL_TZ"), "{}", got.out);
+    assert!(line("threads = 1").ends_with("# command line"), "{}", got.out);
+    assert!(line("# memory-limit =").contains("default: 60 %"), "{}", got.out);
+    assert!(
+        got.err.contains("`LOGSQL_FORMT` is no option's") && got.err.contains("did you mean `LOGSQL_FORMAT`?"),
+        "{}",
+        got.err
+    );
+}
+
+#[test]
+fn what_is_wrong_with_the_configuration_is_told_with_its_place() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join(".config/logsql");
+    std::fs::create_dir_all(&folder).expect("made");
+    let file = folder.join("config.toml");
+    let shown = file.display();
+    for (text, message, hint) in [
+        (
+            "tz = 'UTC'\nmemroy-limit = '1G'\n",
+            format!("{shown}:2:1: there is no setting `memroy-limit`"),
+            "did you mean `memory-limit`?",
+        ),
+        ("threads = 'two'\n", format!("{shown}:1:11: threads: invalid value 'two': invalid digit found in string"), ""),
+        ("color = 'sometimes'\n", format!("{shown}:1:9: color: invalid value 'sometimes'"), "there are auto, always, never"),
+        ("\ntz = 'Mars/Base'\n", format!("{shown}:2:6: tz: unknown time zone `Mars/Base`"), "use a name such as"),
+        ("format = 'cvs'\n", format!("{shown}:1:10: format: "), "cvs"),
+        ("[mail]\nhots = 'x'\n", format!("{shown}:2:1: there is no setting `hots` in [mail]"), "did you mean `host`?"),
+        ("tz = \n", format!("{shown}:1:"), ""),
+    ] {
+        std::fs::write(&file, text).expect("written");
+        for args in [&["SELECT 1"][..], &["config", "check"]] {
+            let got = ran(&logsql(home.path()).args(args).output().expect("runs"));
+            assert!(got.code == 2 && got.err.contains(&message) && got.err.contains(hint), "{text}: {args:?}: {}", got.err);
+        }
+        let path = ran(&logsql(home.path()).args(["config", "path"]).output().expect("runs"));
+        assert_eq!((path.code, path.out.lines().last()), (0, Some(shown.to_string().as_str())));
+    }
+}
+
+#[test]
+fn shells_and_man_get_what_they_read() {
+    let home = tempfile::tempdir().expect("a folder");
+    for (shell, mark) in [("bash", "complete "), ("zsh", "#compdef logsql"), ("fish", "complete ")] {
+        let got = run(&["completions", shell]);
+        assert!(got.code == 0 && got.out.contains(mark) && got.out.contains("LOGSQL_COMPLETE"), "{shell}: {}", got.out);
+        assert_eq!(run(&["--completions", shell]).out, got.out);
+    }
+    let asked = |words: &[&str]| {
+        let mut command = logsql(home.path());
+        command.env("LOGSQL_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", (words.len() - 1).to_string());
+        command.env("_CLAP_IFS", "\n").env("_CLAP_COMPLETE_COMP_TYPE", "9").env("_CLAP_COMPLETE_SPACE", "false");
+        ran(&command.arg("--").args(words).output().expect("runs")).out
+    };
+    assert!(asked(&["logsql", "report", "slow"]).contains("slowest-urls"));
+    assert!(asked(&["logsql", "-i", "comb"]).contains("combined"));
+    assert!(asked(&["logsql", "--format", "mark"]).contains("markdown"));
+    assert!(asked(&["logsql", "SELECT * FROM acc"]).contains("access_log"));
+    assert!(asked(&["logsql", "tables", "Carg"]).contains("Cargo.toml"));
+    let man = run(&["man", "report"]);
+    assert!(man.code == 0 && man.out.contains(".TH logsql-report 1"), "{}", man.out);
+    assert_eq!(run(&["--man-page"]).out, run(&["man"]).out);
+    let got = run(&["man", "reprot"]);
+    assert!(got.code == 2 && got.err.contains("did you mean `report`?"), "{}", got.err);
+    let pages = home.path().join("man1");
+    run(&["man", "--dir", pages.to_str().expect("UTF-8")]);
+    for page in ["logsql.1", "logsql-report.1", "logsql-format-why.1"] {
+        assert!(pages.join(page).is_file(), "{page}");
+    }
+}
