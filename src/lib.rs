@@ -7,6 +7,7 @@
 //!       query, settings  saved queries; files of settings
 //!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
+//!       interrupt        Ctrl-C
 //!   L0  kernel           definitions, scanning, decoding: knows no files and no SQL (package `logsql-kernel`)
 //! ```
 //!
@@ -16,6 +17,7 @@ pub use logsql_kernel as kernel;
 
 pub mod cli;
 pub mod function;
+mod interrupt;
 pub mod output;
 pub mod query;
 pub mod repl;

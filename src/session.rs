@@ -6,16 +6,24 @@
 //!                     └─ tables that do not exist: nearest names                       └─ --since/--until on each log table
 //! ```
 //!
+//!
+//! running.rs: the rows come from a task of their own, which ends when nobody wants them any more. explain.rs: what the engine's
+//! errors mean.
+//!
 //! Faces (command line, REPL, and later servers) call [`Session::statements`] and [`Session::run`], and render
 //! [`QueryError`] with its hint.
+
+mod explain;
+mod origin;
+mod running;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{ScalarValue, SchemaError};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
@@ -29,11 +37,12 @@ use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use thiserror::Error;
 
+pub use explain::QueryError;
+
 use crate::function;
 use crate::kernel::format::{Catalog, DefinitionError};
-use crate::kernel::table::tables;
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
-use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, nearest, star};
+use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, star};
 
 /// Consumers of memory that are named when there is too little of it.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -106,25 +115,30 @@ impl SessionError {
     }
 }
 
-/// A query that fails: before it runs, or while it does.
-#[derive(Debug, Error)]
-#[error("{message}")]
-pub struct QueryError {
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-    /// What it came from, where that says more.
-    #[source]
-    pub source: Option<Box<DataFusionError>>,
-}
-
 /// What a statement gives.
 pub struct Answer {
     /// Its rows.
     pub rows: SendableRecordBatchStream,
     /// Is there something to show? `CREATE VIEW` and `SET` give nothing.
     pub shows: bool,
+    /// Where the rows come from, if that was asked for and a row is one record.
+    pub origin: Option<Origin>,
+}
+
+/// The table whose records rows are. The last two columns of such rows are the file and the offset of each, and not asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// As SQL names it.
+    pub table: String,
+}
+
+/// Whether rows are to tell where they come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// Rows have the columns that were asked for.
+    No,
+    /// Two more, where there is an [`Origin`].
+    Records,
 }
 
 /// One session: tables, settings, limits.
@@ -151,6 +165,8 @@ impl Session {
             .with_target_partitions(options.threads);
         // Log tables cut their files themselves, where records allow it.
         config.options_mut().optimizer.repartition_file_scans = false;
+        // So that errors can show their place.
+        config.options_mut().sql_parser.collect_spans = true;
         if let Some(zone) = &options.shown_zone {
             config.options_mut().execution.time_zone = Some(zone.clone());
         }
@@ -197,7 +213,17 @@ impl Session {
     }
 
     /// [`Self::run`] with values for the parameters of the statement (`$name`). They are literals of the plan, never SQL.
-    pub async fn run_bound(&self, mut statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Answer, QueryError> {
+    pub async fn run_bound(&self, statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Answer, QueryError> {
+        self.run_traced(statement, values, Trace::No).await
+    }
+
+    /// [`Self::run_bound`], and the rows may tell where they come from.
+    pub async fn run_traced(
+        &self,
+        mut statement: Statement,
+        values: Vec<(String, ScalarValue)>,
+        trace: Trace,
+    ) -> Result<Answer, QueryError> {
         self.report().begin_query();
         let state = self.context.state();
         let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
@@ -207,9 +233,30 @@ impl Session {
         let plan = if values.is_empty() { Ok(plan) } else { plan.with_param_values(values) };
         let plan = plan.and_then(|plan| self.windowed(plan)).map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
+        let traced = match trace {
+            Trace::Records => origin::with_origin(&plan).map_err(|error| self.explain(&error))?,
+            Trace::No => None,
+        };
+        let (plan, origin) = match traced {
+            Some((plan, table)) => (plan, Some(Origin { table: table.to_quoted_string() })),
+            None => (plan, None),
+        };
         let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
-        let rows = frame.execute_stream().await.map_err(|error| self.explain(&error))?;
-        Ok(Answer { rows, shows })
+        let context = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(|error| self.explain(&error))?;
+        let rows = running::start(plan, context).map_err(|error| self.explain(&error))?;
+        Ok(Answer { rows, shows, origin })
+    }
+
+    /// The names of all functions, ours and the engine's, in order.
+    pub fn function_names(&self) -> Vec<String> {
+        let state = self.context.state();
+        let scalar = state.scalar_functions().keys();
+        let mut names: Vec<String> =
+            scalar.chain(state.aggregate_functions().keys()).chain(state.window_functions().keys()).cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     /// The columns of a table, or `None` if there is no such table.
@@ -248,93 +295,6 @@ impl Session {
         })?;
         Ok(plan.data)
     }
-
-    /// Says an error of the engine in the user's terms.
-    pub fn explain(&self, error: &DataFusionError) -> QueryError {
-        let (message, hint) = match root(error) {
-            DataFusionError::SchemaError(inner, _) => explain_schema(inner),
-            DataFusionError::SQL(inner, _) => (format!("the SQL does not parse: {}", strip_prefix(&inner.to_string())), None),
-            DataFusionError::Plan(text) => match text.strip_prefix("table '").and_then(|rest| rest.strip_suffix("' not found")) {
-                Some(name) => {
-                    let name = name.strip_prefix(&format!("{CATALOG}.{SCHEMA}.")).unwrap_or(name);
-                    let unknown = self.schema.unknown(name);
-                    (unknown.to_string(), unknown.hint())
-                }
-                None => (function_error(text).unwrap_or(text).to_owned(), None),
-            },
-            DataFusionError::ResourcesExhausted(text) => (
-                format!("too little memory: {text}"),
-                Some("allow more with --memory-limit, or select fewer columns or groups".to_owned()),
-            ),
-            DataFusionError::External(inner) => {
-                let hint = inner.downcast_ref::<TableError>().and_then(TableError::hint);
-                (chain(inner.as_ref()), hint)
-            }
-            DataFusionError::Execution(text) | DataFusionError::NotImplemented(text) => (text.clone(), None),
-            other => (strip_prefix(&other.strip_backtrace()).to_owned(), None),
-        };
-        QueryError { message, hint, source: None }
-    }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// The error inside of what the engine wrapped around it.
-fn root(error: &DataFusionError) -> &DataFusionError {
-    match error {
-        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
-        DataFusionError::Shared(inner) => root(inner),
-        DataFusionError::Collection(errors) => errors.first().map_or(error, root),
-        DataFusionError::External(inner) => inner.downcast_ref::<DataFusionError>().map_or(error, root),
-        other => other,
-    }
-}
-
-fn strip_prefix(text: &str) -> &str {
-    let known = ["Error during planning: ", "Execution error: ", "sql parser error: ", "SQL error: ", "Arrow error: "];
-    known.iter().fold(text, |text, prefix| text.strip_prefix(prefix).unwrap_or(text))
-}
-
-/// What one of our functions says about its arguments, without what the engine puts around it.
-fn function_error(text: &str) -> Option<&str> {
-    let (_, ours) = text.split_once("user-defined coercion failed with: Error during planning: ")?;
-    ours.split_once(". No function matches").map(|(ours, _)| ours)
-}
-
-fn explain_schema(error: &SchemaError) -> (String, Option<String>) {
-    let SchemaError::FieldNotFound { field, valid_fields } = error else { return (error.to_string(), None) };
-    let asked = field.name();
-    let message = match &field.relation {
-        Some(relation) => format!("there is no column `{asked}` in `{}`", relation.table()),
-        None => format!("there is no column `{asked}`"),
-    };
-    let valid: Vec<&str> = valid_fields.iter().map(|column| column.name()).collect();
-    // What other tools call it; only where the query really has that column.
-    let aliases = tables().iter().filter_map(|table| table.alias(asked));
-    if let Some(name) = aliases.into_iter().find(|name| valid.contains(name)) {
-        return (message, Some(format!("it is called `{name}` here")));
-    }
-    let near = nearest(asked, valid.iter().copied());
-    if !near.is_empty() {
-        return (
-            message,
-            Some(format!("did you mean {}?", near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or "))),
-        );
-    }
-    let shown: Vec<&str> = valid.iter().filter(|name| !name.starts_with('_')).copied().collect();
-    (message, (!shown.is_empty()).then(|| format!("columns: {}", shown.join(", "))))
 }
 
 /// The built-in formats, and those of the user before them.

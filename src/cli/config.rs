@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
 use super::sources::Sources;
 use super::tell::Problem;
-use crate::output::{Charset, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat};
+use crate::output::{
+    Charset, ChartSpec, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat,
+};
 use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
 use crate::session::{SessionOptions, TimeWindow};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
@@ -165,11 +167,19 @@ impl Config {
                 false => Problem::usage(format!("{}: {error}", sources.name("format")), None),
             }
         })?;
+        let chart = output.chart.as_deref().filter(|text| !text.is_empty()).map(str::parse::<ChartSpec>).transpose();
+        let chart = chart.map_err(|error| Problem::usage(format!("--chart: {error}"), error.hint()))?;
         let on_terminal = std::io::stdout().is_terminal();
-        let default = if on_terminal { OutputFormat::Table } else { OutputFormat::Tsv };
+        let default = if on_terminal || chart.is_some() { OutputFormat::Table } else { OutputFormat::Tsv };
         // What is typed wins over what is set for good, and the name of a file is typed.
         let (named, set) = if sources.is_typed("format") { (named, None) } else { (None, named) };
         let format = shortcut.or(named).or(file_format).or(set).unwrap_or(default);
+        if chart.is_some() && format != OutputFormat::Table {
+            return Err(Problem::usage(
+                format!("--chart draws with characters, and the result is to be {format}"),
+                Some("leave one of them out; `logsql report … -o page.html` draws charts for a browser".to_owned()),
+            ));
+        }
         let target = match (&output.output, on_terminal) {
             (Some(_), _) => Target::File,
             (None, true) => Target::Terminal,
@@ -207,6 +217,7 @@ impl Config {
             },
             charset: Charset::of(term.as_deref(), locale.as_deref()),
             zone: shown.clone(),
+            chart,
             ..OutputOptions::new(format)
         };
 

@@ -206,6 +206,11 @@ pub(super) struct OutputArgs {
     #[arg(short = 'x', long, value_name = "WHEN", value_enum, num_args = 0..=1, default_missing_value = "on", require_equals = true, global = true)]
     pub(super) expanded: Option<ExpandedArg>,
 
+    /// Draw the result: bar, line, spark or heatmap (hours of the week), as in 'bar x=status y=hits' [default columns: the
+    /// first, and the first with numbers]
+    #[arg(long, value_name = "CHART", global = true)]
+    pub(super) chart: Option<String>,
+
     /// Put a ' before text that a spreadsheet would run as a formula
     #[arg(long, global = true)]
     pub(super) csv_safe: bool,

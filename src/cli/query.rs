@@ -13,9 +13,11 @@ use tokio::runtime::Runtime;
 use super::Exit;
 use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
+use crate::interrupt::Interrupts;
 use crate::output::people::footer;
 use crate::output::{OutputError, OutputFormat, Target, Written, write_file, write_stream};
 use crate::query::{SavedQuery, SavedQueryError};
+use crate::repl::ReplError;
 use crate::session::{Answer, Session};
 
 /// How long tasks of a cancelled query may take to notice.
@@ -25,7 +27,9 @@ pub(super) const LAST_MOMENT: Duration = Duration::from_millis(200);
 pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
     let runtime = runtime(config)?;
     let session = Session::try_new(&config.session)?;
-    let mut run = Run { config, session: &session, exit: Exit::Done, last_rows: None, files_written: 0 };
+    let interrupts = interrupts()?;
+    let mut run =
+        Run { config, session: &session, interrupts, sql: String::new(), exit: Exit::Done, last_rows: None, files_written: 0 };
     let result = runtime.block_on(async {
         for script in &config.scripts {
             let next = match script {
@@ -64,11 +68,28 @@ pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
         rc: rc.map(|(_, text)| text),
         quiet: config.talk == Talk::Quiet,
         queries: config.query_folder.clone(),
+        aside: &|| Session::try_new(&config.session).ok(),
         report: &show,
     };
     let ended = crate::repl::run(&runtime, &session, options);
     runtime.shutdown_timeout(LAST_MOMENT);
-    ended.map(|()| Exit::Done).map_err(|error| Problem::new(Exit::Failed, error.to_string(), None))
+    match ended {
+        Ok(()) => Ok(Exit::Done),
+        Err(ReplError::Interrupted) => Ok(interrupted()),
+        Err(error) => Err(Problem::new(Exit::Failed, error.to_string(), None)),
+    }
+}
+
+/// Listens for Ctrl-C.
+pub(super) fn interrupts() -> Result<Interrupts, Problem> {
+    Interrupts::listen().map_err(|error| Problem::new(Exit::Failed, format!("cannot listen for Ctrl-C: {error}"), None))
+}
+
+/// Says that Ctrl-C was pressed.
+pub(super) fn interrupted() -> Exit {
+    // Nobody is left to be told that stderr is gone.
+    let _ = writeln!(std::io::stderr(), "interrupted");
+    Exit::Interrupted
 }
 
 pub(super) fn runtime(config: &Config) -> Result<Runtime, Problem> {
@@ -106,6 +127,9 @@ enum Next {
 struct Run<'a> {
     config: &'a Config,
     session: &'a Session,
+    interrupts: Interrupts,
+    /// What is being run, for the places of errors.
+    sql: String,
     exit: Exit,
     last_rows: Option<u64>,
     files_written: usize,
@@ -113,7 +137,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn script(&mut self, origin: &str, text: &str) -> Result<Next, Problem> {
-        let statements = self.session.statements(text)?;
+        self.sql = text.to_owned();
+        let statements = self.session.statements(text).map_err(|error| error.in_sql(text))?;
         if statements.is_empty() && self.config.talk >= Talk::Normal {
             tell::line(self.config.color_messages, tell::Mark::Note, &format!("{origin} has no statement"));
         }
@@ -128,6 +153,7 @@ impl Run<'_> {
     /// A saved query; under its name, where several are shown to people.
     async fn saved(&mut self, query: &SavedQuery, given: &[(String, String)]) -> Result<Next, Problem> {
         let (statement, values) = (query.statement().map_err(SavedQueryError::from)?, query.bind(given, &self.config.clock)?);
+        self.sql = query.sql().to_owned();
         let format = self.config.output.format;
         if self.config.scripts.len() > 1 && matches!(format, OutputFormat::Table | OutputFormat::Line) {
             let before = if self.last_rows.is_some() { "\n" } else { "" };
@@ -138,13 +164,14 @@ impl Run<'_> {
 
     async fn one(&mut self, statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Next, Problem> {
         let began = Instant::now();
+        let interrupt = self.interrupts.next();
         let outcome = tokio::select! {
-            outcome = self.statement(statement, values, began) => outcome,
-            _ = tokio::signal::ctrl_c() => {
-                let _ = writeln!(std::io::stderr(), "interrupted");
-                self.exit = Exit::Interrupted;
+            biased;
+            () = interrupt => {
+                self.exit = interrupted();
                 return Ok(Next::Stop);
             }
+            outcome = Box::pin(self.statement(statement, values, began)) => outcome,
         };
         match outcome {
             Err(problem) if self.config.on_error == OnError::GoOn => {
@@ -162,7 +189,7 @@ impl Run<'_> {
         values: Vec<(String, ScalarValue)>,
         began: Instant,
     ) -> Result<Next, Problem> {
-        let answer = self.session.run_bound(statement, values).await?;
+        let answer = self.session.run_bound(statement, values).await.map_err(|error| error.in_sql(&self.sql))?;
         let shows = answer.shows;
         let written = match self.write(answer).await {
             Err(Failure::ClosedPipe) => return Ok(Next::Stop),
@@ -196,7 +223,7 @@ impl Run<'_> {
         let options = &self.config.output;
         let failed = |error: OutputError| match error {
             OutputError::ClosedPipe => Failure::ClosedPipe,
-            OutputError::Query(error) => Failure::Problem(self.session.explain(&error).into()),
+            OutputError::Query(error) => Failure::Problem(self.session.explain(&error).in_sql(&self.sql).into()),
             error => Failure::Problem(error.into()),
         };
         if !answer.shows {

@@ -1,16 +1,16 @@
 //! `logsql report`: saved queries, one by one like any SQL, or together on a page.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 use std::path::Path;
 
 use super::Exit;
 use super::config::{Config, Script, Talk};
 use super::options::ReportOptions;
-use super::query::{LAST_MOMENT, runtime};
+use super::query::{LAST_MOMENT, interrupted, interrupts, runtime};
 use super::tell::{self, Mark, Problem};
 use crate::output::{sanitise_cell, write_whole};
-use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, create, is_name};
+use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, create, is_name, open_editor};
 use crate::report::{Report, ReportFormat, Section};
 use crate::session::Session;
 
@@ -77,17 +77,16 @@ fn page(config: &Config, options: &ReportOptions, format: ReportFormat) -> Resul
     let runtime = runtime(config)?;
     let session = Session::try_new(&config.session)?;
     let mut exit = Exit::Done;
+    let interrupt = interrupts()?.next();
     let sections = runtime.block_on(async {
         tokio::select! {
+            biased;
+            () = interrupt => Ok(None),
             sections = Box::pin(sections(config, &session, &config.clock, &mut exit)) => sections.map(Some),
-            _ = tokio::signal::ctrl_c() => Ok(None),
         }
     });
     runtime.shutdown_timeout(LAST_MOMENT);
-    let Some(sections) = sections? else {
-        let _ = writeln!(std::io::stderr(), "interrupted");
-        return Ok(Exit::Interrupted);
-    };
+    let Some(sections) = sections? else { return Ok(interrupted()) };
     let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
     let title = match (&options.title, names.as_slice()) {
         (Some(title), _) => title.clone(),
@@ -177,17 +176,7 @@ fn edit(config: &Config, library: &Library, name: &str) -> Result<Exit, Problem>
         );
         create(&path, &text)?;
     }
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    let editor = set("VISUAL").or_else(|| set("EDITOR")).unwrap_or_else(|| "vi".into());
-    // The variable may hold options too, so a shell reads it; the path is an argument, never a part of the command.
-    let mut command = std::process::Command::new("/bin/sh");
-    let status =
-        command.arg("-c").arg("exec $LOGSQL_EDITOR_COMMAND \"$0\"").arg(&path).env("LOGSQL_EDITOR_COMMAND", &editor).status();
-    match status {
-        Ok(status) if status.success() => {}
-        Ok(status) => return Err(Problem::new(Exit::Failed, format!("the editor ended with {status}"), None)),
-        Err(error) => return Err(Problem::new(Exit::Failed, format!("cannot start the editor: {error}"), None)),
-    }
+    open_editor(&path)?;
     let text =
         std::fs::read_to_string(&path).map_err(|source| SavedQueryError::Io { verb: "read", path: path.clone(), source })?;
     let edited = SavedQuery::parse(name, crate::query::Origin::File(path.clone()), &text).map_err(SavedQueryError::from)?;

@@ -22,7 +22,8 @@ use crate::settings::{Known, Place, Setting, SettingsError, Written};
 use crate::table::nearest;
 
 /// Options that say what this run is to do: they have neither a key nor a variable.
-const JOB: [&str; 17] = [
+const JOB: [&str; 18] = [
+    "chart",
     "command",
     "completions",
     "config",

@@ -22,13 +22,15 @@ const NAMED_FILES: usize = 5;
 pub(super) struct Problem {
     pub(super) exit: Exit,
     message: String,
+    /// The place in the SQL.
+    excerpt: Option<String>,
     causes: Vec<String>,
     hints: Vec<String>,
 }
 
 impl Problem {
     pub(super) fn new(exit: Exit, message: impl Into<String>, hint: Option<String>) -> Self {
-        Self { exit, message: message.into(), causes: vec![], hints: hint.into_iter().collect() }
+        Self { exit, message: message.into(), excerpt: None, causes: vec![], hints: hint.into_iter().collect() }
     }
 
     pub(super) fn usage(message: impl Into<String>, hint: Option<String>) -> Self {
@@ -57,7 +59,9 @@ impl From<SessionError> for Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        Self::new(Exit::Failed, error.message.clone(), error.hint.clone()).caused_by(&error)
+        let mut problem = Self::new(Exit::Failed, error.message.clone(), error.hint.clone()).caused_by(&error);
+        problem.excerpt = error.excerpt;
+        problem
     }
 }
 
@@ -75,7 +79,8 @@ impl From<TableError> for Problem {
 
 impl From<SavedQueryError> for Problem {
     fn from(error: SavedQueryError) -> Self {
-        let exit = if matches!(error, SavedQueryError::Io { .. }) { Exit::Failed } else { Exit::Usage };
+        let exit =
+            if matches!(error, SavedQueryError::Io { .. } | SavedQueryError::Editor { .. }) { Exit::Failed } else { Exit::Usage };
         Self::new(exit, error.to_string(), error.hint()).caused_by(&error)
     }
 }
@@ -108,6 +113,9 @@ pub(super) fn out(text: &str) -> Result<(), Problem> {
 pub(super) fn problem(problem: &Problem) {
     let color = color();
     line(color, Mark::Error, &problem.message);
+    if let Some(excerpt) = &problem.excerpt {
+        say(excerpt);
+    }
     for cause in &problem.causes {
         say(&format!("  caused by: {cause}"));
     }

@@ -15,7 +15,7 @@ const SENSIBLE_HEAD: usize = 8;
 const LEAST: usize = 3;
 
 /// The width of a sanitised text.
-pub(super) fn text_width(text: &str) -> usize {
+pub(crate) fn text_width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char_width).sum() }
 }
 

@@ -42,6 +42,7 @@ mod json;
 mod layout;
 mod markdown;
 pub mod people;
+mod plot;
 mod record;
 mod sanitise;
 mod sink;
@@ -65,10 +66,12 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 use jiff::tz::TimeZone;
 
-pub use chart::{Chart, ChartError, ChartKind, ChartSpec, Series};
+pub use chart::{Chart, ChartError, ChartKind, ChartSpec, Series, number};
 pub use file::{write_file, write_whole};
 pub use sanitise::{for_terminal, sanitise, sanitise_cell};
 pub use terminal::terminal_width;
+
+pub(crate) use layout::text_width;
 
 use columnar::Container;
 use instant::Stamp;
@@ -320,6 +323,8 @@ pub struct OutputOptions {
     /// The zone in which instants are shown in all text formats, or `None` for UTC. They name it: `Z` or `+01:00`. A
     /// column whose type has a zone of its own (`AT TIME ZONE`) keeps that.
     pub zone: Option<TimeZone>,
+    /// In place of a table: a drawing of the result.
+    pub chart: Option<ChartSpec>,
 }
 
 impl OutputOptions {
@@ -337,6 +342,7 @@ impl OutputOptions {
             expanded: Expanded::default(),
             charset: Charset::default(),
             zone: None,
+            chart: None,
         }
     }
 }
@@ -389,6 +395,9 @@ pub enum OutputError {
         /// The format.
         format: OutputFormat,
     },
+    /// The result has nothing for the chart that was asked for.
+    #[error(transparent)]
+    Chart(#[from] ChartError),
     /// Parquet or Arrow was to be printed on a screen.
     #[error("{format} is binary and is not written to a terminal")]
     Binary {
@@ -410,6 +419,7 @@ impl OutputError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Binary { format } => Some(format!("name a file with `-o result.{format}`, or pipe it into a program")),
+            Self::Chart(error) => error.hint(),
             Self::NoColumns { .. } => Some("select at least one column".to_owned()),
             Self::Write { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 Some("free some space or name a file on another disk; the file that was there is unchanged".to_owned())
@@ -441,6 +451,9 @@ async fn write_named(
     let mut sink = Sink::new(sink, name);
     if options.format.is_binary() && options.target == Target::Terminal {
         return Err(OutputError::Binary { format: options.format });
+    }
+    if let (OutputFormat::Table, Some(spec)) = (options.format, &options.chart) {
+        return plot::write(stream, sink, spec, options).await;
     }
     match (options.format, options.target) {
         (OutputFormat::Parquet, _) => columnar::write_parquet(stream, &mut sink).await,

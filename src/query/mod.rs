@@ -10,6 +10,7 @@
 //! Values of parameters are bound to the plan as typed literals. They never become SQL text, so nothing in them can change what a
 //! query does.
 
+mod editor;
 mod header;
 mod moment;
 mod param;
@@ -25,6 +26,7 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use thiserror::Error;
 
+pub use editor::open_editor;
 pub use header::{Alert, AlertOn, Comparison, Metric};
 pub use moment::{Clock, TIME_FORMS, duration, moment};
 pub use param::{Param, ParamKind};
@@ -126,6 +128,12 @@ pub enum SavedQueryError {
         /// What it has to be.
         expected: &'static str,
     },
+    /// The user's editor did not do its work.
+    #[error("the editor {what}")]
+    Editor {
+        /// What became of it.
+        what: String,
+    },
 }
 
 impl SavedQueryError {
@@ -141,6 +149,7 @@ impl SavedQueryError {
             Self::UnknownParam { known, .. } if known.is_empty() => Some("the query has no parameters".to_owned()),
             Self::UnknownParam { known, .. } => Some(format!("there is {}", list(known))),
             Self::BadValue { expected, .. } => Some((*expected).to_owned()),
+            Self::Editor { .. } => Some("set EDITOR to one that is there".to_owned()),
             Self::Io { .. } => None,
         }
     }
@@ -441,7 +450,11 @@ mod tests {
                 "2:23: the parameter `n` cannot be `two`",
                 Some("it is a whole number"),
             ),
-            ("-- description: x\n-- chart: pie\nSELECT 1", "2:11: there is no chart `pie`", Some("there are bar and line")),
+            (
+                "-- description: x\n-- chart: pie\nSELECT 1",
+                "2:11: there is no chart `pie`",
+                Some("there are bar, line, spark and heatmap"),
+            ),
             (
                 "-- description: x\n-- schedule: 61 * * * *\nSELECT 1",
                 "2:14: `61` is no minute of a schedule",

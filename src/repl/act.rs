@@ -2,10 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use datafusion::common::ScalarValue;
+use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -14,12 +17,14 @@ use super::input::Input;
 use super::list::{self, Detail, Tables, Values};
 use super::query::{Sink, Whole, screen_options, write_screen};
 use super::script::{Then, unquote};
+use super::seen::Places;
 use super::voice::Problem;
 use super::{Flow, Repl};
 use crate::function::{self, Described};
 use crate::output::people::{bytes, count};
 use crate::output::{Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell};
-use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given};
+use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, open_editor};
+use crate::session::QueryError;
 use crate::table::FileSet;
 
 /// How many lines `\unparsed` shows.
@@ -47,6 +52,9 @@ impl Repl<'_> {
             Command::Save(name) => self.save(&name),
             Command::Formats => self.show_formats(),
             Command::Why(path) => self.why(&path),
+            Command::Raw(row) => self.raw(row),
+            Command::Watch(every) => self.watch(every),
+            Command::Edit(file) => self.edit(file.as_deref(), input),
             Command::Functions(None) => self.show_functions(),
             Command::Functions(Some(word)) => self.sql(&functions_sql(&word), &Then::Usual),
             Command::Read(path) => self.read_file(&path, input),
@@ -83,6 +91,13 @@ impl Repl<'_> {
                 }
                 self.output.format = format;
                 self.voice.done(&format!("format: {format}"));
+            }
+            Command::Chart(chart) => {
+                self.voice.done(&match &chart {
+                    Some(chart) => format!("results are drawn: {}; `\\chart off` ends that", chart.kind),
+                    None => "results are tables".to_owned(),
+                });
+                self.output.chart = chart;
             }
             Command::Headers(wanted) => {
                 let flipped = if self.output.header == Header::Show { Header::Hide } else { Header::Show };
@@ -267,7 +282,7 @@ impl Repl<'_> {
                 .map_err(SavedQueryError::from)
                 .and_then(|statement| Ok((statement, query.bind(&given, &clock)?)));
             let flow = match bound {
-                Ok((statement, values)) => self.statement(statement, values, &Then::Usual),
+                Ok((statement, values)) => self.statement(statement, query.sql(), values, &Then::Usual),
                 Err(error) => self.failed(Problem::new(error.to_string(), error.hint().as_deref())),
             };
             if flow != Flow::GoOn {
@@ -329,6 +344,100 @@ impl Repl<'_> {
         self.print(&text)
     }
 
+    /// The record of the log that a row of the last result is.
+    fn raw(&mut self, row: usize) -> Flow {
+        let Places { origin, rows, total } = &self.places;
+        let Some(origin) = origin else {
+            let hint = "it works for rows that are one record each: `SELECT * FROM access_log WHERE status = 500 LIMIT 10`";
+            let message =
+                if *total == 0 { "there is no result yet" } else { "a row of the last result is no single line of a log" };
+            return self.failed(Problem::new(message, Some(hint)));
+        };
+        let Some((file, offset)) = rows.get(row - 1) else {
+            let message = match *total {
+                0 => "the last result has no rows".to_owned(),
+                total if row > total => format!("the last result has {} rows", count(total as u64)),
+                _ => format!("only the first {} rows are remembered", count(rows.len() as u64)),
+            };
+            return self.failed(Problem::new(message, None));
+        };
+        let sql = format!("SELECT _line, _raw FROM {} WHERE _file = $file AND _offset = $offset", origin.table);
+        let values = vec![
+            ("file".to_owned(), ScalarValue::Utf8View(Some(file.clone()))),
+            ("offset".to_owned(), ScalarValue::UInt64(Some(*offset))),
+        ];
+        let session = self.session;
+        let found = self.look(async {
+            let statement = session.statements(&sql)?.pop();
+            let Some(statement) = statement else { return Ok(None) };
+            let mut rows = session.run_bound(statement, values).await?.rows;
+            while let Some(batch) = rows.next().await {
+                let batch = batch.map_err(|error| session.explain(&error))?;
+                if batch.num_rows() > 0 {
+                    let cell =
+                        |column: usize| ScalarValue::try_from_array(batch.column(column), 0).map(|value| value.to_string());
+                    return Ok(cell(0).ok().zip(cell(1).ok()));
+                }
+            }
+            Ok::<_, QueryError>(None)
+        });
+        match found {
+            None => Flow::Interrupted,
+            Some(Err(error)) => self.failed(error),
+            Some(Ok(None)) => {
+                let message = format!("`{file}` has no such record any more");
+                self.failed(Problem::new(message, Some("run the query again: the file was rotated or rewritten")))
+            }
+            Some(Ok(Some((line, raw)))) => {
+                let raw = raw.trim_end_matches(['\n', '\r']);
+                self.print(&format!("{}:{line}\n{raw}\n", sanitise_cell(&file.clone())))
+            }
+        }
+    }
+
+    /// Opens the editor on the last statement, or on a file. What comes back stands at the prompt.
+    fn edit(&mut self, file: Option<&str>, input: &Input<'_>) -> Flow {
+        if !input.has_prompt() {
+            return self.failed(Problem::new("there is no terminal for an editor", None));
+        }
+        let edited = match file {
+            Some(file) => {
+                let path = expand_home(file);
+                open_editor(&path).and_then(|()| read_edited(&path))
+            }
+            None => {
+                let path = std::env::temp_dir().join(format!("logsql-{}-{:x}.sql", std::process::id(), self.said.len()));
+                let text = if self.last_sql.is_empty() { String::new() } else { format!("{};\n", self.last_sql) };
+                // Not through a link that somebody else put there, and for nobody else to read.
+                let written = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+                let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
+                let edited = written
+                    .map_err(|source| SavedQueryError::Io { verb: "write", path: path.clone(), source })
+                    .and_then(|()| open_editor(&path))
+                    .and_then(|()| read_edited(&path));
+                // If it is not there, that is as well.
+                let _ = std::fs::remove_file(&path);
+                edited
+            }
+        };
+        match edited {
+            Ok(text) => {
+                let text = text.trim();
+                if text.is_empty() {
+                    Flow::GoOn
+                } else if input.offer(text) {
+                    Flow::GoOn
+                } else {
+                    self.run_all(text, input)
+                }
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                self.failed(Problem::new(format!("{error}{cause}"), error.hint().as_deref()))
+            }
+        }
+    }
+
     fn read_file(&mut self, path: &str, input: &Input<'_>) -> Flow {
         let path = expand_home(path);
         if self.depth == DEEPEST {
@@ -372,6 +481,7 @@ impl Repl<'_> {
             format: list::format_of_list(self.output.format),
             max_rows: MaxRows::Inf,
             null: Some(String::new()),
+            chart: None,
             ..screen_options(&self.output)
         };
         let shown = list::stream_of(columns).map_err(OutputError::from);
@@ -392,6 +502,10 @@ impl Repl<'_> {
             Err(error) => self.failed(Problem::new(format!("cannot write to standard output: {error}"), None)),
         }
     }
+}
+
+fn read_edited(path: &Path) -> Result<String, SavedQueryError> {
+    std::fs::read_to_string(path).map_err(|source| SavedQueryError::Io { verb: "read", path: path.to_owned(), source })
 }
 
 /// The functions with `word` in their name or description.

@@ -2,10 +2,12 @@
 //!
 //! Both dialects are understood: `\d` and `.tables` are the same, and any name may follow either sign.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
-use super::script::unquote;
-use crate::output::{Expanded, Header, MaxRows, OutputFormat};
+use super::script::{interval, unquote};
+use crate::output::{ChartError, ChartSpec, Expanded, Header, MaxRows, OutputFormat};
 use crate::table::nearest;
 
 /// What an argument is, for completion.
@@ -39,9 +41,13 @@ enum Verb {
     Save,
     Formats,
     Why,
+    Raw,
+    Watch,
+    Edit,
     Functions,
     Expand,
     Mode,
+    Chart,
     Headers,
     Null,
     MaxRows,
@@ -103,6 +109,13 @@ pub(super) const COMMANDS: &[Definition] = &[
         verb: Verb::Why,
     },
     Definition {
+        usage: ("\\raw N", ".raw N"),
+        names: &["raw"],
+        argument: Argument::Free,
+        about: "the log line that row N of the last result is, with its file and number",
+        verb: Verb::Raw,
+    },
+    Definition {
         usage: ("\\h [WORD]", ".functions [WORD]"),
         names: &["h", "functions", "df"],
         argument: Argument::Free,
@@ -122,6 +135,13 @@ pub(super) const COMMANDS: &[Definition] = &[
         argument: Argument::Format,
         about: "table, csv, tsv, json, ndjson, markdown, html, line, parquet, arrow",
         verb: Verb::Mode,
+    },
+    Definition {
+        usage: ("\\chart [CHART|off]", ".chart [CHART|off]"),
+        names: &["chart"],
+        argument: Argument::OneOf(&["bar", "line", "spark", "heatmap", "off"]),
+        about: "draw results: bar, line, spark or heatmap, as in `bar x=status y=hits`",
+        verb: Verb::Chart,
     },
     Definition {
         usage: ("\\t [on|off]", ".headers [on|off]"),
@@ -164,6 +184,20 @@ pub(super) const COMMANDS: &[Definition] = &[
         argument: Argument::File,
         about: "in place of `;`: one result to FILE, or one value per line",
         verb: Verb::Once,
+    },
+    Definition {
+        usage: ("\\watch [SECONDS]", ".watch [SECONDS]"),
+        names: &["watch"],
+        argument: Argument::Free,
+        about: "run the last statement again and again; or in place of `;`",
+        verb: Verb::Watch,
+    },
+    Definition {
+        usage: ("\\e [FILE]", ".edit [FILE]"),
+        names: &["e", "edit"],
+        argument: Argument::File,
+        about: "edit the last statement, or FILE, with $EDITOR",
+        verb: Verb::Edit,
     },
     Definition {
         usage: ("\\i FILE", ".read FILE"),
@@ -222,11 +256,16 @@ pub(super) enum Command {
     Save(String),
     Formats,
     Why(String),
+    Raw(usize),
+    Watch(Duration),
+    Edit(Option<String>),
     Functions(Option<String>),
     /// `None` is a switch.
     Expand(Option<Expanded>),
     ShowMode,
     Mode(OutputFormat),
+    /// `None` draws tables again.
+    Chart(Option<ChartSpec>),
     /// `None` is a switch.
     Headers(Option<Header>),
     Null(String),
@@ -248,6 +287,8 @@ pub(super) enum CommandError {
     Unknown { name: String, nearest: Vec<String> },
     #[error("`{name}` needs more: `{usage}`")]
     Missing { name: String, usage: String },
+    #[error(transparent)]
+    Chart(ChartError),
     #[error("`{name}` cannot be `{value}`")]
     BadValue { name: String, value: String, expected: &'static str },
 }
@@ -261,6 +302,7 @@ impl CommandError {
                 Some(format!("did you mean {}? `\\?` lists the commands", names.join(" or ")))
             }
             Self::Missing { .. } => None,
+            Self::Chart(error) => error.hint(),
             Self::BadValue { expected, .. } => Some(format!("it is {expected}")),
         }
     }
@@ -314,11 +356,21 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
         Verb::Save => Command::Save(needed()?),
         Verb::Formats => Command::Formats,
         Verb::Why => Command::Why(needed()?),
+        Verb::Raw => match needed()?.parse() {
+            Ok(row @ 1..) => Command::Raw(row),
+            _ => return Err(bad("the number of a row, from 1")),
+        },
+        Verb::Watch => Command::Watch(interval(rest).ok_or_else(|| bad("seconds, from 0.1 to a day"))?),
+        Verb::Edit => Command::Edit(text),
         Verb::Functions => Command::Functions(text),
         Verb::Expand => expand(rest).ok_or_else(|| bad("`on`, `off` or `auto`"))?,
         Verb::Mode => match &text {
             None => Command::ShowMode,
             Some(format) => mode(format).ok_or_else(|| bad(FORMATS))?,
+        },
+        Verb::Chart => match rest {
+            "" | "off" => Command::Chart(None),
+            rest => Command::Chart(Some(rest.parse().map_err(|error: ChartError| CommandError::Chart(error))?)),
         },
         Verb::Headers => {
             let switch = switch(rest).ok_or_else(|| bad("`on` or `off`"))?;
@@ -426,6 +478,11 @@ mod tests {
             ("\\t on", ".headers off"),
             ("\\x on", "\\pset expanded on"),
             ("\\h date", ".functions date"),
+            ("\\raw 3;", ".raw 3"),
+            ("\\watch 2", ".watch"),
+            ("\\e x.sql", ".edit 'x.sql'"),
+            ("\\chart bar x=a", ".chart bar x=a"),
+            ("\\chart", ".chart off"),
             ("\\report status-codes top=3;", ".report status-codes top=3"),
             ("\\q", ".exit"),
             ("quit;", "exit"),
@@ -447,6 +504,8 @@ mod tests {
         for (line, error) in [
             (".maxrows many", "`.maxrows` cannot be `many`"),
             (".maxrows", "`.maxrows` needs more: `.maxrows N|inf`"),
+            ("\\raw 0", "`\\raw` cannot be `0`"),
+            ("\\watch often", "`\\watch` cannot be `often`"),
             (".mode xml", "`.mode` cannot be `xml`"),
             ("\\x maybe", "`\\x` cannot be `maybe`"),
             ("\\i", "`\\i` needs more: `\\i FILE`"),

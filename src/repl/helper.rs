@@ -4,6 +4,7 @@
 //!   \mo⇥            commands                SELECT cl⇥ FROM access_log     columns of the tables that are named
 //!   \i ~/⇥          files                   … FROM ac⇥                     tables
 //!   FROM '/var/⇥    files                   sel⇥                           keywords, functions
+//!   status = 4⇥     values of results, and of columns that have few
 //! ```
 
 use std::borrow::Cow;
@@ -12,7 +13,6 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use arrow::array::AsArray as _;
 use datafusion::catalog::SchemaProvider as _;
 use futures::StreamExt as _;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
@@ -26,12 +26,17 @@ use super::command::{Argument, COMMANDS, find, name_and_rest};
 use super::input::GOES_ON;
 use super::lexer::{End, Kind, Token, tokens};
 use super::script::{Rest, split, unquote};
+use super::seen::{SeenValues, Values};
 use crate::kernel::table::{table, tables};
 use crate::output::{Color, OutputFormat, sanitise, sanitise_cell};
 use crate::session::Session;
 
 /// Nobody waits longer for a completion.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Records of a table that are looked at for its values, and how many values a column may have to be listed.
+const SAMPLED: usize = 20_000;
+const FEW: usize = 100;
 
 /// Words of SQL, for completion and colour.
 const KEYWORDS: &[&str] = &[
@@ -136,6 +141,13 @@ pub(super) struct SqlHelper<'a> {
     session: &'a Session,
     /// Not the one that queries run on: one that was cancelled may still keep its workers busy.
     runtime: &'a Runtime,
+    /// Where values are looked up, and what opens it.
+    aside: OnceCell<Option<Session>>,
+    open_aside: &'a dyn Fn() -> Option<Session>,
+    /// Values by table and column.
+    few: RefCell<HashMap<(String, String), Values>>,
+    /// Values of results.
+    seen: SeenValues,
     functions: OnceCell<Vec<String>>,
     /// Columns of tables that are not of the taxonomy.
     columns: RefCell<HashMap<String, Vec<String>>>,
@@ -147,10 +159,20 @@ pub(super) struct SqlHelper<'a> {
 }
 
 impl<'a> SqlHelper<'a> {
-    pub(super) fn new(session: &'a Session, runtime: &'a Runtime, color: Color) -> Self {
+    pub(super) fn new(
+        session: &'a Session,
+        open_aside: &'a dyn Fn() -> Option<Session>,
+        runtime: &'a Runtime,
+        seen: SeenValues,
+        color: Color,
+    ) -> Self {
         Self {
             session,
             runtime,
+            aside: OnceCell::new(),
+            open_aside,
+            few: RefCell::default(),
+            seen,
             functions: OnceCell::new(),
             columns: RefCell::default(),
             files: FilenameCompleter::new(),
@@ -166,22 +188,48 @@ impl<'a> SqlHelper<'a> {
 
     /// The names of all functions; asked for once.
     fn functions(&self) -> &[String] {
-        self.functions.get_or_init(|| {
-            let names = async {
-                let sql = "SELECT DISTINCT routine_name FROM information_schema.routines ORDER BY 1";
-                let statement = self.session.statements(sql).ok()?.pop()?;
-                let mut rows = self.session.run(statement).await.ok()?.rows;
-                let mut names = Vec::new();
-                while let Some(batch) = rows.next().await {
-                    let batch = batch.ok()?;
-                    let column = batch.column(0).as_string_opt::<i32>()?;
-                    names.extend(column.iter().flatten().map(str::to_owned));
-                }
-                Some(names)
-            };
-            let names = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, Box::pin(names)).await });
-            names.ok().flatten().unwrap_or_default()
-        })
+        self.functions.get_or_init(|| self.session.function_names())
+    }
+
+    /// Values that a column of one of these tables may be compared with: those of results, and all of a column that has few.
+    fn values_of(&self, tables: &[String], column: &str) -> Values {
+        let mut values = self.seen.borrow().get(column).cloned().unwrap_or_default();
+        for name in tables.iter().filter(|name| self.columns_of(name).iter().any(|known| known == column)) {
+            let few = self.few_values(name, column);
+            values.is_text |= few.is_text;
+            let new: Vec<String> = few.texts.into_iter().filter(|text| !values.texts.contains(text)).collect();
+            values.texts.extend(new);
+        }
+        values
+    }
+
+    /// The values of a column that has few, in the first records of a table; asked for once.
+    fn few_values(&self, table: &str, column: &str) -> Values {
+        let key = (table.to_owned(), column.to_owned());
+        if let Some(known) = self.few.borrow().get(&key) {
+            return known.clone();
+        }
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let (name, of) = (quoted(column), quoted(table));
+        let sql = format!(
+            "SELECT DISTINCT {name} FROM (SELECT {name} FROM {of} LIMIT {SAMPLED}) WHERE {name} IS NOT NULL LIMIT {}",
+            FEW + 1
+        );
+        let found = async {
+            let session = self.aside.get_or_init(self.open_aside).as_ref()?;
+            let statement = session.statements(&sql).ok()?.pop()?;
+            let mut rows = session.run(statement).await.ok()?.rows;
+            let mut values = Values::default();
+            while let Some(batch) = rows.next().await {
+                values.add(batch.ok()?.column(0));
+            }
+            (values.texts.len() <= FEW).then_some(values)
+        };
+        let found = self.runtime.block_on(async { tokio::time::timeout(PATIENCE, Box::pin(found)).await });
+        let mut found = found.ok().flatten().unwrap_or_default();
+        found.texts.sort_unstable();
+        self.few.borrow_mut().insert(key, found.clone());
+        found
     }
 
     fn columns_of(&self, name: &str) -> Vec<String> {
@@ -235,14 +283,36 @@ impl<'a> SqlHelper<'a> {
         let before: Vec<Token> = tokens(&line[..pos], from).collect();
         match before.last() {
             Some(token) if token.end == End::Open && matches!(token.kind, Kind::Text | Kind::Name) => {
-                self.file_candidates(line, token.at.start, pos)
+                match self.value_candidates(line, from, token.at.start, &line[token.at.clone()]) {
+                    found if found.is_empty() => self.file_candidates(line, token.at.start, pos),
+                    found => Ok((token.at.start, found)),
+                }
             }
-            Some(token) if token.kind == Kind::Comment || token.kind == Kind::Number => Ok((pos, vec![])),
+            Some(token) if token.kind == Kind::Number => {
+                Ok((token.at.start, self.value_candidates(line, from, token.at.start, &line[token.at.clone()])))
+            }
+            Some(token) if token.kind == Kind::Comment => Ok((pos, vec![])),
             Some(token) if token.kind == Kind::Word => {
                 Ok((token.at.start, self.word_candidates(line, from, token.at.start, &line[token.at.clone()])))
             }
-            _ => Ok((pos, self.word_candidates(line, from, pos, ""))),
+            _ => match self.value_candidates(line, from, pos, "") {
+                found if found.is_empty() => Ok((pos, self.word_candidates(line, from, pos, ""))),
+                found => Ok((pos, found)),
+            },
         }
+    }
+
+    /// Values for what is compared: `status = 4⇥`, `method IN ('GET', 'P⇥`.
+    fn value_candidates(&self, line: &str, from: usize, at: usize, typed: &str) -> Vec<Pair> {
+        let before: Vec<Token> =
+            tokens(&line[..at], from).filter(|token| !matches!(token.kind, Kind::Blank | Kind::Comment)).collect();
+        let Some(column) = compared_column(line, &before) else { return vec![] };
+        let end = from + statement_len(&line[from..]);
+        let values = self.values_of(&self.tables_in(&line[from..end]), &column);
+        // It is written at the prompt, and listed, as it is.
+        let texts = values.texts.iter().filter(|text| matches!(sanitise_cell(text), Cow::Borrowed(_)));
+        let written = texts.map(|text| if values.is_text { format!("'{}'", text.replace('\'', "''")) } else { text.clone() });
+        written.filter(|text| text.starts_with(typed)).map(|text| pair(&text)).collect()
     }
 
     fn command_candidates(&self, line: &str, start: usize, pos: usize) -> rustyline::Result<(usize, Vec<Pair>)> {
@@ -306,6 +376,47 @@ impl<'a> SqlHelper<'a> {
         let calls = self.functions().iter().filter(|name| starts_with(name, word));
         found.extend(calls.map(|name| Pair { display: format!("{name}()"), replacement: format!("{name}(") }));
         found
+    }
+}
+
+/// The column before a comparison that the tokens end with.
+fn compared_column(line: &str, before: &[Token]) -> Option<String> {
+    let text = |token: &Token| &line[token.at.clone()];
+    let is = |token: &Token, words: &[&str]| words.iter().any(|word| text(token).eq_ignore_ascii_case(word));
+    let mut rest = before;
+    match rest.last()? {
+        token if is(token, &["(", ","]) => {
+            while let [left @ .., last] = rest
+                && (matches!(last.kind, Kind::Text | Kind::Number) || text(last) == ",")
+            {
+                rest = left;
+            }
+            let [left @ .., list, bracket] = rest else { return None };
+            if !(is(list, &["IN"]) && text(bracket) == "(") {
+                return None;
+            }
+            rest = left;
+        }
+        token if is(token, &["LIKE", "ILIKE"]) => rest = &rest[..rest.len() - 1],
+        token if token.kind == Kind::Symbol && matches!(text(token), "=" | "<" | ">") => {
+            while let [left @ .., last] = rest
+                && matches!(text(last), "=" | "<" | ">" | "!")
+            {
+                rest = left;
+            }
+        }
+        _ => return None,
+    }
+    if let [left @ .., last] = rest
+        && is(last, &["NOT"])
+    {
+        rest = left;
+    }
+    let column = rest.last()?;
+    match column.kind {
+        Kind::Word => Some(text(column).to_lowercase()),
+        Kind::Name if column.end == End::Closed => Some(unquote(text(column)).to_owned()),
+        _ => None,
     }
 }
 
@@ -502,6 +613,24 @@ mod tests {
     #[test]
     fn control_characters_are_not_sent() {
         assert_eq!(bare(&colored("SELECT '\u{7}\u{9b}31m\u{202e}'", None)), "SELECT '31m'");
+    }
+
+    #[test]
+    fn what_is_compared_is_found() {
+        for (line, column) in [
+            ("SELECT 1 WHERE status = ", Some("status")),
+            ("WHERE a.Method <> ", Some("method")),
+            ("WHERE \"Odd\" IN ('a', 'b', ", Some("Odd")),
+            ("WHERE method NOT IN (", Some("method")),
+            ("WHERE url NOT LIKE ", Some("url")),
+            ("SELECT count(", None),
+            ("SELECT a, ", None),
+            ("= ", None),
+            ("", None),
+        ] {
+            let all: Vec<Token> = tokens(line, 0).filter(|token| token.kind != Kind::Blank).collect();
+            assert_eq!(compared_column(line, &all).as_deref(), column, "{line}");
+        }
     }
 
     #[test]

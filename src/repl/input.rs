@@ -8,6 +8,7 @@
 //!
 //! The plain reader has a thread of its own so that Ctrl-C is noticed while it waits.
 
+use std::cell::RefCell;
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -23,9 +24,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::helper::SqlHelper;
 use super::history;
-use super::interrupt::Interrupts;
 use super::script::{Rest, split};
 use super::voice::Voice;
+use crate::interrupt::Interrupts;
 use crate::output::{Color, sanitise};
 
 /// The prompt, and what stands before the lines that go on. As wide as each other, so that lines are aligned.
@@ -91,6 +92,17 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// Puts a text at the next prompt, to be run or changed. Says whether that is possible.
+    pub(super) fn offer(&self, text: &str) -> bool {
+        match self {
+            Self::Editor(editor) => {
+                editor.offered.replace(sanitise(text).into_owned());
+                true
+            }
+            Self::Plain(_) => false,
+        }
+    }
+
     /// Is a person at the other end?
     pub(super) fn has_prompt(&self) -> bool {
         match self {
@@ -105,6 +117,8 @@ pub(super) struct LineEditor<'a> {
     editor: Editor<SqlHelper<'a>, FileHistory>,
     file: Option<PathBuf>,
     voice: Voice,
+    /// What stands at the next prompt.
+    offered: RefCell<String>,
 }
 
 impl<'a> LineEditor<'a> {
@@ -129,11 +143,12 @@ impl<'a> LineEditor<'a> {
             voice.warning(&format!("no history: `{}`: {error}", path.display()));
             file = None;
         }
-        Ok(Self { editor, file, voice })
+        Ok(Self { editor, file, voice, offered: RefCell::default() })
     }
 
     fn read(&mut self) -> io::Result<Line> {
-        match self.editor.readline(PROMPT) {
+        let offered = self.offered.take();
+        match self.editor.readline_with_initial(PROMPT, (&offered, "")) {
             Ok(line) => {
                 self.remember(&line);
                 Ok(Line::Text(line))

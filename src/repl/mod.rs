@@ -5,6 +5,7 @@
 //!      ▲                              └─ statements ──► query.rs ──► Session::run ──► output::write_stream
 //!      │                                                  └─ Ctrl-C drops the stream
 //!   helper.rs: completion, hints, colours        history.rs: the file        voice.rs: all that goes to stderr
+//!   seen.rs: what results had in them, for completion and for the way back to the log
 //! ```
 //!
 //! The command line builds the session and calls [`run`] on the thread that owns the terminal. That thread reads, writes
@@ -18,11 +19,11 @@ mod command;
 mod helper;
 mod history;
 mod input;
-mod interrupt;
 mod lexer;
 mod list;
 mod query;
 mod script;
+mod seen;
 mod voice;
 
 use std::collections::HashSet;
@@ -33,6 +34,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::interrupt::Interrupts;
 use crate::kernel::table::UNPARSED;
 use crate::output::people::{bytes, count};
 use crate::output::{Color, OutputOptions};
@@ -42,9 +44,9 @@ use crate::table::{FileReport, InputSpec, Summary};
 use act::expand_home;
 use helper::SqlHelper;
 use input::{Ask, Input, Line};
-use interrupt::Interrupts;
 use query::Sink;
 use script::{Item, Rest, split};
+use seen::{Places, SeenValues};
 use voice::{Problem, Talk, Voice};
 
 /// What a REPL is opened with.
@@ -57,6 +59,8 @@ pub struct ReplOptions<'a> {
     pub quiet: bool,
     /// Where the user's saved queries are.
     pub queries: Option<PathBuf>,
+    /// Opens another session over the same logs: what completion looks up is no query of the user's, and is in no report.
+    pub aside: &'a dyn Fn() -> Option<Session>,
     /// Says what a query had to leave out: its files, their sums, and the number of its rows.
     pub report: &'a dyn Fn(&[FileReport], Summary, u64),
 }
@@ -91,15 +95,16 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     {
         return Err(ReplError::StdinTaken);
     }
-    let ReplOptions { output, rc, quiet, queries, report } = options;
+    let ReplOptions { output, rc, quiet, queries, aside, report } = options;
     let color = if io::stderr().is_terminal() { output.color } else { Color::Never };
     let talk = if quiet { Talk::Quiet } else { Talk::Normal };
     let voice = Voice { talk, color };
     let interrupts = Interrupts::listen().map_err(ReplError::Read)?;
     let clock = Builder::new_current_thread().enable_time().build().map_err(ReplError::Read)?;
     let color = output.color;
-    let mut input =
-        Input::open(runtime, &interrupts, voice, color, || SqlHelper::new(session, &clock, color)).map_err(ReplError::Read)?;
+    let values = SeenValues::default();
+    let helper = || SqlHelper::new(session, aside, &clock, SeenValues::clone(&values), color);
+    let mut input = Input::open(runtime, &interrupts, voice, color, helper).map_err(ReplError::Read)?;
     let mut repl = Repl {
         runtime,
         clock: &clock,
@@ -114,6 +119,8 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         depth: 0,
         queries,
         last_sql: String::new(),
+        values: SeenValues::clone(&values),
+        places: Places::default(),
         failed: 0,
         said: HashSet::new(),
     };
@@ -162,8 +169,12 @@ struct Repl<'a> {
     depth: usize,
     /// Where the user's saved queries are.
     queries: Option<PathBuf>,
-    /// What was typed as SQL last, to be saved.
+    /// What was typed as SQL last, to be saved, edited and run again.
     last_sql: String,
+    /// Values of results, for completion.
+    values: SeenValues,
+    /// Where the rows of the last result are.
+    places: Places,
     failed: u64,
     /// Remarks about files that were made before.
     said: HashSet<(PathBuf, String)>,

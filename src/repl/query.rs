@@ -1,13 +1,13 @@
 //! One statement: planned, run, written; and given up at once when Ctrl-C is pressed.
 //!
 //! ```text
-//!   a task of its own ── batches ──► the thread of the REPL ── write_stream ──► terminal, file
+//!   Session::run ── batches ──► the thread of the REPL ── write_stream ──► terminal, file
 //!          ▲                               │
 //!          └──────── dropped ◄── Ctrl-C ───┘
 //! ```
 //!
-//! The query runs in a task, so that an operator that computes for long without a pause keeps nobody from the prompt. What
-//! goes to a terminal comes in slices, with a look at Ctrl-C after each.
+//! The query runs in tasks of its own, so that an operator that computes for long without a pause keeps nobody from the prompt.
+//! What goes to a terminal comes in slices, with a look at Ctrl-C after each.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
@@ -18,17 +18,19 @@ use std::time::{Duration, Instant};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement;
 use futures::{StreamExt as _, stream};
 
 use super::script::Then;
+use super::seen::Noticed;
 use super::voice::Problem;
 use super::{Flow, Repl};
 use crate::output::people::{bytes, count, footer};
 use crate::output::{
     Color, Expanded, OutputError, OutputFormat, OutputOptions, Target, Written, terminal_width, write_file, write_stream,
 };
+use crate::session::Trace;
 use crate::source::Severity;
 use crate::table::{FileReport, Summary};
 
@@ -68,11 +70,14 @@ impl Repl<'_> {
     pub(super) fn sql(&mut self, text: &str, then: &Then) -> Flow {
         let statements = match self.session.statements(text) {
             Ok(statements) => statements,
-            Err(error) => return self.failed(error),
+            Err(error) => return self.failed(error.in_sql(text)),
         };
         self.last_sql = text.trim().trim_end_matches(';').to_owned();
+        if let Then::Watch(every) = then {
+            return self.watch(*every);
+        }
         for statement in statements {
-            match self.statement(statement, vec![], then) {
+            match self.statement(statement, text, vec![], then) {
                 Flow::GoOn => {}
                 flow => return flow,
             }
@@ -80,20 +85,56 @@ impl Repl<'_> {
         Flow::GoOn
     }
 
-    /// Runs one statement, with values for its parameters.
-    pub(super) fn statement(&mut self, statement: Statement, values: Vec<(String, ScalarValue)>, then: &Then) -> Flow {
+    /// Runs what was run last again and again, until Ctrl-C.
+    pub(super) fn watch(&mut self, every: Duration) -> Flow {
+        if self.last_sql.is_empty() {
+            return self.failed(Problem::new("there is no statement to run again yet", None));
+        }
+        let text = self.last_sql.clone();
+        let seconds = every.as_secs_f64();
+        loop {
+            let now = jiff::Zoned::now().strftime("%F %T").to_string();
+            self.voice.note(&format!("{now} (every {seconds} s; Ctrl-C ends it)"));
+            match self.sql(&text, &Then::Usual) {
+                Flow::GoOn => {}
+                flow => return flow,
+            }
+            let interrupt = self.interrupts.next();
+            let waited = self.clock.block_on(async {
+                tokio::select! {
+                    () = interrupt => false,
+                    () = tokio::time::sleep(every) => true,
+                }
+            });
+            if !waited {
+                if io::stdin().is_terminal() {
+                    self.voice.note("");
+                }
+                return Flow::Interrupted;
+            }
+        }
+    }
+
+    /// Runs one statement of a text, with values for its parameters.
+    pub(super) fn statement(
+        &mut self,
+        statement: Statement,
+        text: &str,
+        values: Vec<(String, ScalarValue)>,
+        then: &Then,
+    ) -> Flow {
         let began = Instant::now();
         let once = self.once.take();
         let file = match then {
             Then::File(file) => Some(super::expand_home(file)),
-            Then::Usual | Then::Expand => once,
+            Then::Usual | Then::Expand | Then::Watch(_) => once,
         };
         let interrupt = self.interrupts.next();
         let outcome = self.runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = interrupt => Outcome::Interrupted,
-                outcome = Box::pin(self.answer((statement, values), then, file.as_deref(), began)) => outcome,
+                outcome = Box::pin(self.answer((statement, values), text, then, file.as_deref(), began)) => outcome,
             }
         });
         let report = self.session.report();
@@ -112,8 +153,10 @@ impl Repl<'_> {
                 Flow::GoOn
             }
             Outcome::Interrupted => {
-                // The terminal has written `^C`, and the cursor stands behind it.
-                self.voice.note(if io::stdin().is_terminal() { "\ncancelled" } else { "cancelled" });
+                // The terminal has written `^C`, and the cursor stands behind it. Without one, the program ends and says so.
+                if io::stdin().is_terminal() {
+                    self.voice.note("\ncancelled");
+                }
                 Flow::Interrupted
             }
             Outcome::ClosedPipe => Flow::Quit,
@@ -128,6 +171,7 @@ impl Repl<'_> {
     async fn answer(
         &mut self,
         (statement, values): (Statement, Vec<(String, ScalarValue)>),
+        text: &str,
         then: &Then,
         file: Option<&Path>,
         began: Instant,
@@ -135,16 +179,19 @@ impl Repl<'_> {
         let session = self.session;
         let explain = |error: OutputError| match error {
             OutputError::ClosedPipe => Outcome::ClosedPipe,
-            OutputError::Query(error) => Outcome::Failed(session.explain(&error).into()),
+            OutputError::Query(error) => Outcome::Failed(session.explain(&error).in_sql(text).into()),
             error => Outcome::Failed(error.into()),
         };
-        let answer = match session.run_bound(statement, values).await {
+        let to_screen = file.is_none() && matches!(self.sink, Sink::Screen);
+        let trace = if to_screen { Trace::Records } else { Trace::No };
+        let answer = match session.run_traced(statement, values, trace).await {
             Ok(answer) => answer,
-            Err(error) => return Outcome::Failed(error.into()),
+            Err(error) => return Outcome::Failed(error.in_sql(text).into()),
         };
         let planned = began.elapsed();
         let shows = answer.shows;
-        let rows = detach(answer.rows);
+        let noticed = Noticed::default();
+        let rows = if shows && to_screen { noticed.watch(answer.rows, answer.origin) } else { answer.rows };
         let written = match (shows, file) {
             (false, _) => drain(rows).await.map(|()| (Written::default(), None)),
             (true, Some(path)) => {
@@ -153,6 +200,9 @@ impl Repl<'_> {
             }
             (true, None) => self.write(rows, then).await,
         };
+        if shows && to_screen {
+            self.places = noticed.end(&self.values);
+        }
         match written {
             Ok((written, path)) => Outcome::Done { written, shows, planned, path },
             Err(error) => explain(error),
@@ -259,21 +309,6 @@ pub(super) async fn write_screen(rows: SendableRecordBatchStream, options: &Outp
     write_stream(rows, &mut File::from(out), options).await
 }
 
-/// The rows, computed in a task that ends when they are dropped.
-fn detach(mut rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
-    let mut builder = RecordBatchReceiverStream::builder(rows.schema(), 2);
-    let sender = builder.tx();
-    builder.spawn(async move {
-        while let Some(batch) = rows.next().await {
-            if sender.send(batch).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    });
-    builder.build()
-}
-
 /// The rows in small pieces, with a pause after each for others to have their turn.
 fn sliced(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
@@ -318,7 +353,7 @@ mod tests {
         };
         let batches = vec![batch(0..2500), batch(0..0), batch(2500..2501)];
         let rows = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream::iter(batches)));
-        let pieces: Vec<RecordBatch> = sliced(detach(rows)).map(Result::unwrap).collect().await;
+        let pieces: Vec<RecordBatch> = sliced(rows).map(Result::unwrap).collect().await;
         assert!(pieces.iter().all(|piece| piece.num_rows() <= SLICE_ROWS));
         let all = arrow::compute::concat_batches(&schema, &pieces).unwrap();
         let column = all.column(0).as_any().downcast_ref::<Int64Array>().unwrap();

@@ -5,8 +5,10 @@
 //!   Command      Sql       Sql, to a file        rest: goes on with the next line
 //! ```
 //!
-//! A command begins with `\` or `.` where a statement could begin, and ends with its line. A statement ends with `;`, `\g`
-//! or `\gx`, never with a blank line.
+//! A command begins with `\` or `.` where a statement could begin, and ends with its line. A statement ends with `;`, `\g`,
+//! `\gx` or `\watch`, never with a blank line.
+
+use std::time::Duration;
 
 use super::lexer::{End, Kind, tokens};
 
@@ -29,6 +31,8 @@ pub(super) enum Then {
     Expand,
     /// `\g FILE`
     File(String),
+    /// `\watch SECONDS`: again and again.
+    Watch(Duration),
 }
 
 /// What the rest of the input is.
@@ -111,8 +115,18 @@ fn go(line: &str) -> Option<Then> {
         ("\\g", "") => Some(Then::Usual),
         ("\\g", file) => Some(Then::File(unquote(file).to_owned())),
         ("\\gx", _) => Some(Then::Expand),
+        ("\\watch", seconds) => interval(seconds).map(Then::Watch),
         _ => None,
     }
+}
+
+/// How long `\watch` waits between two runs: psql's two seconds, or as long as is said.
+pub(super) fn interval(seconds: &str) -> Option<Duration> {
+    let seconds: f64 = match seconds.trim_end_matches(';').trim() {
+        "" => 2.0,
+        text => text.strip_suffix('s').unwrap_or(text).parse().ok()?,
+    };
+    (0.1..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
 }
 
 /// An argument without the quotes around it.
@@ -196,12 +210,18 @@ mod tests {
 
     #[test]
     fn go_ends_a_statement_with_its_line() {
-        let script = split("SELECT 1 \\g 'a b.csv'\nSELECT 2 \\gx\nSELECT 3 \\g");
+        let script = split("SELECT 1 \\g 'a b.csv'\nSELECT 2 \\gx\nSELECT 3 \\g\nSELECT 4 \\watch 1.5");
         let then = |text: &str, then| Item::Sql { text: text.to_owned(), then };
         assert_eq!(
             script.items,
-            [then("SELECT 1", Then::File("a b.csv".to_owned())), then("SELECT 2", Then::Expand), sql("SELECT 3")]
+            [
+                then("SELECT 1", Then::File("a b.csv".to_owned())),
+                then("SELECT 2", Then::Expand),
+                sql("SELECT 3"),
+                then("SELECT 4", Then::Watch(Duration::from_millis(1500))),
+            ]
         );
+        assert_eq!((interval(""), interval("0"), interval("1h")), (Some(Duration::from_secs(2)), None, None));
     }
 
     #[test]

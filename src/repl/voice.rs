@@ -29,24 +29,26 @@ pub(super) struct Voice {
 #[derive(Debug)]
 pub(super) struct Problem {
     message: String,
+    /// The place in the SQL.
+    excerpt: Option<String>,
     hint: Option<String>,
 }
 
 impl Problem {
     pub(super) fn new(message: impl Into<String>, hint: Option<&str>) -> Self {
-        Self { message: message.into(), hint: hint.map(str::to_owned) }
+        Self { message: message.into(), excerpt: None, hint: hint.map(str::to_owned) }
     }
 }
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        Self { message: error.message, hint: error.hint }
+        Self { message: error.message, excerpt: error.excerpt, hint: error.hint }
     }
 }
 
 impl From<CommandError> for Problem {
     fn from(error: CommandError) -> Self {
-        Self { hint: error.hint(), message: error.to_string() }
+        Self { hint: error.hint(), excerpt: None, message: error.to_string() }
     }
 }
 
@@ -63,13 +65,16 @@ impl From<OutputError> for Problem {
             OutputError::Binary { format } => Some(format!("name a file first: `\\o result.{format}`")),
             error => error.hint(),
         };
-        Self { message, hint }
+        Self { message, excerpt: None, hint }
     }
 }
 
 impl Voice {
     pub(super) fn problem(self, problem: &Problem) {
         self.marked("error", "31;1", &problem.message);
+        if let Some(excerpt) = &problem.excerpt {
+            line(&for_terminal(excerpt));
+        }
         if let Some(hint) = &problem.hint {
             self.marked("hint", "36", hint);
         }

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use crate::output::html::push_text;
-use crate::output::{Chart, ChartKind};
+use crate::output::{Chart, ChartKind, number};
 
 /// Bars that are drawn: more are no picture any more.
 const MOST_BARS: usize = 20;
@@ -23,11 +23,19 @@ const ROW: usize = 36;
 /// Height of a line chart, without its legend.
 const HEIGHT: usize = 180;
 
+/// Height of a line chart that is to be small.
+const LOW: usize = 48;
+
+/// Height of a row of a heat map.
+const FIELD: usize = 24;
+
 /// Appends a chart.
 pub(super) fn draw(out: &mut String, chart: &Chart, title: &str) {
     match chart.kind {
         ChartKind::Bar => bars(out, chart, title),
-        ChartKind::Line => lines(out, chart, title),
+        ChartKind::Line => lines(out, chart, title, HEIGHT),
+        ChartKind::Spark => lines(out, chart, title, LOW),
+        ChartKind::Heatmap => heat(out, chart, title),
     }
 }
 
@@ -45,27 +53,6 @@ fn label(out: &mut String, place: &str, text: &str, most: usize) {
         out.push('…');
     }
     out.push_str("</text>\n");
-}
-
-/// A number, as short as it can be: `1,234`, `12.5`, `0.0123`.
-fn number(value: f64) -> String {
-    let places = match value.abs() {
-        size if size.fract() == 0.0 || size >= 1000.0 => 0,
-        size if size >= 10.0 => 1,
-        size if size >= 0.1 => 2,
-        _ => 4,
-    };
-    let text = format!("{value:.places$}");
-    let (whole, rest) = text.split_at(text.find('.').unwrap_or(text.len()));
-    let digits = whole.trim_start_matches('-');
-    let mut grouped = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    format!("{}{grouped}{rest}", if value < 0.0 { "-" } else { "" })
 }
 
 /// One row per label: the label, its number, and below them the bar. The first series only.
@@ -94,12 +81,12 @@ fn bars(out: &mut String, chart: &Chart, title: &str) {
 }
 
 /// All series over the rows, in their order, with the ends of both axes named.
-fn lines(out: &mut String, chart: &Chart, title: &str) {
+fn lines(out: &mut String, chart: &Chart, title: &str, height: usize) {
     let points = chart.labels.len().min(MOST_POINTS);
     let (least, most) = chart.range();
     let span = if most > least { most - least } else { 1.0 };
     let legend = if chart.series.len() > 1 { 22 } else { 0 };
-    let (top, bottom) = (legend + 18, legend + 18 + HEIGHT);
+    let (top, bottom) = (legend + 18, legend + 18 + height);
     start(out, bottom + 24, title);
     if legend > 0 {
         for (at, series) in chart.series.iter().enumerate() {
@@ -118,7 +105,7 @@ fn lines(out: &mut String, chart: &Chart, title: &str) {
     }
     let _ = writeln!(
         out,
-        "<svg x=\"0\" y=\"{top}\" width=\"100%\" height=\"{HEIGHT}\" viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\">"
+        "<svg x=\"0\" y=\"{top}\" width=\"100%\" height=\"{height}\" viewBox=\"0 0 1000 100\" preserveAspectRatio=\"none\">"
     );
     for (at, series) in chart.series.iter().enumerate() {
         for run in runs(&series.values[..points.min(series.values.len())]) {
@@ -144,6 +131,39 @@ fn lines(out: &mut String, chart: &Chart, title: &str) {
     if points < chart.labels.len() {
         let _ = writeln!(out, "<p class=\"dim\">The first {points} of {} are drawn.</p>", chart.labels.len());
     }
+}
+
+/// One row per series and one field per label: the more, the fuller. What there is nothing for stays empty.
+fn heat(out: &mut String, chart: &Chart, title: &str) {
+    let most = chart.range().1;
+    let rows = chart.series.len();
+    start(out, rows * FIELD + 20, title);
+    // The names of the rows are as wide as the first of so many fields.
+    let width = 100.0 / (chart.labels.len() + 2) as f64;
+    for (at, series) in chart.series.iter().enumerate() {
+        let top = at * FIELD;
+        label(out, &format!("class=\"faint\" x=\"0\" y=\"{}\"", top + 16), &series.name, 5);
+        for (column, value) in series.values.iter().enumerate() {
+            let Some(value) = value else { continue };
+            let share = if most > 0.0 { (value / most).clamp(0.0, 1.0) } else { 0.0 };
+            let x = (column + 2) as f64 * width;
+            // Little is more than nothing.
+            let _ = write!(
+                out,
+                "<rect class=\"bar s0\" x=\"{x:.2}%\" y=\"{top}\" width=\"{width:.2}%\" height=\"{}\" fill-opacity=\"{:.2}\"><title>",
+                FIELD - 2,
+                share.max(0.06)
+            );
+            push_text(out, &format!("{} {} h: {}", series.name, chart.labels[column], number(*value)));
+            out.push_str("</title></rect>\n");
+        }
+    }
+    for (column, name) in chart.labels.iter().enumerate().step_by(3) {
+        let place = format!("class=\"faint\" x=\"{:.2}%\" y=\"{}\"", (column + 2) as f64 * width, rows * FIELD + 14);
+        label(out, &place, name, 5);
+    }
+    out.push_str("</svg>\n");
+    let _ = writeln!(out, "<p class=\"dim\">The fullest field is {}.</p>", number(most));
 }
 
 /// Stretches of numbers without a gap, with their places.
@@ -194,9 +214,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        for (value, text) in [(0.0, "0"), (1234567.0, "1,234,567"), (-1234.56, "-1,235"), (12.345, "12.3"), (0.01234, "0.0123")] {
-            assert_eq!(number(value), text);
-        }
+    fn a_heat_map_is_a_field_per_hour_of_the_week() {
+        let svg = chart(ChartKind::Heatmap, &["00", "01"], vec![Some(2.0), Some(4.0)]);
+        assert!(svg.contains("fill-opacity=\"0.50\"") && svg.contains("fill-opacity=\"1.00\""), "{svg}");
+        assert!(svg.contains("<title>&lt;n&gt; 01 h: 4</title>"), "{svg}");
     }
 }

@@ -156,17 +156,18 @@ impl From<TableError> for DataFusionError {
 /// The names most like `name`, nearest first; none if nothing is like it.
 pub fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let name = name.to_lowercase();
-    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut found: Vec<(usize, usize, String)> = Vec::new();
     for other in names {
         let contained = name.len() >= 3 && other.len() >= 3 && (other.contains(&name) || name.contains(other));
-        let distance = if contained { 1 } else { distance(&name, &other.to_lowercase()) };
-        if distance <= (name.len() / 3).max(1) && !found.iter().any(|(_, known)| known == other) {
-            found.push((distance, other.to_owned()));
+        let edits = distance(&name, &other.to_lowercase());
+        let distance = if contained { 1 } else { edits };
+        if distance <= (name.len() / 3).max(1) && !found.iter().any(|(_, _, known)| known == other) {
+            found.push((distance, edits, other.to_owned()));
         }
     }
     found.sort();
     found.truncate(3);
-    found.into_iter().map(|(_, name)| name).collect()
+    found.into_iter().map(|(_, _, name)| name).collect()
 }
 
 /// Insertions, deletions, substitutions and swaps of neighbours that make `b` of `a`.

@@ -130,11 +130,44 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 #[test]
 fn errors_say_what_and_what_to_do() {
-    let cases: [(&[&str], i32, &str); 10] = [
-        (&["SELECT ip FROM access_log", COMBINED], 1, "error: there is no column `ip`\nhint: it is called `client_ip` here\n"),
-        (&["SELECT statsu FROM access_log", COMBINED], 1, "error: there is no column `statsu`\nhint: did you mean `status`"),
-        (&["SELECT * FROM acess_log", COMBINED], 1, "error: unknown table `acess_log`\nhint: did you mean `access_log`?\n"),
-        (&["SELEC status FROM access_log"], 1, "error: the SQL does not parse: "),
+    let cases: [(&[&str], i32, &str); 14] = [
+        (
+            &["SELECT ip FROM access_log", COMBINED],
+            1,
+            "error: there is no column `ip`\n  SELECT ip FROM access_log\n         ^^\nhint: it is called `client_ip` here\n",
+        ),
+        (
+            &["SELECT 1,\n  statsu FROM access_log", COMBINED],
+            1,
+            "error: there is no column `statsu`\n  2 |   statsu FROM access_log\n        ^^^^^^\nhint: did you mean `status`",
+        ),
+        (
+            &["SELECT * FROM acess_log", COMBINED],
+            1,
+            "error: unknown table `acess_log`\n  SELECT * FROM acess_log\n                ^^^^^^^^^\nhint: did you mean `access_log`?\n",
+        ),
+        (
+            &["SELECT status FRM access_log"],
+            1,
+            "error: the SQL does not parse: expected end of statement, found access_log\n  SELECT status FRM access_log\n\
+             \x20                   ^^^^^^^^^^\nhint: `FRM` may be meant as `FROM`\n",
+        ),
+        (
+            &["SELECT log_templat('a')"],
+            1,
+            "error: there is no function `log_templat`\n  SELECT log_templat('a')\n         ^^^^^^^^^^^\nhint: did you mean `log_template`",
+        ),
+        (
+            &["SELECT max(time) OVER () m FROM access_log GROUP BY m", COMBINED],
+            1,
+            "error: a window function cannot be in GROUP BY, WHERE or HAVING\nhint: ",
+        ),
+        (
+            &["SELECT status, rank() OVER (ORDER BY time) FROM access_log GROUP BY status", COMBINED],
+            1,
+            "error: `time` is neither in GROUP BY nor inside of an aggregate function\n",
+        ),
+        (&["SELECT 1 / 0"], 1, "error: division by zero\nhint: "),
         (&["SELECT * FROM 'no/such/*.log'"], 1, "error: no file matches 'no/such/*.log'"),
         (&["--no-such-option"], 2, "error: unexpected argument '--no-such-option' found"),
         (&["--format", "xml", "SELECT 1"], 2, "error: unknown output format `xml`"),
@@ -142,7 +175,7 @@ fn errors_say_what_and_what_to_do() {
         (
             &["-i", "combinde", "SELECT 1", COMBINED],
             2,
-            "error: unknown format `combinde`\nhint: did you mean `bind` or `combined`?",
+            "error: unknown format `combinde`\nhint: did you mean `combined` or `bind`?",
         ),
         (&["-m", "lots", "SELECT 1"], 2, "error: --memory-limit: `lots` is no size\nhint: write `512M` or `4G`\n"),
     ];
@@ -291,6 +324,31 @@ fn an_interrupt_ends_a_long_query_at_once() {
     let got = ran(&child.wait_with_output().expect("ends"));
     assert_eq!(got.code, 130, "{}", got.err);
     assert!(began.elapsed() < Duration::from_secs(20), "it took {:?}", began.elapsed());
+}
+
+#[test]
+fn an_interrupt_ends_what_comes_in_by_a_pipe_and_operators_that_never_pause() {
+    let home = tempfile::tempdir().expect("a folder");
+    let endless =
+        "SELECT count(*) FROM generate_series(1, 300000) a, generate_series(1, 3000000) b WHERE a.value * b.value = 7.5;\n";
+    for args in [&["repl"][..], &["-c", endless]] {
+        let mut child = logsql(home.path())
+            .args(args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("runs");
+        let mut stdin = child.stdin.take().expect("a pipe");
+        stdin.write_all(endless.as_bytes()).expect("written");
+        std::thread::sleep(Duration::from_millis(1500));
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs").success());
+        let began = Instant::now();
+        let got = ran(&child.wait_with_output().expect("ends"));
+        assert_eq!((got.code, got.err.as_str()), (130, "interrupted\n"), "{args:?}");
+        assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+        drop(stdin);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 fn rank(module: &str) -> Option<u8> {
     Some(match module {
         "kernel" => 0,
-        "source" => 1,
+        "source" | "interrupt" => 1,
         "table" | "function" => 2,
         "session" | "settings" | "query" | "output" | "schedule" | "store" => 3,
         "repl" | "report" | "monitor" | "server" | "cluster" => 4,

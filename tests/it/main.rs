@@ -4,6 +4,7 @@
 //! - `sqllogic`: what SQL means, in `testdata/slt/*.slt`, read several ways with the same rows.
 //! - `cli`: the binary as users see it: output, messages, exit codes.
 //! - `identity`: every line has its place, in every plan, over all of testdata and the corpus.
+//! - `terminal`: the REPL on a terminal, by its keys and its screen.
 //! - `report`: every saved query runs, with rows where there are logs for it; pages are harmless whatever a log holds.
 //! - `readme`: the commands of the README do what it says.
 
@@ -13,6 +14,7 @@ mod layering;
 mod readme;
 mod report;
 mod sqllogic;
+mod terminal;
 
 use std::path::PathBuf;
 

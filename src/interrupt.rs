@@ -1,7 +1,7 @@
 //! Ctrl-C, noticed whatever the query does.
 //!
 //! The runtime's own workers look for signals between two tasks: where all of them compute for long without a pause, nobody
-//! looks. So a thread of its own waits for the signal and wakes the thread of the REPL directly.
+//! looks. So a thread of its own waits for the signal and wakes whoever waits for the query directly.
 
 use std::io;
 use std::sync::mpsc::sync_channel;
@@ -12,17 +12,17 @@ use tokio::sync::watch;
 
 /// Tells when Ctrl-C was pressed. While one of these is there, it kills nobody.
 #[derive(Clone, Debug)]
-pub(super) struct Interrupts {
+pub(crate) struct Interrupts {
     pressed: watch::Receiver<u64>,
 }
 
 impl Interrupts {
     /// Starts to listen. Returns when Ctrl-C is a signal that is waited for.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         let (sender, pressed) = watch::channel(0);
         let (ready, is_ready) = sync_channel(1);
         let runtime = Builder::new_current_thread().enable_io().build()?;
-        std::thread::Builder::new().name("repl-ctrl-c".to_owned()).spawn(move || {
+        std::thread::Builder::new().name("ctrl-c".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let listening = signal(SignalKind::interrupt());
                 let mut interrupt = match listening {
@@ -43,7 +43,7 @@ impl Interrupts {
     }
 
     /// Waits for the next Ctrl-C, from now on.
-    pub(super) fn next(&self) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn next(&self) -> impl Future<Output = ()> + use<> {
         let mut pressed = self.pressed.clone();
         pressed.mark_unchanged();
         async move {
