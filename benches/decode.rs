@@ -1,8 +1,8 @@
-//! How fast a block of lines becomes a batch: the access log, by the columns that are asked for.
+//! How fast a block of lines becomes a batch: by format, by the columns that are asked for, and by the CPU's instructions.
 //!
-//! `cargo bench -p logsql-kernel --bench decode`; `-- --test` runs each once and checks its answer.
+//! `cargo bench -p logsql-kernel --bench decode`; `-- --test` runs each once and checks its answer. The instructions are chosen
+//! once per process: `LOGSQL_SIMD=scalar` (or `ssse3`, `avx2`, `avx512`, `neon`) before the command measures another level.
 
-use std::fmt::Write as _;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -10,25 +10,23 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
 use logsql_kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs, Status};
 use logsql_kernel::format::Catalog;
+use logsql_kernel::scan::simd_level;
 use logsql_kernel::table::table;
 
-const LINES: u32 = 20_000;
+mod lines;
 
-fn log() -> Vec<u8> {
-    let mut log = String::new();
-    for i in 0..LINES {
-        let _ = writeln!(
-            log,
-            "192.0.2.{} - - [21/Nov/2026:00:{:02}:{:02} +0000] \"GET /shop/item?id={i} HTTP/1.1\" {} {} \"https://example.org/list?page={}\" \"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\"",
-            i % 250,
-            i / 60 % 60,
-            i % 60,
-            [200, 200, 200, 304, 404, 500][i as usize % 6],
-            i * 37 % 100_000,
-            i % 17
-        );
+use lines::lines;
+
+const LINES: usize = 20_000;
+
+fn log(format: &str) -> Vec<u8> {
+    let lines = lines(format);
+    let mut log = Vec::new();
+    for line in lines.iter().cycle().take(LINES) {
+        log.extend_from_slice(line.as_bytes());
+        log.push(b'\n');
     }
-    log.into_bytes()
+    log
 }
 
 fn rows(plan: &Arc<ScanPlan>, log: &[u8]) -> usize {
@@ -48,35 +46,37 @@ fn rows(plan: &Arc<ScanPlan>, log: &[u8]) -> usize {
 
 fn columns(criterion: &mut Criterion) {
     let catalog = Catalog::builtin();
-    let access = table("access_log").expect("a table");
-    let log = log();
-    let mut group = criterion.benchmark_group("decode/access");
-    group.throughput(Throughput::Bytes(log.len() as u64));
-    let cases: [(&str, &[&str]); 6] = [
-        ("none", &[]),
-        ("status", &["status"]),
-        ("client_ip", &["client_ip"]),
-        ("time", &["time"]),
-        ("client_ip+url+bytes", &["client_ip", "url", "bytes"]),
-        ("nine", &["time", "client_ip", "user_name", "request", "status", "bytes", "referer", "user_agent", "path"]),
+    let nine = ["time", "client_ip", "user_name", "request", "status", "bytes", "referer", "user_agent", "path"];
+    let cases: [(&str, &str, &[&[&str]]); 4] = [
+        ("access", "access_log", &[&[], &["status"], &["client_ip"], &["time"], &["client_ip", "url", "bytes"], &nine]),
+        ("nginx_error", "error_log", &[&[], &["level"], &["time", "level", "message"]]),
+        ("bind", "dns_log", &[&[], &["query_type"], &["time", "client_ip", "query_name", "query_type"]]),
+        ("syslog", "syslog", &[&[], &["program"], &["time", "host", "program", "message"]]),
     ];
-    for (name, names) in cases {
-        let columns: Vec<usize> = names.iter().map(|name| access.column(name).expect(name)).collect();
-        let args = ScanPlanArgs {
-            catalog: &catalog,
-            format: "access",
-            table: "access_log",
-            columns: &columns,
-            filter_columns: &[],
-            required: &[],
-            file: "bench",
-            zone: TimeZone::UTC,
-            reference_us: 0,
-        };
-        let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
-        group.bench_function(name, |bench| bench.iter(|| assert_eq!(rows(&plan, black_box(&log)), LINES as usize)));
+    for (format, of, cases) in cases {
+        let of = table(of).expect("a table");
+        let log = log(format);
+        let mut group = criterion.benchmark_group(format!("decode/{}/{format}", simd_level()));
+        group.throughput(Throughput::Bytes(log.len() as u64));
+        for names in cases {
+            let columns: Vec<usize> = names.iter().map(|name| of.column(name).expect(name)).collect();
+            let args = ScanPlanArgs {
+                catalog: &catalog,
+                format,
+                table: of.name,
+                columns: &columns,
+                filter_columns: &[],
+                required: &[],
+                file: "bench",
+                zone: TimeZone::UTC,
+                reference_us: 0,
+            };
+            let plan = Arc::new(ScanPlan::try_new(&args).expect("a plan"));
+            let name = format!("{} {}", names.len(), names.first().unwrap_or(&"none"));
+            group.bench_function(name, |bench| bench.iter(|| assert_eq!(rows(&plan, black_box(&log)), LINES)));
+        }
+        group.finish();
     }
-    group.finish();
 }
 
 criterion_group!(benches, columns);

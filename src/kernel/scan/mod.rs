@@ -40,6 +40,11 @@ pub(crate) use set::check_traces;
 pub use set::{Found, PatternSet, Ways};
 pub use trace::Traces;
 
+/// The name of the CPU's instructions that are used: the best that it has, or what `LOGSQL_SIMD` names.
+pub fn simd_level() -> &'static str {
+    simd::Level::best().name()
+}
+
 /// Where a capture begins and ends in its record; `start` is [`Span::NONE`]'s where it took no part in the match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
