@@ -208,6 +208,61 @@ pub(super) struct Stacks {
     opened: Vec<u32>,
 }
 
+/// What the machine does.
+#[derive(Clone, Copy)]
+enum Event {
+    /// It begins a step.
+    Step(u32),
+    /// It leaves a frame; so many there are now.
+    Pushed(usize),
+    /// It comes back to the latest frame; so many are left. That of a branch, or of a run that may end elsewhere?
+    Back { frames: usize, is_branch: bool },
+}
+
+/// The steps that led to a match, without those that led nowhere.
+#[derive(Default)]
+pub(super) struct Path {
+    pub(super) steps: Vec<u32>,
+    /// Which of them are branches whose first way led nowhere.
+    pub(super) detours: Vec<usize>,
+    /// Which of them are runs that did not end where they first could.
+    second_tries: Vec<usize>,
+    /// How many steps there were when each frame was left.
+    marks: Vec<usize>,
+}
+
+impl Path {
+    fn clear(&mut self) {
+        self.steps.clear();
+        self.detours.clear();
+        self.second_tries.clear();
+        self.marks.clear();
+    }
+
+    fn has_second_tries(&self) -> bool {
+        !self.second_tries.is_empty()
+    }
+
+    fn note(&mut self, event: Event) {
+        match event {
+            Event::Step(pc) => self.steps.push(pc),
+            Event::Pushed(frames) => {
+                self.marks.truncate(frames - 1);
+                self.marks.push(self.steps.len());
+            }
+            Event::Back { frames, is_branch } => {
+                let steps = self.marks.get(frames).copied().unwrap_or(0);
+                self.marks.truncate(frames);
+                self.steps.truncate(steps);
+                let last = steps.saturating_sub(1);
+                self.detours.retain(|&step| step < last);
+                self.second_tries.retain(|&step| step < last);
+                if is_branch { &mut self.detours } else { &mut self.second_tries }.push(last);
+            }
+        }
+    }
+}
+
 /// A pattern as steps over bytes. Made by [`lower`](super::lower).
 #[derive(Clone)]
 pub struct Program {
@@ -220,37 +275,44 @@ pub struct Program {
 impl Program {
     /// Matches the whole of `record`. `slots` has one span for each capture.
     pub(super) fn run(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks) -> Outcome {
-        self.run_with(record, slots, stacks, |_| {})
+        self.run_with(record, (0, 0), slots, stacks, |_| {})
     }
 
-    /// The same, and writes down the steps that were done. The path of a record that made the machine come back is empty.
-    pub(super) fn record(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks, path: &mut Vec<u32>) -> Outcome {
+    /// Is there no way to the end of the record from the step `pc` at byte `at`? What is in `slots` then means nothing.
+    pub(super) fn fails_from(&self, record: &[u8], from: (usize, usize), slots: &mut [Span], stacks: &mut Stacks) -> bool {
+        matches!(self.run_with(record, from, slots, stacks, |_| {}), Outcome::Failed(_))
+    }
+
+    /// The same as [`run`](Self::run), and writes down the steps that led to the match.
+    pub(super) fn record(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks, path: &mut Path) -> Outcome {
         path.clear();
-        let mut came_back = false;
-        let outcome = self.run_with(record, slots, stacks, |step| match step {
-            Some(pc) => path.push(pc),
-            None => came_back = true,
-        });
-        if came_back || !matches!(outcome, Outcome::Matched(_)) {
+        let outcome = self.run_with(record, (0, 0), slots, stacks, |event| path.note(event));
+        if !matches!(outcome, Outcome::Matched(_)) || path.has_second_tries() {
             path.clear();
         }
         outcome
     }
 
-    /// Tells `note` of each step, and of each return to an earlier one.
+    /// Begins with a step at a byte, and tells `note` what it does.
     #[inline(always)]
-    fn run_with(&self, record: &[u8], slots: &mut [Span], stacks: &mut Stacks, mut note: impl FnMut(Option<u32>)) -> Outcome {
+    fn run_with(
+        &self,
+        record: &[u8],
+        (mut pc, mut at): (usize, usize),
+        slots: &mut [Span],
+        stacks: &mut Stacks,
+        mut note: impl FnMut(Event),
+    ) -> Outcome {
         slots.fill(Span::NONE);
         stacks.frames.clear();
         stacks.trail.clear();
         stacks.opened.resize(self.captures, 0);
         let mut budget = 1024 + 8 * record.len();
         let mut failure = Failure::default();
-        let (mut pc, mut at) = (0, 0);
         loop {
             // Runs steps until one fails or all are done.
             let failed_at = 'steps: loop {
-                note(Some(pc as u32));
+                note(Event::Step(pc as u32));
                 match &self.steps[pc] {
                     Step::Byte(byte) => {
                         if record.get(at) != Some(byte) {
@@ -298,6 +360,7 @@ impl Program {
                         let Some(end) = last_candidate(record, low, high, follow) else { break 'steps high };
                         if end > low {
                             stacks.push(Frame::Shorter { pc: pc as u32, at: end as u32, low: low as u32, trail: 0 });
+                            note(Event::Pushed(stacks.frames.len()));
                         }
                         at = end;
                     }
@@ -307,6 +370,7 @@ impl Program {
                         let Some(end) = next_candidate(record, low, high, follow, literal.as_deref()) else { break 'steps high };
                         if end < high {
                             stacks.push(Frame::Longer { pc: pc as u32, at: end as u32, high: high as u32, trail: 0 });
+                            note(Event::Pushed(stacks.frames.len()));
                         }
                         at = end;
                     }
@@ -341,9 +405,11 @@ impl Program {
                             (0, _) => break 'steps at,
                             (_, Prefer::Take) => {
                                 stacks.push(Frame::Resume { pc: *skip, at: at as u32, trail: 0 });
+                                note(Event::Pushed(stacks.frames.len()));
                             }
                             (_, Prefer::Skip) => {
                                 stacks.push(Frame::Resume { pc: pc as u32 + 1, at: at as u32, trail: 0 });
+                                note(Event::Pushed(stacks.frames.len()));
                                 pc = *skip as usize;
                                 continue 'steps;
                             }
@@ -385,7 +451,6 @@ impl Program {
                 failure = Failure { at: failed_at as u32, capture: self.owners[pc] };
             }
             // Comes back to the latest frame that has another way to offer.
-            note(None);
             loop {
                 if budget == 0 {
                     return Outcome::Exhausted;
@@ -394,28 +459,33 @@ impl Program {
                 let Some(frame) = stacks.frames.pop() else { return Outcome::Failed(failure) };
                 match frame {
                     Frame::Resume { pc: to, at: from, trail } => {
+                        note(Event::Back { frames: stacks.frames.len(), is_branch: true });
                         stacks.undo(trail, slots);
                         (pc, at) = (to as usize, from as usize);
                         break;
                     }
                     Frame::Shorter { pc: run, at: end, low, trail } => {
+                        note(Event::Back { frames: stacks.frames.len(), is_branch: false });
                         stacks.undo(trail, slots);
                         let Step::Greedy { follow, .. } = &self.steps[run as usize] else { continue };
                         let Some(high) = (end as usize).checked_sub(1) else { continue };
                         let Some(end) = last_candidate(record, low as usize, high, follow) else { continue };
                         if end > low as usize {
                             stacks.push(Frame::Shorter { pc: run, at: end as u32, low, trail: 0 });
+                            note(Event::Pushed(stacks.frames.len()));
                         }
                         (pc, at) = (run as usize + 1, end);
                         break;
                     }
                     Frame::Longer { pc: run, at: end, high, trail } => {
+                        note(Event::Back { frames: stacks.frames.len(), is_branch: false });
                         stacks.undo(trail, slots);
                         let Step::Lazy { follow, literal, .. } = &self.steps[run as usize] else { continue };
                         let next = next_candidate(record, end as usize + 1, high as usize, follow, literal.as_deref());
                         let Some(end) = next else { continue };
                         if end < high as usize {
                             stacks.push(Frame::Longer { pc: run, at: end as u32, high, trail: 0 });
+                            note(Event::Pushed(stacks.frames.len()));
                         }
                         (pc, at) = (run as usize + 1, end);
                         break;

@@ -18,7 +18,7 @@ use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::keys::Learned;
 use super::planes::Planes;
-use super::program::{Prefer, Program, SKIP, Step, TAKE};
+use super::program::{Path, Prefer, Program, SKIP, Stacks, Step, TAKE};
 use super::shape::{self, Shape};
 use super::{Span, json};
 
@@ -118,8 +118,22 @@ struct Edge {
     offset: u8,
 }
 
+/// A branch whose first way led nowhere on the record that was learned, but only behind more bytes than a guard looks at: it has
+/// to lead nowhere on each record.
+struct Detour {
+    /// Where the branch is, as of an [`Edge`].
+    place: u8,
+    offset: u8,
+    /// Rules the way out, if it does, without going it.
+    guard: Guard,
+    /// The first step of that way.
+    pc: u32,
+}
+
 struct Trace {
     ops: Vec<Op>,
+    /// They are looked at when all else fits.
+    detours: Vec<Detour>,
     /// The captures that are asked for.
     edges: Vec<Edge>,
     pattern: u32,
@@ -159,7 +173,9 @@ pub struct Traces {
     /// The captures that nobody asks for.
     unwanted: Vec<bool>,
     /// The steps of the program on the record that is being recorded.
-    pub(super) path: Vec<u32>,
+    pub(super) path: Path,
+    /// Room for the captures of ways that lead nowhere.
+    nowhere: Vec<Span>,
     /// What was learned of keys, for each syntax that has any.
     pub(super) learned: [Learned; 2],
     /// The plane of the bytes that may end a text, once it was asked for.
@@ -181,7 +197,13 @@ impl Traces {
 
     /// The trace that takes `window[start..end]`, if one does.
     #[inline]
-    pub(super) fn find(&mut self, planes: &Planes, window: &[u8], (start, end): (usize, usize)) -> Option<usize> {
+    pub(super) fn find(
+        &mut self,
+        (program, stacks): (&Program, &mut Stacks),
+        planes: &Planes,
+        window: &[u8],
+        (start, end): (usize, usize),
+    ) -> Option<usize> {
         if end - start > u32::MAX as usize {
             return None;
         }
@@ -194,8 +216,13 @@ impl Traces {
             let from = before.map_or(0, |(other, failed)| failed.min(trace.shared[other]));
             match trace.run(&self.rules, planes, window, (start, end), (from, &mut self.places)) {
                 Ok(()) => {
-                    self.hit(place);
-                    return Some(index);
+                    if trace.detours.is_empty()
+                        || trace.detours_fail((program, stacks), &self.places, &window[..end], start, &mut self.nowhere)
+                    {
+                        self.hit(place);
+                        return Some(index);
+                    }
+                    before = Some((index, trace.ops.len() - 1));
                 }
                 Err(failed) => before = Some((index, failed)),
             }
@@ -233,15 +260,16 @@ impl Traces {
 
     /// Makes a trace of the recorded path, if there can be one.
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
-        let ahead = ahead_of(program, &self.path);
-        let mut compiler = Compiler { program, path: &self.path, ahead, rules: &mut self.rules, drafts: vec![] };
+        let path = &self.path.steps[..];
+        let ahead = ahead_of(program, path);
+        let mut compiler = Compiler { program, path, detours: &self.path.detours, ahead, rules: &mut self.rules, drafts: vec![] };
         let made = compiler.compile().and_then(|()| compiler.finish(planes, window));
         let is_new = |ops: &Vec<Op>| !ops.is_empty() && !self.traces.iter().any(|trace| trace.ops == *ops);
-        let Some((ops, mut edges)) = made.filter(|(ops, _)| program.captures <= SLOTS && is_new(ops)) else {
+        let Some((ops, mut edges, detours)) = made.filter(|(ops, ..)| program.captures <= SLOTS && is_new(ops)) else {
             return self.failures += 1;
         };
         edges.retain(|edge| !self.unwanted.get(usize::from(edge.slot)).is_some_and(|unwanted| *unwanted));
-        let Some(Step::Accept(pattern)) = self.path.last().map(|&pc| &program.steps[pc as usize]) else { return };
+        let Some(Step::Accept(pattern)) = path.last().map(|&pc| &program.steps[pc as usize]) else { return };
         let shared = |other: &Trace| ops.iter().zip(&other.ops).take_while(|(a, b)| a == b).count();
         let mut own: Vec<usize> = self.traces.iter().map(shared).collect();
         for (trace, &shared) in self.traces.iter_mut().zip(&own) {
@@ -250,7 +278,8 @@ impl Traces {
         own.push(ops.len());
         self.order.push(self.traces.len());
         let slots = Box::new([Span::NONE; SLOTS]);
-        self.traces.push(Trace { ops, edges, pattern: *pattern, hits: 0, shared: own, slots });
+        self.nowhere.resize(program.captures, Span::NONE);
+        self.traces.push(Trace { ops, detours, edges, pattern: *pattern, hits: 0, shared: own, slots });
     }
 }
 
@@ -309,6 +338,26 @@ impl Trace {
             }
         }
         Ok(())
+    }
+}
+
+impl Trace {
+    /// Do the ways that the program would have tried first lead nowhere on the record that was just read?
+    #[cold]
+    #[inline(never)]
+    fn detours_fail(
+        &self,
+        (program, stacks): (&Program, &mut Stacks),
+        places: &Places,
+        record: &[u8],
+        start: usize,
+        slots: &mut [Span],
+    ) -> bool {
+        self.detours.iter().all(|detour| {
+            let at = places.0[usize::from(detour.place)] + usize::from(detour.offset);
+            detour.guard.allows(record, at)
+                || program.fails_from(&record[start..], (detour.pc as usize, at - start), slots, stacks)
+        })
     }
 }
 
@@ -423,6 +472,8 @@ fn capture(slot: u16) -> Option<u8> {
 struct Compiler<'a> {
     program: &'a Program,
     path: &'a [u32],
+    /// Steps of the path that are branches whose first way led nowhere.
+    detours: &'a [usize],
     /// What can come at each step of the path.
     ahead: Vec<Ahead>,
     rules: &'a mut Rules,
@@ -438,9 +489,17 @@ struct Draft {
     close: Option<(u8, u8)>,
     /// The capture that is a part of the literal, and which part.
     inner: Option<(u8, u8, u8)>,
+    /// The branches before the run, and those so many bytes behind it.
+    detours: Vec<(Guard, u32, Option<u8>)>,
 }
 
 impl Draft {
+    /// Is its run not chosen yet?
+    fn is_fresh(&self) -> bool {
+        let Self { op, close, .. } = self;
+        (op.min, op.more, op.literal_len, op.candidate) == (0, 0, 0, NO_GUARD) && close.is_none()
+    }
+
     /// Does the step take the same number of bytes of every record?
     fn is_fixed(&self) -> bool {
         let Op { more, otherwise, guard, candidate, .. } = self.op;
@@ -456,6 +515,14 @@ impl Draft {
     fn fixed_bytes(&self) -> impl Iterator<Item = ByteSet> {
         let literal = self.op.literal.to_le_bytes().into_iter().take(usize::from(self.op.literal_len));
         std::iter::repeat_n(self.stops.complement(), self.op.min as usize).chain(literal.map(ByteSet::of))
+    }
+
+    /// Its detours, where the step begins and its run ends at these places, so many bytes behind them.
+    fn detours(&self, [begin, end]: [(u8, u8); 2], detours: &mut Vec<Detour>) {
+        for (guard, pc, behind) in &self.detours {
+            let (place, offset) = behind.map_or(begin, |behind| (end.0, end.1 + behind));
+            detours.push(Detour { place, offset, guard: guard.clone(), pc: *pc });
+        }
     }
 
     /// Its captures, where the step begins and its run ends at these places, so many bytes behind them.
@@ -520,7 +587,11 @@ impl Compiler<'_> {
                 },
                 Step::Close(slot) => self.close(*slot)?,
                 Step::Branch { .. } => {
-                    if let Some(guard) = self.branch(index) {
+                    if let Some((guard, other)) = self.branch(index) {
+                        if self.detours.contains(&index) {
+                            self.detour(guard, other)?;
+                            continue;
+                        }
                         let guard = numbered(&mut self.rules.guards, guard)?;
                         if self.fresh()?.op.guard != NO_GUARD {
                             self.blank();
@@ -546,8 +617,8 @@ impl Compiler<'_> {
     }
 
     /// Puts fixed steps together, gives the others their planes, and says where the captures are.
-    fn finish(&mut self, planes: &mut Planes, window: &[u8]) -> Option<(Vec<Op>, Vec<Edge>)> {
-        let (mut ops, mut edges) = (vec![], vec![]);
+    fn finish(&mut self, planes: &mut Planes, window: &[u8]) -> Option<(Vec<Op>, Vec<Edge>, Vec<Detour>)> {
+        let (mut ops, mut edges, mut detours) = (vec![], vec![], vec![]);
         let mut next = 0;
         while next < self.drafts.len() {
             let place = u8::try_from(ops.len() * 2).ok()?;
@@ -565,7 +636,9 @@ impl Compiler<'_> {
             {
                 let mut begin = 0;
                 for draft in fixed {
-                    draft.edges([(place, begin), (place, begin + draft.op.min as u8)], &mut edges);
+                    let places = [(place, begin), (place, begin + draft.op.min as u8)];
+                    draft.edges(places, &mut edges);
+                    draft.detours(places, &mut detours);
                     begin += draft.fixed_len() as u8;
                 }
                 ops.push(Op { shape: numbered(&mut self.rules.shapes, shape)?, ..BLANK });
@@ -573,11 +646,13 @@ impl Compiler<'_> {
                 continue;
             }
             let draft = &self.drafts[next];
-            draft.edges([(place, 0), (place + 1, 0)], &mut edges);
+            let places = [(place, 0), (place + 1, 0)];
+            draft.edges(places, &mut edges);
+            draft.detours(places, &mut detours);
             ops.push(Op { plane: planes.plane_of(draft.stops, window)?, ..draft.op.clone() });
             next += 1;
         }
-        Some((ops, edges))
+        Some((ops, edges, detours))
     }
 
     /// A run that ends at a candidate.
@@ -597,12 +672,20 @@ impl Compiler<'_> {
         Some(())
     }
 
+    /// A branch whose other way is gone on each record to see that it leads nowhere.
+    fn detour(&mut self, guard: Guard, other: u32) -> Option<()> {
+        if self.drafts.is_empty() {
+            self.blank();
+        }
+        let draft = self.drafts.last_mut()?;
+        let behind = (!draft.is_fresh()).then_some(draft.op.literal_len);
+        draft.detours.push((guard, other, behind));
+        Some(())
+    }
+
     /// A step whose run is not chosen yet.
     fn fresh(&mut self) -> Option<&mut Draft> {
-        let is_fresh = |Draft { op, close, .. }: &Draft| {
-            (op.min, op.more, op.literal_len, op.candidate) == (0, 0, 0, NO_GUARD) && close.is_none()
-        };
-        if !self.drafts.last().is_some_and(is_fresh) {
+        if !self.drafts.last().is_some_and(Draft::is_fresh) {
             self.blank();
         }
         self.drafts.last_mut()
@@ -611,7 +694,7 @@ impl Compiler<'_> {
     /// A step of its own.
     fn blank(&mut self) {
         // No run at all is one that every byte ends.
-        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL, open: None, close: None, inner: None });
+        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL, open: None, close: None, inner: None, detours: vec![] });
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
@@ -681,7 +764,9 @@ impl Compiler<'_> {
 
     /// One byte of a set; several in a row are a run of as many.
     fn set(&mut self, set: ByteSet) -> Option<()> {
-        if let Some(Draft { op, stops, close: None, .. }) = self.drafts.last_mut()
+        // What is behind the run counts from its end.
+        let moves = |draft: &Draft| draft.close.is_none() && draft.detours.iter().all(|(.., behind)| behind.is_none());
+        if let Some(Draft { op, stops, .. }) = self.drafts.last_mut().filter(|draft| moves(draft))
             && (*stops, op.literal_len, op.more) == (set.complement(), 0, 0)
             && op.min > 0
         {
@@ -699,10 +784,10 @@ impl Compiler<'_> {
     }
 
     /// The way that was recorded has to be the first choice for every record that the rest of the path takes. What to look at
-    /// in a record where the path alone does not make sure of that.
-    fn branch(&self, index: usize) -> Option<Guard> {
+    /// in a record where the path alone does not make sure of that, and where the other way begins.
+    fn branch(&self, index: usize) -> Option<(Guard, u32)> {
         let pc = self.path[index];
-        let Step::Branch { ways, ahead, prefer, .. } = &self.program.steps[pc as usize] else { return None };
+        let Step::Branch { ways, ahead, prefer, skip } = &self.program.steps[pc as usize] else { return None };
         let took = self.path.get(index + 1) == Some(&(pc + 1));
         if took == (*prefer == Prefer::Take) {
             return None;
@@ -715,6 +800,7 @@ impl Compiler<'_> {
         if !is_open || other_ahead.is_some_and(|ahead| ahead.is_disjoint(path)) {
             return None;
         }
-        Some(Guard::Branch { ways: ways.clone(), other, ahead: other_ahead.map(Box::new) })
+        let guard = Guard::Branch { ways: ways.clone(), other, ahead: other_ahead.map(Box::new) };
+        Some((guard, if took { *skip } else { pc + 1 }))
     }
 }
