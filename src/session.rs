@@ -14,6 +14,7 @@
 //! [`QueryError`] with its hint.
 
 mod explain;
+mod headings;
 mod origin;
 mod running;
 
@@ -39,6 +40,7 @@ use thiserror::Error;
 
 pub use explain::QueryError;
 
+use self::headings::Headings;
 use crate::function;
 use crate::kernel::format::{Catalog, DefinitionError};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
@@ -228,10 +230,16 @@ impl Session {
         let state = self.context.state();
         let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
         let log_tables = self.schema.log_tables(&names).await;
+        let headings = Headings::of(&statement);
         star::hide_meta(&mut statement, &|name: &str| log_tables.get(name).copied());
         let plan = state.statement_to_plan(statement).await.map_err(|error| self.explain(&error))?;
         let plan = if values.is_empty() { Ok(plan) } else { plan.with_param_values(values) };
-        let plan = plan.and_then(|plan| self.windowed(plan)).map_err(|error| self.explain(&error))?;
+        let plan = plan.and_then(|plan| self.windowed(plan));
+        let plan = plan.and_then(|plan| match headings {
+            Some(headings) => headings.over(plan),
+            None => Ok(plan),
+        });
+        let plan = plan.map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
         let traced = match trace {
             Trace::Records => origin::with_origin(&plan).map_err(|error| self.explain(&error))?,

@@ -39,6 +39,30 @@ const CUT: &str = "testdata/logs/malformed/cut-within-first-line.log";
 const THREE: &str = "SELECT status, count(*) AS hits FROM access_log WHERE status IN (200, 404) GROUP BY 1 ORDER BY 1";
 
 #[test]
+fn columns_are_called_what_was_written() {
+    let cases = [
+        (
+            "SELECT 'a', 1 + 1, upper(method), max(status) FROM access_log GROUP BY 3 LIMIT 0",
+            "'a',1 + 1,upper(method),max(status)",
+        ),
+        ("SELECT a.status, a.bytes * 2, status AS s FROM access_log a LIMIT 0", "status,a.bytes * 2,s"),
+        ("(SELECT sum(bytes) FROM access_log) UNION ALL SELECT 1 LIMIT 0", "sum(bytes)"),
+        ("SELECT 0, *, 'last' FROM (SELECT status, bytes FROM access_log) LIMIT 0", "0,status,bytes,'last'"),
+        (
+            "SELECT date_trunc('hour', time), count(*) FROM access_log GROUP BY 1 ORDER BY count(*) LIMIT 0",
+            "\"date_trunc('hour', time)\",count(*)",
+        ),
+    ];
+    for (sql, header) in cases {
+        let got = run(&["--csv", sql, COMBINED]);
+        assert_eq!((got.out.trim_end(), got.err.as_str()), (header, ""), "{sql}");
+    }
+    // What the window, the order and the number of rows are about is under the names.
+    let sql = "SELECT status, sum(bytes) FROM access_log GROUP BY 1 ORDER BY sum(bytes) DESC LIMIT 1";
+    assert_eq!(run(&["--ndjson", sql, "testdata/logs/rotated/access.log.1"]).out.matches("\"sum(bytes)\":").count(), 1);
+}
+
+#[test]
 fn each_text_format_is_written() {
     let rotated = "testdata/logs/rotated/access.log.1";
     let cases: [(&str, &str); 7] = [
