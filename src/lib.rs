@@ -5,6 +5,7 @@
 //!   L4  repl, report     the faces; they share through L3, never with each other
 //!   L3  session, output  one place that builds a session; writers
 //!       query, settings  saved queries; files of settings
+//!       schedule         what is due, and what has happened
 //!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!       interrupt        Ctrl-C
@@ -22,6 +23,7 @@ pub mod output;
 pub mod query;
 pub mod repl;
 pub mod report;
+pub mod schedule;
 pub mod session;
 pub mod settings;
 pub mod source;

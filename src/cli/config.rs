@@ -101,7 +101,9 @@ impl Config {
                 scripts = super::report::scripts(queries, &report)?;
                 Command::Report(report)
             }
-            Some(Subcommands::Config(_) | Subcommands::Completions { .. } | Subcommands::Man { .. }) => Command::Tables,
+            Some(
+                Subcommands::Config(_) | Subcommands::Schedule(_) | Subcommands::Completions { .. } | Subcommands::Man { .. },
+            ) => Command::Tables,
             None => {
                 if scripts.is_empty() && paths.first().is_some_and(is_sql) {
                     let sql = paths.remove(0).into_string().map_err(|word| {

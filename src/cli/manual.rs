@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
+use clap::Arg;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter as _};
 use clap_complete::env::Shells;
@@ -18,6 +19,7 @@ use crate::kernel::format::Catalog;
 use crate::kernel::table::tables;
 use crate::output::OutputFormat;
 use crate::query::Library;
+use crate::schedule::JobFolders;
 use crate::table::{SCAN_REPORT, nearest};
 
 /// The variable by which a shell asks for candidates.
@@ -90,46 +92,60 @@ pub(super) fn page(words: &[String], folder: Option<&Path>) -> Result<Exit, Prob
     Ok(Exit::Done)
 }
 
+/// A command with candidates for an argument. (clap's own `mut_arg` moves it to the end, where a positional one is another one.)
+fn with(command: clap::Command, id: &str, change: impl Fn(Arg) -> Arg) -> clap::Command {
+    command.mut_args(|arg| if arg.get_id() == id { change(arg) } else { arg })
+}
+
+/// Candidates from a list.
+fn listed(list: fn() -> Vec<CompletionCandidate>) -> impl Fn(Arg) -> Arg {
+    move |arg| arg.add(ArgValueCandidates::new(list))
+}
+
+/// Candidates for what is typed.
+fn typed(complete: fn(&OsStr) -> Vec<CompletionCandidate>) -> impl Fn(Arg) -> Arg {
+    move |arg| arg.add(ArgValueCompleter::new(complete))
+}
+
 /// The command with what stands where.
 fn completed() -> clap::Command {
-    let formats = || ArgValueCandidates::new(formats);
-    let zones = || ArgValueCandidates::new(zones);
-    let files = || ArgValueCompleter::new(PathCompleter::any());
-    command()
-        .mut_arg("words", |arg| arg.add(ArgValueCompleter::new(sql_or_path)))
-        .mut_arg("sql", |arg| arg.add(ArgValueCompleter::new(sql)))
-        .mut_arg("file", |arg| arg.add(files()))
-        .mut_arg("input_format", |arg| arg.add(formats()))
-        .mut_arg("format", |arg| {
-            arg.add(ArgValueCandidates::new(|| {
-                OutputFormat::ALL.iter().map(|format| CompletionCandidate::new(format.name())).collect()
-            }))
-        })
-        .mut_arg("output", |arg| arg.add(files()))
-        .mut_arg("tz", |arg| arg.add(zones()))
-        .mut_arg("assume_tz", |arg| arg.add(zones()))
-        .mut_arg("since", |arg| arg.add(ArgValueCandidates::new(times)))
-        .mut_arg("until", |arg| arg.add(ArgValueCandidates::new(times)))
-        .mut_subcommand("tables", |command| command.mut_arg("paths", |arg| arg.add(files())))
-        .mut_subcommand("repl", |command| command.mut_arg("paths", |arg| arg.add(files())))
-        .mut_subcommand("report", |command| {
-            let names = || ArgValueCandidates::new(queries);
-            command
-                .mut_arg("words", |arg| arg.add(ArgValueCompleter::new(query_or_path)))
-                .mut_arg("show", |arg| arg.add(names()))
-                .mut_arg("edit", |arg| arg.add(names()))
-        })
-        .mut_subcommand("format", |command| {
-            command
-                .mut_subcommand("show", |command| command.mut_arg("name", |arg| arg.add(formats())))
-                .mut_subcommand("why", |command| command.mut_arg("paths", |arg| arg.add(files())))
-                .mut_subcommand("test", |command| command.mut_arg("names", |arg| arg.add(ArgValueCompleter::new(format_or_path))))
-        })
-        .mut_subcommand("man", |command| {
-            command.mut_arg("command", |arg| {
-                arg.add(ArgValueCandidates::new(|| command_names().into_iter().map(CompletionCandidate::new).collect()))
-            })
-        })
+    let mut root = command();
+    root = with(root, "words", typed(sql_or_path));
+    root = with(root, "sql", typed(sql));
+    root = with(root, "input_format", listed(formats));
+    root =
+        with(root, "format", listed(|| OutputFormat::ALL.iter().map(|format| CompletionCandidate::new(format.name())).collect()));
+    for id in ["file", "output"] {
+        root = with(root, id, typed(paths));
+    }
+    for id in ["tz", "assume_tz"] {
+        root = with(root, id, listed(zones));
+    }
+    for id in ["since", "until"] {
+        root = with(root, id, listed(times));
+    }
+    for name in ["tables", "repl"] {
+        root = root.mut_subcommand(name, |command| with(command, "paths", typed(paths)));
+    }
+    root.mut_subcommand("report", |command| {
+        let command = with(command, "words", typed(query_or_path));
+        with(with(command, "show", listed(queries)), "edit", listed(queries))
+    })
+    .mut_subcommand("format", |command| {
+        command
+            .mut_subcommand("show", |command| with(command, "name", listed(formats)))
+            .mut_subcommand("why", |command| with(command, "paths", typed(paths)))
+            .mut_subcommand("test", |command| with(command, "names", typed(format_or_path)))
+    })
+    .mut_subcommand("schedule", |mut command| {
+        for name in ["run", "remove", "next", "export"] {
+            command = command.mut_subcommand(name, |command| with(command, "names", listed(jobs)));
+        }
+        command.mut_subcommand("add", |command| with(command, "name", listed(queries)))
+    })
+    .mut_subcommand("man", |command| {
+        with(command, "command", listed(|| command_names().into_iter().map(CompletionCandidate::new).collect()))
+    })
 }
 
 fn command_names() -> Vec<String> {
@@ -157,6 +173,15 @@ fn zones() -> Vec<CompletionCandidate> {
 
 fn times() -> Vec<CompletionCandidate> {
     ["1h", "1d", "7d", "today", "yesterday"].into_iter().map(CompletionCandidate::new).collect()
+}
+
+/// Files of jobs, and saved queries of the user's with a schedule.
+fn jobs() -> Vec<CompletionCandidate> {
+    let folder = super::config::config_folder();
+    let below = |name: &str| folder.as_ref().map(|folder| folder.join(name));
+    let folders = JobFolders { schedules: below("schedules"), queries: below("queries"), reports: None };
+    let found = folders.load(&[]).unwrap_or_default();
+    found.jobs.into_iter().map(|job| CompletionCandidate::new(job.name).help(Some(job.cron.to_string().into()))).collect()
 }
 
 /// Saved queries and topics.

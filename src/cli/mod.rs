@@ -8,6 +8,7 @@
 //!                            │                       ├──► tables.rs   what there is to query
 //!                            │                       └──► formats.rs  what is known, and why a file is what it is
 //!                            ├──► settings.rs  what is set, and where
+//!                            ├──► schedule.rs  reports by the clock, decided like any other line when they are due
 //!                            └──► manual.rs    completions and manual pages, made of the options
 //! ```
 //!
@@ -20,6 +21,7 @@ mod manual;
 mod options;
 mod query;
 mod report;
+mod schedule;
 mod settings;
 mod sources;
 mod tables;
@@ -100,6 +102,7 @@ fn start(options: Options, sources: &Sources) -> Result<Exit, Problem> {
             let command = command.clone();
             return settings::run(options, sources, &command);
         }
+        Some(Subcommands::Schedule(command)) => return schedule::run(sources, command),
         _ => {}
     }
     let config = Config::resolve(options, sources)?;

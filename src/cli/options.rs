@@ -273,6 +273,9 @@ pub(super) enum Subcommands {
     /// Configuration: show what is set and where, check it, tell its path
     #[command(subcommand, after_help = CONFIG_EXAMPLES)]
     Config(ConfigCommand),
+    /// Reports by the clock: add, list, run, remove, next, export
+    #[command(subcommand, after_help = SCHEDULE_EXAMPLES)]
+    Schedule(ScheduleCommand),
     /// Print what a shell needs to complete commands, options, tables, formats, reports and files
     #[command(after_help = COMPLETIONS_EXAMPLES)]
     Completions {
@@ -336,6 +339,152 @@ pub(super) enum ConfigCommand {
     /// Tell which files are read
     #[command(after_help = "Example:\n  logsql config path")]
     Path,
+}
+
+const SCHEDULE_EXAMPLES: &str = "\
+Examples:
+  logsql schedule add web '0 6 * * *' -o '/srv/reports/web-%Y-%m-%d.html'            the saved queries of the topic `web`
+  logsql schedule add brute-force-ssh --mail ops@example.org --when rows             its header says when
+  logsql schedule add errors '*/15 * * * *' --pipe 'sendxmpp ops' -- \"SELECT * FROM error_log WHERE level = 'crit'\" /var/log/nginx
+  logsql schedule list
+  logsql schedule run                                keep running: as a service, or in a terminal
+  logsql schedule run web                            what is due of one job, as timers and crontabs do
+  logsql schedule export systemd --dir ~/.config/systemd/user
+
+A saved query of your own with `-- schedule: 0 6 * * *` in its header is a job, too. Each job is about what is new since its last
+success (--window). A run is never lost and never made twice; a mail or a command is delivered at least once (--in-doubt).
+Where the clock skips an hour, `30 2 * * *` runs at its end, and where one comes twice, in the first; `*/30 * * * *` runs whenever its time is shown.
+Mails go through the server in [mail] of the configuration: host, port, tls (starttls, tls, none), user, password-file, from.";
+
+const ADD_EXAMPLES: &str = "\
+Examples:
+  logsql schedule add web '0 6 * * mon-fri' --tz Europe/Berlin -o '/srv/reports/{job}-%Y-%m-%d.html' -- report web --param top=5 /var/log/nginx/access.log*
+  logsql schedule add nightly @daily --mail ops@example.org --window period -- report sre security
+  logsql schedule add brute-force-ssh --when rows --pipe 'mail -s \"$LOGSQL_RUN_TITLE\" ops'
+
+A command finds LOGSQL_RUN_JOB, _ID, _DUE, _SINCE, _UNTIL, _ROWS and _TITLE in its environment. What an option does not say is taken from
+[schedule] of the configuration. The job is a file in ~/.config/logsql/schedules that can be edited.";
+
+/// What about the schedule.
+#[derive(Clone, Debug, Subcommand)]
+pub(super) enum ScheduleCommand {
+    /// Add a job: when, what, and where its result goes
+    #[command(after_help = ADD_EXAMPLES)]
+    Add(Box<AddOptions>),
+    /// List the jobs: when they run next, and how they ended last
+    #[command(after_help = "Example:\n  logsql schedule list")]
+    List,
+    /// Keep running what is due; or, with names, do what is due of these jobs and end
+    #[command(after_help = "Examples:\n  logsql schedule run\n  logsql schedule run web\n  logsql schedule run --now web")]
+    Run {
+        /// Jobs
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Run them now, due or not
+        #[arg(long, requires = "names")]
+        now: bool,
+        /// End after a failed attempt; the next start goes on with it
+        #[arg(long, requires = "names")]
+        no_wait: bool,
+    },
+    /// Remove jobs and what is known of them
+    #[command(after_help = "Example:\n  logsql schedule remove web")]
+    Remove {
+        /// Jobs
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// Show when jobs are due
+    #[command(after_help = "Examples:\n  logsql schedule next\n  logsql schedule next web -n 10")]
+    Next {
+        /// Jobs [default: all]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// How often
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 5)]
+        count: usize,
+    },
+    /// Write systemd units or crontab lines that run the jobs
+    #[command(
+        after_help = "Examples:\n  logsql schedule export systemd --dir /etc/systemd/system\n  (crontab -l; logsql schedule export crontab) | crontab -"
+    )]
+    Export {
+        /// For whom
+        #[arg(value_enum)]
+        kind: ExportKind,
+        /// Jobs [default: all]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Write units into this folder, instead of showing them
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+/// For whom a schedule is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportKind {
+    Systemd,
+    Crontab,
+}
+
+/// A new job. Values are read as those of its file are.
+#[derive(Clone, Debug, Args)]
+pub(super) struct AddOptions {
+    /// Its name: that of a saved query or topic, or another one
+    pub(super) name: String,
+
+    /// When: `minute hour day month weekday`, as in a crontab, or @hourly, @daily, @weekly, @monthly [default: as the query's header says]
+    #[arg(value_name = "SCHEDULE")]
+    pub(super) schedule: Option<String>,
+
+    /// Mail the result to this address; may be repeated
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) mail: Vec<String>,
+
+    /// Run this in a shell, with the result as its standard input
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) pipe: Option<String>,
+
+    /// Deliver always, or only a result with rows, without rows, or one that is an alert: always, rows, empty, alert [default: always]
+    #[arg(long, value_name = "WHEN")]
+    pub(super) when: Option<String>,
+
+    /// What a run is about: new (since the last success), period (since the due time before), a length such as 1d, or all [default: new]
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Option<String>,
+
+    /// Runs that were missed: latest, all or none of them [default: latest]
+    #[arg(long, value_name = "WHICH")]
+    pub(super) catch_up: Option<String>,
+
+    /// Attempts after a failed one [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(super) retries: Option<String>,
+
+    /// How long after the first failure; doubled after each other one [default: 1m]
+    #[arg(long, value_name = "LENGTH")]
+    pub(super) retry_delay: Option<String>,
+
+    /// End windows so long before the due time, for lines that are written late [default: 0]
+    #[arg(long, value_name = "LENGTH")]
+    pub(super) lag: Option<String>,
+
+    /// Time that an attempt has [default: 1h]
+    #[arg(long, value_name = "LENGTH")]
+    pub(super) timeout: Option<String>,
+
+    /// A mail or command that may have been delivered when its process ended: again, or drop [default: again]
+    #[arg(long, value_name = "WHAT")]
+    pub(super) in_doubt: Option<String>,
+
+    /// Replace a job of this name
+    #[arg(long)]
+    pub(super) replace: bool,
+
+    /// What one would type behind `logsql` [default: report NAME]
+    #[arg(last = true, value_name = "report NAME… | SQL")]
+    pub(super) run: Vec<String>,
 }
 
 /// A shell that completes.

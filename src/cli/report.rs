@@ -87,12 +87,7 @@ fn page(config: &Config, options: &ReportOptions, format: ReportFormat) -> Resul
     });
     runtime.shutdown_timeout(LAST_MOMENT);
     let Some(sections) = sections? else { return Ok(interrupted()) };
-    let names: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
-    let title = match (&options.title, names.as_slice()) {
-        (Some(title), _) => title.clone(),
-        (None, [name]) => format!("Log report: {name}"),
-        (None, _) => "Log report".to_owned(),
-    };
+    let title = title(options, &sections);
     let report = Report { title, made: config.clock.now, window: config.session.window, sections };
     let text = report.render(format, &config.output)?;
     match &config.output_file {
@@ -102,7 +97,12 @@ fn page(config: &Config, options: &ReportOptions, format: ReportFormat) -> Resul
     Ok(exit)
 }
 
-async fn sections(config: &Config, session: &Session, clock: &Clock, exit: &mut Exit) -> Result<Vec<Section>, Problem> {
+pub(super) async fn sections(
+    config: &Config,
+    session: &Session,
+    clock: &Clock,
+    exit: &mut Exit,
+) -> Result<Vec<Section>, Problem> {
     let mut sections = vec![];
     for script in &config.scripts {
         let Script::Saved(query, given) = script else { continue };
@@ -122,6 +122,15 @@ async fn sections(config: &Config, session: &Session, clock: &Clock, exit: &mut 
         sections.push(section);
     }
     Ok(sections)
+}
+
+/// What stands above a page.
+pub(super) fn title(options: &ReportOptions, sections: &[Section]) -> String {
+    match (&options.title, sections) {
+        (Some(title), _) => title.clone(),
+        (None, [section]) => format!("Log report: {}", section.name),
+        (None, _) => "Log report".to_owned(),
+    }
 }
 
 fn list(config: &Config, library: &Library) -> Result<Exit, Problem> {

@@ -249,8 +249,29 @@ impl Sources {
 
     /// Whether an option stands on the command line.
     pub(super) fn is_typed(&self, option: &str) -> bool {
-        let id = id(option);
+        let id = match option {
+            "command" => "sql".to_owned(),
+            option => id(option),
+        };
         self.matches.ids().any(|known| *known == id.as_str()) && self.matches.value_source(&id) == Some(ValueSource::CommandLine)
+    }
+
+    /// The value of an option, wherever it comes from.
+    pub(super) fn value(&self, option: &str) -> Option<String> {
+        let raw = self.matches.try_get_raw(&id(option)).ok().flatten()?;
+        raw.last().map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// … if it stands on the command line.
+    pub(super) fn typed_value(&self, option: &str) -> Option<String> {
+        if self.is_typed(option) { self.value(option) } else { None }
+    }
+
+    /// An option of all commands that stands on the command line, and is none of these.
+    pub(super) fn typed_beside(&self, options: &[&str]) -> Option<String> {
+        let command = command();
+        let mut longs = command.get_arguments().filter_map(Arg::get_long);
+        longs.find(|long| !options.contains(long) && self.is_typed(long)).map(str::to_owned)
     }
 
     /// What the files say in a section.

@@ -37,6 +37,18 @@ impl Problem {
         Self::new(Exit::Usage, message, hint)
     }
 
+    /// An error of any kind, with what caused it.
+    pub(super) fn of(exit: Exit, error: &dyn std::error::Error, hint: Option<String>) -> Self {
+        Self::new(exit, error.to_string(), hint).caused_by(error)
+    }
+
+    /// All of it in one line.
+    pub(super) fn text(&self) -> String {
+        let causes: String = self.causes.iter().map(|cause| format!(": {cause}")).collect();
+        let hints: String = self.hints.iter().map(|hint| format!(" ({hint})")).collect();
+        format!("{}{causes}{hints}", self.message)
+    }
+
     fn caused_by(mut self, error: &dyn std::error::Error) -> Self {
         let mut source = error.source();
         while let Some(cause) = source {

@@ -54,13 +54,13 @@ pub async fn write_file(stream: SendableRecordBatchStream, path: &Path, options:
     Ok(written)
 }
 
-/// Writes a text to a file, in the same way.
-pub fn write_whole(text: &str, path: &Path) -> Result<(), OutputError> {
+/// Writes what is in memory to a file, in the same way.
+pub fn write_whole(content: impl AsRef<[u8]>, path: &Path) -> Result<(), OutputError> {
     let place = Place::of(path)?;
     match place.open()? {
-        Opened::Device(mut device) => device.write_all(text.as_bytes()).map_err(|source| place.failed(source)),
+        Opened::Device(mut device) => device.write_all(content.as_ref()).map_err(|source| place.failed(source)),
         Opened::Temporary(mut temporary) => {
-            temporary.file.write_all(text.as_bytes()).map_err(|source| place.failed(source))?;
+            temporary.file.write_all(content.as_ref()).map_err(|source| place.failed(source))?;
             place.publish(temporary, None)
         }
     }

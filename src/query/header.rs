@@ -6,7 +6,7 @@
 //!   -- needs: access_log                      tables, apart by commas
 //!   -- param: top integer = 20 -- rows        $top in the SQL
 //!   -- chart: bar x=status y=hits             how a report draws it
-//!   -- schedule: 0 6 * * *                    when it is run, as in a crontab
+//!   -- schedule: 0 6 * * *                    when it is run, as in a crontab; a time zone may stand behind it
 //!   -- alert: rows > 0                        when its result is an alert
 //!   -- metric: requests_total counter         its name for a metrics server
 //! ```
@@ -21,6 +21,7 @@ use super::param::Param;
 use super::{Origin, QueryFileError, SavedQuery, file_name, is_name};
 use crate::kernel::table::{table, tables};
 use crate::output::ChartSpec;
+use crate::schedule::cron::Cron;
 use crate::table::{SCAN_REPORT, nearest};
 
 const KEYS: [&str; 8] = ["description", "topic", "needs", "param", "chart", "schedule", "alert", "metric"];
@@ -58,6 +59,19 @@ pub enum Comparison {
     AtMost,
     /// `=`
     Equal,
+}
+
+impl Comparison {
+    /// Whether it holds.
+    pub fn holds(self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Above => value > bound,
+            Self::AtLeast => value >= bound,
+            Self::Below => value < bound,
+            Self::AtMost => value <= bound,
+            Self::Equal => value == bound,
+        }
+    }
 }
 
 /// A name for a metrics server.
@@ -142,8 +156,7 @@ fn set(query: &mut SavedQuery, key: &str, value: &str, line: u64) -> Result<(), 
         }
         "chart" => query.chart = Some(value.parse::<ChartSpec>().map_err(|error| (0, error.to_string(), error.hint()))?),
         "schedule" => {
-            schedule(value)?;
-            query.schedule = Some(value.to_owned());
+            query.schedule = Some(Cron::parse(value).map_err(|error| (error.at, error.message, error.hint))?);
         }
         "alert" => query.alert = Some(alert(value)?),
         _ => query.metric = Some(metric(value)?),
@@ -163,36 +176,6 @@ fn needs(value: &str) -> Result<Vec<String>, Wrong> {
         names.push(name.to_owned());
     }
     Ok(names)
-}
-
-/// Five fields of numbers, names, ranges, steps and lists.
-fn schedule(value: &str) -> Result<(), Wrong> {
-    const HINT: &str = "write `minute hour day month weekday`, as in a crontab: `0 6 * * *`";
-    const MONTHS: &[&str] = &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
-    const DAYS: &[&str] = &["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-    const FIELDS: [(&str, u32, u32, &[&str]); 5] =
-        [("minute", 0, 59, &[]), ("hour", 0, 23, &[]), ("day", 1, 31, &[]), ("month", 1, 12, MONTHS), ("weekday", 0, 7, DAYS)];
-    let fields: Vec<&str> = value.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Err((0, format!("a schedule has 5 fields, and this one {}", fields.len()), Some(HINT.to_owned())));
-    }
-    for (field, (what, least, most, names)) in fields.into_iter().zip(FIELDS) {
-        let is_value = |text: &str| {
-            names.iter().any(|name| text.eq_ignore_ascii_case(name))
-                || text.parse::<u32>().is_ok_and(|number| (least..=most).contains(&number))
-        };
-        let is_part = |part: &str| {
-            let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-            let is_range =
-                range == "*" || range.split_once('-').map_or_else(|| is_value(range), |(a, b)| is_value(a) && is_value(b));
-            is_range && step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0))
-        };
-        if !field.split(',').all(is_part) {
-            let at = field.as_ptr() as usize - value.as_ptr() as usize;
-            return Err((at, format!("`{field}` is no {what} of a schedule"), Some(HINT.to_owned())));
-        }
-    }
-    Ok(())
 }
 
 fn alert(value: &str) -> Result<Alert, Wrong> {

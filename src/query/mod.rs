@@ -32,6 +32,7 @@ pub use moment::{Clock, TIME_FORMS, duration, moment};
 pub use param::{Param, ParamKind};
 
 use crate::output::ChartSpec;
+use crate::schedule::cron::Cron;
 use crate::table::nearest;
 
 /// The queries that come with the program: name and text.
@@ -173,7 +174,7 @@ pub struct SavedQuery {
     /// How its result is drawn.
     pub chart: Option<ChartSpec>,
     /// When it is run, as in a crontab.
-    pub schedule: Option<String>,
+    pub schedule: Option<Cron>,
     /// When its result is an alert.
     pub alert: Option<Alert>,
     /// What its result is called as a metric.
@@ -458,7 +459,7 @@ mod tests {
             (
                 "-- description: x\n-- schedule: 61 * * * *\nSELECT 1",
                 "2:14: `61` is no minute of a schedule",
-                Some("write `minute hour day month weekday`, as in a crontab: `0 6 * * *`"),
+                Some("write `minute hour day month weekday`, as in a crontab: `0 6 * * *`; a time zone may stand behind it"),
             ),
             (
                 "-- description: x\n-- alert: rows are many\nSELECT 1",

@@ -18,15 +18,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, StringArray, UInt64Array};
+use arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 
 use crate::output::html::{PAGE_END, page_start, push_text};
 use crate::output::people::{bytes, count};
 use crate::output::{Chart, OutputError, OutputFormat, OutputOptions, sanitise_cell, text_of};
-use crate::query::{Clock, SavedQuery, SavedQueryError};
+use crate::query::{Alert, AlertOn, Clock, SavedQuery, SavedQueryError};
 use crate::session::{QueryError, Session, TimeWindow};
 use crate::table::{FileReport, FileStatus, Summary};
 
@@ -69,6 +69,8 @@ pub struct Section {
     /// Its rows, or what went wrong.
     pub rows: Result<Rows, QueryError>,
     chart: Option<Chart>,
+    /// When its result is an alert.
+    alert: Option<Alert>,
     /// What was read for it.
     pub files: Vec<FileReport>,
     /// The sums of that.
@@ -86,6 +88,14 @@ pub struct Rows {
 }
 
 impl Rows {
+    /// The number in a column of the first row.
+    fn first_number(&self, column: &str) -> Option<f64> {
+        let batch = self.batches.iter().find(|batch| batch.num_rows() > 0)?;
+        let numbers = arrow::compute::cast(&batch.column_by_name(column)?.slice(0, 1), &DataType::Float64).ok()?;
+        let numbers = numbers.as_primitive_opt::<Float64Type>()?;
+        numbers.is_valid(0).then(|| numbers.value(0))
+    }
+
     fn kept(&self) -> u64 {
         self.batches.iter().map(|batch| batch.num_rows() as u64).sum()
     }
@@ -116,6 +126,7 @@ pub async fn run(
         values: query.params.iter().filter_map(|param| Some((param.name.clone(), param.text(given)?.to_owned()))).collect(),
         rows,
         chart,
+        alert: query.alert.clone(),
         files: session.report().current(),
         summary: session.report().summary(),
         took: began.elapsed(),
@@ -300,6 +311,16 @@ fn zone(options: &OutputOptions) -> String {
 }
 
 impl Section {
+    /// Whether the alert of its query comes true. A column that is not there or has no number is no alert.
+    pub fn is_alert(&self) -> bool {
+        let (Some(alert), Ok(rows)) = (&self.alert, &self.rows) else { return false };
+        let value = match &alert.on {
+            AlertOn::Rows => Some(rows.total as f64),
+            AlertOn::Column(name) => rows.first_number(name),
+        };
+        value.is_some_and(|value| alert.comparison.holds(value, alert.bound))
+    }
+
     /// `12 rows · 3 files, 1.2 MB in 0.12 s · top = 20`
     fn remark(&self, rows: &Rows) -> String {
         let noun = if rows.total == 1 { "row" } else { "rows" };

@@ -6,6 +6,7 @@
 //! - `identity`: every line has its place, in every plan, over all of testdata and the corpus.
 //! - `terminal`: the REPL on a terminal, by its keys and its screen.
 //! - `report`: every saved query runs, with rows where there are logs for it; pages are harmless whatever a log holds.
+//! - `schedule`: jobs, what they deliver, and what is left when their process is killed.
 //! - `readme`: the commands of the README do what it says.
 
 mod cli;
@@ -13,6 +14,7 @@ mod identity;
 mod layering;
 mod readme;
 mod report;
+mod schedule;
 mod sqllogic;
 mod terminal;
 
