@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Format, nearest_pattern};
+use super::{Catalog, Format, Pattern, nearest_pattern};
 use crate::scan::{Scratch, Span};
 
 /// Lines of a sample that are tried at most.
@@ -27,6 +27,22 @@ pub struct Candidate {
     pub score: usize,
     /// The first line that it does not take, if that was asked for.
     pub miss: Option<Miss>,
+}
+
+impl Candidate {
+    fn of(format: &Format) -> Self {
+        Self { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None }
+    }
+
+    /// By how many lines each of the family's patterns took.
+    fn score_by(&mut self, patterns: &[&Arc<Pattern>], by_pattern: &[usize]) {
+        let worth = |pattern: &Pattern| if pattern.catch_all { 0 } else { pattern.specificity };
+        self.score = patterns.iter().zip(by_pattern).map(|(pattern, count)| worth(pattern) * count).sum();
+        let most = by_pattern.iter().enumerate().max_by_key(|(index, count)| (**count, usize::MAX - index));
+        if let Some((index, _)) = most {
+            self.pattern = patterns[index].name.clone();
+        }
+    }
 }
 
 /// A line that a family does not take.
@@ -57,6 +73,11 @@ pub struct Detection {
 /// so their first line is passed over, and the last line of each one that does not end the file.
 pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
     let lines = sample_lines(chunks);
+    // Where a family takes every line, only others that do can be better, and most fail at the first one.
+    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines)));
+    if whole.best.as_ref().is_some_and(|best| best.score > 0) {
+        return whole;
+    }
     choose(possible(catalog, &lines).map(|format| judge(catalog, format, &lines).0))
 }
 
@@ -109,12 +130,30 @@ fn clean(line: &[u8]) -> &[u8] {
     if line.iter().all(u8::is_ascii_whitespace) { &[] } else { line }
 }
 
+/// What a family that takes all of the lines makes of them.
+fn judge_whole(format: &Format, lines: &[(usize, &[u8])]) -> Option<Candidate> {
+    // What a line may begin with is asked of all first: it costs less than the patterns, and nothing that is compiled.
+    if lines.is_empty() || !lines.iter().all(|(_, line)| format.ahead.accepts(line, 0)) {
+        return None;
+    }
+    let patterns: Vec<_> = format.own().collect();
+    let set = format.set();
+    let (mut scratch, mut slots) = (Scratch::default(), vec![Span::NONE; set.captures()]);
+    let mut by_pattern = vec![0usize; patterns.len()];
+    for (_, line) in lines {
+        by_pattern[set.find(line, &mut slots, &mut scratch).ok()?] += 1;
+    }
+    let mut candidate = Candidate::of(format);
+    (candidate.taken, candidate.lines) = (lines.len(), lines.len());
+    candidate.score_by(&patterns, &by_pattern);
+    Some(candidate)
+}
+
 /// What a family makes of the lines, and the first line that it does not take.
 fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) -> (Candidate, Option<(usize, &'a [u8])>) {
     let patterns: Vec<_> = format.own().collect();
     let set = format.set();
-    let mut candidate =
-        Candidate { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None };
+    let mut candidate = Candidate::of(format);
     let mut missed = None;
     let mut scratch = Scratch::default();
     let mut by_pattern = vec![0usize; patterns.len()];
@@ -140,14 +179,11 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
             Some(index) => {
                 candidate.taken += 1;
                 by_pattern[index] += 1;
-                candidate.score += if patterns[index].catch_all { 0 } else { patterns[index].specificity };
             }
             None => missed = missed.or(Some((number, line))),
         }
     }
-    if let Some((index, _)) = by_pattern.iter().enumerate().max_by_key(|(index, count)| (**count, usize::MAX - index)) {
-        candidate.pattern = patterns[index].name.clone();
-    }
+    candidate.score_by(&patterns, &by_pattern);
     (candidate, missed)
 }
 
@@ -156,4 +192,27 @@ fn miss(format: &Format, line: usize, text: &[u8]) -> Option<Miss> {
     let near = nearest_pattern(format.own(), text, &mut Scratch::default())?;
     let field = near.field.map(str::to_owned);
     Some(Miss { line, pattern: near.pattern.name.clone(), column: near.column, field, text: text.to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_way_comes_to_what_the_slow_one_does() {
+        let catalog = Catalog::builtin();
+        for format in catalog.formats() {
+            let samples: Vec<&str> = format.samples().iter().map(|sample| sample.line.as_str()).collect();
+            let mut chunks: Vec<String> = samples.iter().map(|line| format!("{line}\n")).collect();
+            chunks.push(samples.join("\n"));
+            chunks.push(format!("{}\nno format takes this line\n", samples.join("\n")));
+            for chunk in &chunks {
+                let lines = sample_lines(&[chunk.as_bytes()]);
+                let slow = choose(possible(&catalog, &lines).map(|format| judge(&catalog, format, &lines).0)).best;
+                let quick = detect(&catalog, &[chunk.as_bytes()]).best;
+                let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));
+                assert_eq!(facts(quick), facts(slow), "{}: {chunk}", format.name);
+            }
+        }
+    }
 }
