@@ -33,9 +33,11 @@ use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, col, lit};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use futures::StreamExt as _;
 use thiserror::Error;
 
 pub use explain::QueryError;
@@ -44,7 +46,7 @@ use self::headings::Headings;
 use crate::function;
 use crate::kernel::format::{Catalog, DefinitionError};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
-use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, star};
+use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star};
 
 /// Consumers of memory that are named when there is too little of it.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -249,10 +251,16 @@ impl Session {
             Some((plan, table)) => (plan, Some(Origin { table: table.to_quoted_string() })),
             None => (plan, None),
         };
+        // Without ANALYZE, nothing of what the plan is about happens.
+        let runs = !matches!(plan, LogicalPlan::Explain(_));
         let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await.map_err(|error| self.explain(&error))?;
+        if runs {
+            settle(&plan, self.report()).map_err(|error| self.explain(&error))?;
+        }
         let rows = running::start(plan, context).map_err(|error| self.explain(&error))?;
+        let rows = self.keeping(rows);
         Ok(Answer { rows, shows, origin })
     }
 
@@ -265,6 +273,15 @@ impl Session {
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// These rows; behind the last one, what the scans have found out is kept for the next run.
+    fn keeping(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
+        let scans = Arc::clone(self.schema.context());
+        // If the task cannot be run, the process ends: the next one finds it out anew.
+        let keep = async move { drop(tokio::task::spawn_blocking(move || scans.keep_learned()).await) };
+        let kept = futures::stream::once(keep).filter_map(|()| async { None });
+        Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.chain(kept)))
     }
 
     /// The columns of a table, or `None` if there is no such table.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::options::{Command, ExpandedArg, MmapArg, Options, Subcommands, When};
+use super::options::{Command, ExpandedArg, IndexArgs, MmapArg, Options, Subcommands, When};
 use super::sources::Sources;
 use super::tell::Problem;
 use crate::output::{
@@ -17,7 +17,7 @@ use crate::output::{
 use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
 use crate::session::{SessionOptions, TimeWindow};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
-use crate::table::{InputSpec, OnChange, ScanOptions};
+use crate::table::{IndexOptions, InputSpec, OnChange, ScanOptions};
 
 /// A piece of SQL to run, and where it comes from.
 #[derive(Clone, Debug)]
@@ -26,6 +26,15 @@ pub(super) enum Script {
     File(PathBuf),
     /// A saved query, with values for parameters.
     Saved(Box<SavedQuery>, Vec<(String, String)>),
+}
+
+/// What to do about the index.
+#[derive(Clone, Debug)]
+pub(super) enum IndexCommand {
+    Build,
+    List,
+    Remove(Vec<OsString>),
+    Clear,
 }
 
 /// What becomes of the rest after a failed statement.
@@ -93,6 +102,15 @@ impl Config {
                 Command::Repl
             }
             Some(Subcommands::Format(command)) => Command::Format(command),
+            Some(Subcommands::Index(mut index)) => {
+                paths.append(&mut index.paths);
+                Command::Index(match index {
+                    IndexArgs { list: true, .. } => IndexCommand::List,
+                    IndexArgs { remove: true, .. } => IndexCommand::Remove(std::mem::take(&mut paths)),
+                    IndexArgs { clear: true, .. } => IndexCommand::Clear,
+                    IndexArgs { .. } => IndexCommand::Build,
+                })
+            }
             Some(Subcommands::Report(mut report)) => {
                 // Names before paths: which is which, the saved queries tell.
                 paths.append(&mut report.words);
@@ -248,6 +266,7 @@ impl Config {
             assume_ordered,
             input_format: input.input_format,
             on_change: if input.strict { OnChange::Fail } else { OnChange::Report },
+            index: index_folder().filter(|_| !input.no_index).map(IndexOptions::new),
             ..ScanOptions::default()
         };
         let inputs = if paths.is_empty() { InputSpec::WellKnown("/".into()) } else { InputSpec::Args(paths) };
@@ -308,6 +327,11 @@ fn is_sql(word: &OsString) -> bool {
 /// `$XDG_CONFIG_HOME/logsql`.
 pub(super) fn config_folder() -> Option<PathBuf> {
     crate::session::xdg_folder("XDG_CONFIG_HOME", ".config")
+}
+
+/// `$XDG_CACHE_HOME/logsql/index`.
+fn index_folder() -> Option<PathBuf> {
+    crate::session::xdg_folder("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("index"))
 }
 
 /// Settings of the engine, from variables such as `DATAFUSION_EXECUTION_BATCH_SIZE`.

@@ -6,6 +6,7 @@
 //!                            │                       ├──► repl        the same session, line by line
 //!                            │                       ├──► report.rs   saved queries, and pages of their results
 //!                            │                       ├──► tables.rs   what there is to query
+//!                            │                       ├──► index.rs    what is known of large files
 //!                            │                       └──► formats.rs  what is known, and why a file is what it is
 //!                            ├──► settings.rs  what is set, and where
 //!                            ├──► schedule.rs  reports by the clock, decided like any other line when they are due
@@ -17,6 +18,7 @@
 
 mod config;
 mod formats;
+mod index;
 mod manual;
 mod options;
 mod query;
@@ -111,6 +113,7 @@ fn start(options: Options, sources: &Sources) -> Result<Exit, Problem> {
         Command::Repl => query::interactive(&config),
         Command::Tables => tables::run(&config),
         Command::Format(command) => formats::run(&config, command),
+        Command::Index(command) => index::run(&config, command),
         Command::Report(options) => report::run(&config, options),
     }
 }

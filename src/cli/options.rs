@@ -148,6 +148,10 @@ pub(super) struct InputOptions {
     #[arg(long, value_name = "N", global = true)]
     pub(super) max_errors: Option<u64>,
 
+    /// Neither use nor keep what scans find out about large files (see `logsql index --help`)
+    #[arg(long, env = "LOGSQL_NO_INDEX", global = true)]
+    pub(super) no_index: bool,
+
     /// Decompress without a limit on the ratio
     #[arg(long, global = true)]
     pub(super) no_decompress_limit: bool,
@@ -267,6 +271,9 @@ pub(super) enum Subcommands {
     /// Formats: list, show, why, test
     #[command(subcommand, after_help = FORMAT_EXAMPLES)]
     Format(FormatCommand),
+    /// Find out about large files what later queries need not read: how many rows there are where, and of which times
+    #[command(after_help = INDEX_EXAMPLES)]
+    Index(IndexArgs),
     /// Run saved queries, and make a page of their results
     #[command(after_help = REPORT_EXAMPLES)]
     Report(ReportOptions),
@@ -495,6 +502,35 @@ pub(super) enum Shell {
     Fish,
 }
 
+const INDEX_EXAMPLES: &str = "\
+Queries do the same as they go: what a query has read to its end is known to the next one, until the file is another one; a file
+that only grew is read from there on. Files under 32 MiB (4 MiB if compressed) are read anew each time.
+
+Examples:
+  logsql index /var/log/nginx/access.log*
+  logsql index --list
+  logsql index --remove /var/log/nginx/access.log.1
+  logsql index --clear";
+
+/// What to do about the index.
+#[derive(Clone, Debug, Args)]
+pub(super) struct IndexArgs {
+    /// Paths, globs, directories [default: the usual places of this machine]
+    pub(super) paths: Vec<OsString>,
+
+    /// List what is known, and what it takes
+    #[arg(long, conflicts_with_all = ["remove", "clear"])]
+    pub(super) list: bool,
+
+    /// Forget what is known of these files
+    #[arg(long, conflicts_with = "clear", requires = "paths")]
+    pub(super) remove: bool,
+
+    /// Forget all that is known
+    #[arg(long)]
+    pub(super) clear: bool,
+}
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   logsql report --list
@@ -569,6 +605,7 @@ pub(super) enum Command {
     Repl,
     Tables,
     Format(FormatCommand),
+    Index(super::config::IndexCommand),
     Report(ReportOptions),
 }
 

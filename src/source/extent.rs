@@ -74,7 +74,8 @@ pub fn data_extents(snapshot: &Snapshot) -> Result<Vec<Range<u64>>, SourceError>
     Ok(extents)
 }
 
-/// Cuts the file into pieces of about `piece_bytes`, at least one. What cannot be entered in the middle is one piece.
+/// Cuts the file into pieces of about `piece_bytes`, at least one. What cannot be entered in the middle is one piece. The pieces of
+/// a small file are equal; a large one keeps those that it has as it grows, but for the last two.
 ///
 /// A line belongs to the piece that its first byte is in: open a reader at the start of the piece, skip to behind the
 /// first line feed if it [begins](super::ByteReader::begins) in the middle of a line, and read lines until one starts
@@ -86,9 +87,17 @@ pub fn pieces(snapshot: &Snapshot, piece_bytes: u64) -> Result<Vec<Range<u64>>, 
     let mut pieces = Vec::new();
     for extent in data_extents(snapshot)? {
         let len = extent.end - extent.start;
-        // Equal pieces: a short rest would cost as much to open as a whole piece.
-        let count = len.div_ceil(piece_bytes.max(1)).max(1);
-        let cut = |i: u64| extent.start + (u128::from(len) * u128::from(i) / u128::from(count)) as u64;
+        let piece_bytes = piece_bytes.max(1);
+        // A short rest would cost as much to open as a whole piece.
+        let (count, each) = match len / piece_bytes {
+            0..4 => (len.div_ceil(piece_bytes).max(1), None),
+            whole => (whole + u64::from(len % piece_bytes > piece_bytes / 2), Some(piece_bytes)),
+        };
+        let cut = |i: u64| match each {
+            _ if i == count => extent.end,
+            Some(each) => extent.start + i * each,
+            None => extent.start + (u128::from(len) * u128::from(i) / u128::from(count)) as u64,
+        };
         pieces.extend((0..count).map(|i| cut(i)..cut(i + 1)));
     }
     if pieces.is_empty() {

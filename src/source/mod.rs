@@ -55,7 +55,7 @@ pub use discover::{
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub(crate) use snapshot::hash as stable_hash;
-pub use snapshot::{Compression, Encoding, FileKind, Snapshot};
+pub use snapshot::{Compression, Encoding, FileKind, Generation, Kinship, Snapshot};
 pub use stream::forget_streams;
 pub(crate) use stream::free_bytes;
 

@@ -20,8 +20,11 @@ use std::os::unix::fs::{FileExt as _, FileTypeExt as _, MetadataExt as _, OpenOp
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::archive::{ArchiveKind, Member};
 use super::error::{Change, ChangeKind, SourceError, Unsupported};
+use super::watch::Watch;
 use super::{extent, packed};
 
 /// How much of the beginning is part of a file's identity.
@@ -92,6 +95,44 @@ pub enum Encoding {
     Utf16Le,
     /// UTF-16, high byte first, by its byte order mark.
     Utf16Be,
+}
+
+/// What a file was when something was found out about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    dev: u64,
+    ino: u64,
+    head_hash: u64,
+    size: u64,
+    mtime_ns: i64,
+    ctime_ns: i64,
+    tail_hash: u64,
+}
+
+impl Generation {
+    /// What a file keeps as it grows, and under another name.
+    pub fn key(&self) -> u64 {
+        let parts = [self.dev, self.ino, self.head_hash];
+        hash(&parts.map(u64::to_le_bytes).concat())
+    }
+
+    /// How large it was.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// What a file is to one that was there before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// It is that one.
+    Same,
+    /// It may be that one, renamed or touched, or written anew with its old times put back.
+    Alike,
+    /// It may be that one, and has grown.
+    Grown,
+    /// It is another one.
+    Other,
 }
 
 /// Which generation of which file: taken when the file list is made, checked before and while it is read.
@@ -174,6 +215,39 @@ impl Snapshot {
     pub fn is_shareable(&self) -> bool {
         let is_packed_text = self.compression != Compression::None && self.encoding == Encoding::Utf8;
         self.kind == FileKind::Regular && is_packed_text && self.member.is_none() && self.size >= SHARED_BYTES
+    }
+
+    /// What has to stay the same for what is found out about it to stay true.
+    pub fn generation(&self) -> Generation {
+        let Self { dev, ino, head_hash, size, mtime_ns, ctime_ns, tail_hash, .. } = *self;
+        Generation { dev, ino, head_hash, size, mtime_ns, ctime_ns, tail_hash }
+    }
+
+    /// What it is to the file that was there `then`, as far as this can be told without a look into it.
+    pub fn since(&self, then: &Generation) -> Kinship {
+        let now = self.generation();
+        if now == *then {
+            return Kinship::Same;
+        }
+        let is_like = Generation { ctime_ns: then.ctime_ns, ..now } == *then;
+        match now.key() == then.key() {
+            true if is_like => Kinship::Alike,
+            true if now.size > then.size => Kinship::Grown,
+            _ => Kinship::Other,
+        }
+    }
+
+    /// Hashes of the 64 bytes before each of these offsets: they tell one file from another where times do not.
+    pub fn prints(&self, ends: &[u64]) -> Result<Vec<u64>, SourceError> {
+        let watch = Watch::open(self)?;
+        let mut bytes = [0; TAIL_BYTES];
+        let print = |end: &u64| {
+            let bytes = &mut bytes[..tail_len(*end)];
+            let at = end - bytes.len() as u64;
+            let failed = |source| SourceError::Read { path: self.path.clone(), at, source };
+            read_full_at(watch.file(), bytes, at).map(|n| hash(&bytes[..n])).map_err(failed)
+        };
+        ends.iter().map(print).collect()
     }
 
     /// About when the last line was written, for lines without a year: the time in the gzip header if there is one

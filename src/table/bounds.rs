@@ -14,7 +14,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::datatypes::SchemaRef;
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, Result as DfResult, ScalarValue};
+use datafusion::common::{Column, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
@@ -23,41 +23,51 @@ use crate::kernel::decode::TimeBounds;
 /// The column that pieces have bounds of.
 pub(super) const TIME: &str = "time";
 
-/// Does no row within these bounds pass the filter, as it is at this moment?
-pub(super) fn excludes(filter: Arc<dyn PhysicalExpr>, table: &SchemaRef, bounds: TimeBounds) -> DfResult<bool> {
-    let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(table)).try_build(filter)?;
-    Ok(predicate.prune(&OnePiece(bounds))? == [false])
+/// For each of the pieces, of which these bounds are known: does no row within them pass the filter, as it is at this moment?
+/// Where that cannot be told, rows may pass: a piece too many is read, none is missed.
+pub(super) fn excluded(filter: Arc<dyn PhysicalExpr>, table: &SchemaRef, pieces: &[Option<TimeBounds>]) -> Vec<bool> {
+    if pieces.iter().all(Option::is_none) {
+        return vec![false; pieces.len()];
+    }
+    let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(table)).try_build(filter);
+    let kept = predicate.and_then(|predicate| predicate.prune(&Pieces(pieces)));
+    kept.map_or_else(|_| vec![false; pieces.len()], |kept| kept.into_iter().map(|kept| !kept).collect())
 }
 
-/// The statistics of one piece.
-struct OnePiece(TimeBounds);
+/// The statistics of pieces.
+struct Pieces<'a>(&'a [Option<TimeBounds>]);
 
-impl OnePiece {
-    fn time(&self, column: &Column, time: i64) -> Option<ArrayRef> {
-        let time = (self.0.times > 0).then_some(time);
-        (column.name == TIME).then(|| Arc::new(TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC")) as ArrayRef)
+impl Pieces<'_> {
+    fn time(&self, column: &Column, time: impl Fn(&TimeBounds) -> i64) -> Option<ArrayRef> {
+        let of = |bounds: &Option<TimeBounds>| bounds.as_ref().filter(|bounds| bounds.times > 0).map(&time);
+        let times: TimestampMicrosecondArray = self.0.iter().map(of).collect();
+        (column.name == TIME).then(|| Arc::new(times.with_timezone("UTC")) as ArrayRef)
+    }
+
+    fn count(&self, count: impl Fn(&TimeBounds) -> u64) -> ArrayRef {
+        Arc::new(self.0.iter().map(|bounds| bounds.as_ref().map(&count)).collect::<UInt64Array>())
     }
 }
 
-impl PruningStatistics for OnePiece {
+impl PruningStatistics for Pieces<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.time(column, self.0.min)
+        self.time(column, |bounds| bounds.min)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.time(column, self.0.max)
+        self.time(column, |bounds| bounds.max)
     }
 
     fn num_containers(&self) -> usize {
-        1
+        self.0.len()
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        (column.name == TIME).then(|| Arc::new(UInt64Array::from(vec![self.0.nulls])) as ArrayRef)
+        (column.name == TIME).then(|| self.count(|bounds| bounds.nulls))
     }
 
     fn row_counts(&self) -> Option<ArrayRef> {
-        Some(Arc::new(UInt64Array::from(vec![self.0.times + self.0.nulls])))
+        Some(self.count(|bounds| bounds.times + bounds.nulls))
     }
 
     fn contained(&self, _column: &Column, _values: &std::collections::HashSet<ScalarValue>) -> Option<BooleanArray> {

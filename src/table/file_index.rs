@@ -16,11 +16,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
+use super::facts::FileFacts;
 use crate::kernel::decode::{
     DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, TimeBounds, count_lines,
 };
@@ -36,8 +37,10 @@ const FIRST_BYTES: u64 = 16 << 10;
 pub(super) struct FileIndex {
     counts: OnceLock<Vec<OnceLock<Count>>>,
     stamps: Mutex<Option<Vec<StampContext>>>,
-    /// The times of the rows of a table, by the table and the piece.
-    bounds: Mutex<HashMap<(&'static str, u64, u64), TimeBounds>>,
+    /// What scans have found out about its rows.
+    facts: Mutex<FileFacts>,
+    /// What reads the times of the first records.
+    stamp_plan: OnceLock<Option<Arc<ScanPlan>>>,
     /// The times of the first records of each piece, where they have been looked at.
     firsts: Mutex<HashMap<u64, Option<TimeBounds>>>,
 }
@@ -105,14 +108,19 @@ impl FileIndex {
 }
 
 impl FileIndex {
-    /// Between which times all rows of `table` in the piece lie, if a query has read them all.
-    pub(super) fn bounds(&self, table: &'static str, piece: &Range<u64>) -> Option<TimeBounds> {
-        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).get(&(table, piece.start, piece.end)).copied()
+    /// An index that begins with what was found out before.
+    pub(super) fn with(facts: FileFacts) -> Self {
+        Self { facts: Mutex::new(facts), ..Self::default() }
     }
 
-    /// A query has read the times of all rows of `table` in the piece.
-    pub(super) fn learn_bounds(&self, table: &'static str, piece: &Range<u64>, bounds: TimeBounds) {
-        self.bounds.lock().unwrap_or_else(PoisonError::into_inner).insert((table, piece.start, piece.end), bounds);
+    /// What scans have found out about its rows.
+    pub(super) fn facts(&self) -> MutexGuard<'_, FileFacts> {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan for [`Self::assumed_bounds`], made once.
+    pub(super) fn stamp_plan(&self, make: impl FnOnce() -> Option<Arc<ScanPlan>>) -> Option<Arc<ScanPlan>> {
+        self.stamp_plan.get_or_init(make).clone()
     }
 
     /// Between which times the rows of piece `index` lie if no line of the file is further than `slack` from its place in the

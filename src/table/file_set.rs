@@ -23,16 +23,18 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use rayon::prelude::*;
 
 use super::error::TableError;
+use super::facts::{self, Facts};
 use super::file_index::FileIndex;
 use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
+use super::saved_index;
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, tables};
 use crate::source::{self, Encoding, FileKind, Fill, ListedMember, Severity, Snapshot, SourceError};
 
 /// Members of an archive whose first bytes wait to be looked at together.
-const HEADS_BYTES: usize = 16 << 20;
+const HEADS_BYTES: usize = 4 << 20;
 const MAX_HEADS: usize = 10_000;
 
 /// Where the files of a set come from.
@@ -83,12 +85,13 @@ pub struct LogFile {
 }
 
 impl LogFile {
-    fn new(snapshot: Snapshot, format: FileFormat) -> Self {
+    fn new(context: &ScanContext, snapshot: Snapshot, format: FileFormat) -> Self {
         let name = match snapshot.kind {
             FileKind::Stdin => "-".to_owned(),
             FileKind::Regular | FileKind::Stream => snapshot.path.to_string_lossy().into_owned(),
         };
-        Self { snapshot, format, name, pieces: OnceLock::new(), index: FileIndex::default() }
+        let index = saved_index::recall(context, &snapshot, format.name());
+        Self { snapshot, format, name, pieces: OnceLock::new(), index }
     }
 
     /// The pieces that it is read in. They are cut once: pieces of different sizes do not fit together.
@@ -98,6 +101,16 @@ impl LogFile {
         }
         let pieces = source::pieces(&self.snapshot, piece_bytes)?;
         Ok(self.pieces.get_or_init(|| pieces))
+    }
+
+    /// What is known of all its records, for rows of `table`.
+    pub(super) fn known(&self, table: &str, piece_bytes: u64) -> Option<Facts> {
+        let facts = self.index.facts();
+        if !self.snapshot.is_splittable() {
+            return facts.exact(table, &(0..u64::MAX));
+        }
+        let pieces = self.pieces(piece_bytes).ok()?;
+        facts::sum(pieces.iter().map(|piece| facts.exact(table, piece)))
     }
 
     /// Do its lines belong to rows of `table`?
@@ -400,7 +413,7 @@ impl FileSet {
                 format
             }
         };
-        Ok(Arc::new(LogFile::new(snapshot, format)))
+        Ok(Arc::new(LogFile::new(&self.context, snapshot, format)))
     }
 
     fn look(&self, input: &Input, older: &HashMap<&Path, &Arc<LogFile>>, cancelled: &AtomicBool) -> Arc<LogFile> {
@@ -415,7 +428,7 @@ impl FileSet {
         match older {
             // Nothing has happened to it: what is known about its pieces is still true.
             Some(older) if older.snapshot == *snapshot && older.format == format => Arc::clone(older),
-            _ => Arc::new(LogFile::new(snapshot.clone(), format)),
+            _ => Arc::new(LogFile::new(&self.context, snapshot.clone(), format)),
         }
     }
 

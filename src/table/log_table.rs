@@ -11,6 +11,7 @@
 //! The groups are a beginning only: partitions take pieces from one queue, so that none of them waits for another.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{ScanArgs, ScanResult, Session, TableProvider};
-use datafusion::common::Result as DfResult;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Result as DfResult, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
@@ -28,9 +30,11 @@ use datafusion::object_store::path::Path as Location;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
+use super::bounds::TIME;
+use super::facts::{self, Facts};
 use super::file_set::{FileFormat, FileSet, Listing, LogFile};
 use super::options::ScanContext;
-use super::pushdown::FilePruner;
+use super::pushdown::{FilePruner, TimePruner};
 use super::report::{FileStatus, FileTally, Remark};
 use super::source::{LogSource, ScanFile, ScanFiles};
 use crate::kernel::table::{TableDef, UNPARSED};
@@ -61,13 +65,10 @@ impl LogTable {
     }
 
     /// The pieces of the files that feed the table, and the source that reads them.
-    fn plan_files(
-        &self,
-        listing: &Listing,
-        pruner: Option<&FilePruner>,
-        partitions: usize,
-    ) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
+    fn plan_files(&self, listing: &Listing, pruners: &Pruners, partitions: usize) -> DfResult<(ScanFiles, Vec<PartitionedFile>)> {
         let report = self.files.report();
+        let piece_bytes = self.context.options.piece_bytes;
+        let mut known = Some(Vec::new());
         let mut files = ScanFiles::default();
         let mut pieces = Vec::new();
         // Behind all others: see `lanes.rs`.
@@ -96,11 +97,26 @@ impl LogTable {
                 self.explain_absence(file, &tally);
                 continue;
             }
-            if !pruner.map_or(Ok(true), |pruner| pruner.keeps(&file.name))? {
+            if !pruners.file.as_ref().map_or(Ok(true), |pruner| pruner.keeps(&file.name))? {
                 continue;
             }
-            match file.pieces(self.context.options.piece_bytes) {
+            if self.context.keeps(&file.snapshot)
+                && let Some(facts) = file.known(self.def.name, piece_bytes)
+            {
+                tally.know(facts.counts);
+                known.as_mut().map(|known| known.push(facts));
+            } else {
+                known = None;
+            }
+            match file.pieces(piece_bytes) {
                 Ok(ranges) => {
+                    let (ranges, skipped) = self.split_off(file, ranges, pruners.time.as_ref());
+                    let skipped_bytes = skipped.iter().map(|range| range.end - range.start).sum();
+                    tally.skip(skipped_bytes);
+                    files.skip(skipped.len(), ranges.len() + skipped.len(), skipped_bytes);
+                    if ranges.is_empty() {
+                        continue;
+                    }
                     tally.expect_pieces(ranges.len());
                     let location = location_of(&file.snapshot);
                     let solid = file.snapshot.member.as_ref().filter(|member| member.is_solid());
@@ -126,7 +142,41 @@ impl LogTable {
             }
         }
         pieces.append(&mut helpers);
+        files.known = known.and_then(|known| facts::sum(known.into_iter().map(Some)));
         Ok((files, pieces))
+    }
+
+    /// The pieces that have to be read, and those in which no row can pass.
+    fn split_off(
+        &self,
+        file: &LogFile,
+        ranges: &[Range<u64>],
+        pruner: Option<&TimePruner>,
+    ) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
+        let Some(pruner) = pruner.filter(|_| file.snapshot.is_splittable()) else { return (ranges.to_vec(), Vec::new()) };
+        let bounds: Vec<_> = {
+            let facts = file.index.facts();
+            ranges.iter().map(|range| facts.bounds(self.def.name, range)).collect()
+        };
+        let mut excluded = pruner.excluded(&bounds).into_iter();
+        ranges.iter().cloned().partition(|_| !excluded.next().unwrap_or(false))
+    }
+
+    /// What the whole scan gives, where that is known. Without a filter and a limit, DataFusion answers counts, and the first and
+    /// last time, from that.
+    fn statistics(&self, known: Option<Facts>) -> Statistics {
+        let mut statistics = Statistics::new_unknown(self.def.schema());
+        let Some(Facts { counts, times }) = known else { return statistics };
+        statistics.num_rows = exact(counts.rows);
+        let time = self.def.column(TIME).and_then(|time| statistics.column_statistics.get_mut(time));
+        if let (Some(bounds), Some(time)) = (times, time) {
+            let moment = |us| Precision::Exact(ScalarValue::TimestampMicrosecond(Some(us), Some("UTC".into())));
+            time.null_count = exact(bounds.nulls);
+            if bounds.times > 0 {
+                (time.min_value, time.max_value) = (moment(bounds.min), moment(bounds.max));
+            }
+        }
+        statistics
     }
 
     fn explain_absence(&self, file: &LogFile, tally: &FileTally) {
@@ -146,6 +196,17 @@ impl LogTable {
             }
         }
     }
+}
+
+/// What leaves out files and pieces before they are dealt.
+#[derive(Debug, Default)]
+struct Pruners {
+    file: Option<FilePruner>,
+    time: Option<TimePruner>,
+}
+
+fn exact(count: u64) -> Precision<usize> {
+    usize::try_from(count).map_or(Precision::Absent, Precision::Exact)
 }
 
 /// How many partitions read one compressed file at most: what unpacks it is not quicker than a few of them.
@@ -179,7 +240,7 @@ pub(super) fn location(path: &Path) -> Location {
     Location::from(text)
 }
 
-fn partitioned_file(snapshot: &Snapshot, location: &Location, range: &std::ops::Range<u64>) -> PartitionedFile {
+fn partitioned_file(snapshot: &Snapshot, location: &Location, range: &Range<u64>) -> PartitionedFile {
     let mut file = PartitionedFile::new(String::new(), snapshot.size);
     file.object_meta.location = location.clone();
     if let Some(time) = arrow::temporal_conversions::timestamp_ns_to_datetime(snapshot_mtime(snapshot)) {
@@ -244,12 +305,16 @@ impl TableProvider for LogTable {
 
     async fn scan_with_args<'a>(&self, state: &dyn Session, args: ScanArgs<'a>) -> DfResult<ScanResult> {
         let listing = self.files.listing().await?;
-        let pruner = match self.def.name {
-            UNPARSED => None,
-            _ => FilePruner::try_new(state, args.filters().unwrap_or_default())?,
+        let filters = args.filters().unwrap_or_default();
+        let pruners = match self.def.name {
+            UNPARSED => Pruners::default(),
+            _ => Pruners {
+                file: FilePruner::try_new(state, filters)?,
+                time: TimePruner::try_new(state, self.def.schema(), filters)?,
+            },
         };
         let partitions = state.config().target_partitions();
-        let (files, pieces) = self.plan_files(&listing, pruner.as_ref(), partitions)?;
+        let (files, pieces) = self.plan_files(&listing, &pruners, partitions)?;
         if pieces.is_empty() {
             let schema = match args.projection() {
                 Some(columns) => Arc::new(self.def.schema().project(columns)?),
@@ -258,10 +323,12 @@ impl TableProvider for LogTable {
             return Ok(ScanResult::new(Arc::new(EmptyExec::new(schema))));
         }
         let groups = deal(pieces, partitions);
+        let statistics = self.statistics(files.known.filter(|_| filters.is_empty() && args.limit().is_none()));
         let source = Arc::new(LogSource::new(Arc::clone(&self.context), self.def, files));
         // The URL names a store that is always there; this source never asks it.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(groups)
+            .with_statistics(statistics)
             .with_limit(args.limit())
             .with_projection_indices(args.projection().map(<[usize]>::to_vec))?
             .build();

@@ -21,6 +21,7 @@ mod bounds;
 pub mod catalog;
 mod error;
 pub mod factory;
+mod facts;
 mod file_index;
 mod file_set;
 mod gap;
@@ -30,6 +31,7 @@ mod opener;
 mod options;
 mod pushdown;
 mod report;
+mod saved_index;
 mod source;
 pub mod star;
 
@@ -39,7 +41,8 @@ pub use log_table::LogTable;
 pub use opener::LogOpener;
 pub use options::{OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
-pub use source::LogSource;
+pub use saved_index::{IndexEntry, IndexOptions};
+pub use source::{LogSource, settle};
 
 #[cfg(test)]
 mod tests;

@@ -27,15 +27,16 @@ use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
-use super::bounds::{TIME, excludes};
+use super::bounds::{TIME, excluded};
 use super::error::TableError;
+use super::facts::Facts;
 use super::file_index::{FileIndex, ReadAhead};
 use super::file_set::LogFile;
 use super::gap::AfterGap;
 use super::lanes::{Announced, LaneStream};
 use super::log_table::{partitioned_file_mtime, snapshot_mtime};
 use super::options::{OnChange, ScanOptions};
-use super::report::{FileTally, PieceEnd};
+use super::report::{FileTally, LineCounts, PieceEnd};
 use super::source::{LogSource, ScanFile};
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds};
 use crate::source::{
@@ -66,6 +67,12 @@ impl OpenerMetrics {
             skipped_pieces: counter("pieces_skipped"),
             skipped_bytes: counter("bytes_skipped"),
         }
+    }
+
+    /// So many pieces are not read.
+    pub(super) fn skip(&self, pieces: usize, bytes: u64) {
+        self.skipped_pieces.add(pieces);
+        self.skipped_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 
@@ -210,7 +217,7 @@ impl Opening {
         }
         let range = range.filter(|_| !whole).unwrap_or(0..if whole { u64::MAX } else { snapshot.size });
         let before = self.before(file, range.clone());
-        if !whole && before.is_excluded(&self.pass)? {
+        if !whole && before.is_excluded(&self.pass) {
             counted.skip(range.end - range.start);
             return Ok(None);
         }
@@ -255,24 +262,34 @@ impl Before {
     }
 
     /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
-    fn is_excluded(&self, pass: &Pass) -> DfResult<bool> {
+    fn is_excluded(&self, pass: &Pass) -> bool {
         let Self { source, file, range, .. } = self;
         let table = source.table();
         let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
-        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return Ok(false) };
-        let bounds = match file.index.bounds(table.name, range) {
-            Some(bounds) => Some(bounds),
-            // Whatever is wrong with the file is told where it is read.
-            None => self.assumed_bounds(pass).unwrap_or(None),
-        };
-        bounds.map_or(Ok(false), |bounds| excludes(filter, table.schema(), bounds))
+        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return false };
+        let known = file.index.facts().bounds(table.name, range);
+        // Whatever is wrong with the file is told where it is read.
+        let bounds = known.or_else(|| self.assumed_bounds(pass).unwrap_or(None));
+        excluded(filter, table.schema(), &[bounds]) == [true]
     }
 
-    /// A scan has read the times of all rows of the piece.
-    fn learn_bounds(&self, bounds: TimeBounds) {
-        // What cannot be entered in the middle has no pieces to skip.
-        if self.file.snapshot.is_splittable() {
-            self.file.index.learn_bounds(self.source.table().name, &self.range, bounds);
+    /// A scan has read all of the piece.
+    fn learn(&self, decoder: &LogDecoder, issues: &[Issue], is_anchored: bool) {
+        let Self { source, file, range, .. } = self;
+        let end = if file.snapshot.is_splittable() { file.snapshot.size } else { u64::MAX };
+        // A damaged or truncated file has rows that were not seen, and one that grows may have held its last line back.
+        let is_harmless = |issue: &Issue| match issue {
+            Issue::Moved { .. } => true,
+            Issue::Grown { .. } => range.end < end,
+            _ => false,
+        };
+        let counts = LineCounts::of(decoder.counts());
+        let Some(rows) = decoder.total_rows().filter(|_| counts.ruled_out == 0 && issues.iter().all(is_harmless)) else { return };
+        // A stream is another one each time.
+        if file.snapshot.kind == FileKind::Regular && range.start < range.end {
+            let facts = Facts { counts: LineCounts { rows, bad_values: 0, ..counts }, times: decoder.time_bounds() };
+            file.index.facts().learn(source.table().name, range, facts, is_anchored);
+            source.context().learned(file);
         }
     }
 
@@ -377,7 +394,8 @@ impl StretchOpener {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (source, file) = (Arc::clone(&self.source), Arc::clone(&self.file));
         let before = Arc::new(Before { source, file, range, cancelled: Arc::clone(&cancelled) });
-        Ok(PieceStream { before, stamps: None, _cancelled: CancelOnDrop(cancelled), work, want: 1, step_bytes, on_change })
+        let (stamps, is_anchored) = (None, self.plan.needs_stamp_context());
+        Ok(PieceStream { before, stamps, is_anchored, _cancelled: CancelOnDrop(cancelled), work, want: 1, step_bytes, on_change })
     }
 
     /// What comes of a file that is not any more what it was.
@@ -452,8 +470,7 @@ impl Counted {
     /// No row of the piece, which has so many bytes, can pass the filters.
     fn skip(mut self, bytes: u64) {
         self.ended = true;
-        self.metrics.skipped_pieces.add(1);
-        self.metrics.skipped_bytes.add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.metrics.skip(1, bytes);
         self.tally.end_piece(PieceEnd::Skipped(bytes), 0, None, &[]);
     }
 
@@ -490,6 +507,8 @@ pub(super) struct PieceStream {
     before: Arc<Before>,
     /// Somebody is finding out about the stamps before the piece.
     stamps: Option<JoinHandle<Result<StampContext, SourceError>>>,
+    /// Times depend on the time of the file.
+    is_anchored: bool,
     _cancelled: CancelOnDrop,
     /// `None` once the piece is over.
     work: Option<Work>,
@@ -592,10 +611,7 @@ impl PieceStream {
             }
             Ok(Ok(Step::Done(batch))) => {
                 let Work { reader, decoder, counted, .. } = work;
-                // A damaged or truncated file has rows that were not seen.
-                if let Some(bounds) = decoder.time_bounds().filter(|_| reader.issues().is_empty()) {
-                    self.before.learn_bounds(bounds);
-                }
+                self.before.learn(&decoder, reader.issues(), self.is_anchored);
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
             }

@@ -1,13 +1,15 @@
 //! What a session decides about scanning, and what all its tables share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
+use super::file_set::LogFile;
 use super::report::ScanReport;
+use super::saved_index::{self, IndexOptions};
 use crate::kernel::format::Catalog;
-use crate::source::{ReadOptions, ResolveOptions};
+use crate::source::{ReadOptions, ResolveOptions, Snapshot, stable_hash};
 
 /// What happens to a query when one of its files changes under it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,8 @@ pub struct ScanOptions {
     pub input_format: Option<String>,
     /// What to do about a file that changes while it is read.
     pub on_change: OnChange,
+    /// Where what is found out about large files is kept from run to run, if it is.
+    pub index: Option<IndexOptions>,
 }
 
 impl Default for ScanOptions {
@@ -58,6 +62,7 @@ impl Default for ScanOptions {
             assume_ordered: None,
             input_format: None,
             on_change: OnChange::Report,
+            index: None,
         }
     }
 }
@@ -71,11 +76,44 @@ pub struct ScanContext {
     pub options: ScanOptions,
     /// What was read, and what was not.
     pub report: Arc<ScanReport>,
+    /// Files that something was found out about which is to be kept.
+    learned: Mutex<Vec<Weak<LogFile>>>,
+    fingerprint: OnceLock<u64>,
 }
 
 impl ScanContext {
     /// A context with an empty report.
     pub fn new(formats: Arc<Catalog>, options: ScanOptions) -> Self {
-        Self { formats, options, report: Arc::new(ScanReport::default()) }
+        let (report, learned, fingerprint) = (Arc::new(ScanReport::default()), Mutex::default(), OnceLock::new());
+        Self { formats, options, report, learned, fingerprint }
+    }
+
+    /// A number that is another one as soon as any definition is.
+    pub(super) fn fingerprint(&self) -> u64 {
+        *self.fingerprint.get_or_init(|| self.formats.fingerprint(stable_hash))
+    }
+
+    /// Is what is found out about this file kept?
+    pub(super) fn keeps(&self, snapshot: &Snapshot) -> bool {
+        self.options.index.as_ref().is_some_and(|index| index.takes(snapshot))
+    }
+
+    /// Something was found out about a file.
+    pub(super) fn learned(&self, file: &Arc<LogFile>) {
+        if !self.keeps(&file.snapshot) {
+            return;
+        }
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !learned.iter().any(|known| known.as_ptr() == Arc::as_ptr(file)) {
+            learned.push(Arc::downgrade(file));
+        }
+    }
+
+    /// Writes down what the scans so far have found out. This writes to a disk.
+    pub fn keep_learned(&self) {
+        let learned = std::mem::take(&mut *self.learned.lock().unwrap_or_else(PoisonError::into_inner));
+        for file in learned.iter().filter_map(Weak::upgrade) {
+            saved_index::keep(self, &file);
+        }
     }
 }

@@ -28,7 +28,8 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, s
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter_pushdown::PushedDown;
 
-use crate::kernel::decode::{Required, RowFilter};
+use super::bounds::{TIME, excluded};
+use crate::kernel::decode::{Required, RowFilter, TimeBounds};
 
 /// The filters that a scan applies.
 #[derive(Clone, Debug, Default)]
@@ -191,6 +192,28 @@ impl RowFilter for BatchFilter {
     }
 }
 
+/// Decides by the filters that look at nothing but `time` which pieces have to be read at all, where their times are known.
+#[derive(Debug)]
+pub(super) struct TimePruner {
+    predicate: Arc<dyn PhysicalExpr>,
+    table: SchemaRef,
+}
+
+impl TimePruner {
+    /// `None` if no filter is about `time` alone.
+    pub(super) fn try_new(state: &dyn Session, table: &SchemaRef, filters: &[Expr]) -> DfResult<Option<Self>> {
+        let about_time = filters.iter().filter(|filter| is_about(filter, TIME)).cloned();
+        let Some(filter) = logical_conjunction(about_time) else { return Ok(None) };
+        let predicate = state.create_physical_expr(unqualified(filter)?, &DFSchema::try_from(Arc::clone(table))?)?;
+        Ok(Some(Self { predicate, table: Arc::clone(table) }))
+    }
+
+    /// For each of the pieces, of which these bounds are known: can no row pass?
+    pub(super) fn excluded(&self, pieces: &[Option<TimeBounds>]) -> Vec<bool> {
+        excluded(Arc::clone(&self.predicate), &self.table, pieces)
+    }
+}
+
 /// Decides by the filters that look at nothing but `_file` which files have to be read at all.
 #[derive(Debug)]
 pub(super) struct FilePruner {
@@ -201,7 +224,7 @@ pub(super) struct FilePruner {
 impl FilePruner {
     /// `None` if no filter is about `_file` alone.
     pub(super) fn try_new(state: &dyn Session, filters: &[Expr]) -> DfResult<Option<Self>> {
-        let about_file = filters.iter().filter(|filter| is_about_file(filter)).cloned();
+        let about_file = filters.iter().filter(|filter| is_about(filter, "_file")).cloned();
         let Some(filter) = logical_conjunction(about_file) else { return Ok(None) };
         let schema = Arc::new(Schema::new(vec![Field::new("_file", DataType::Utf8View, true)]));
         // The filter may name the table as the query does; here there is one column.
@@ -220,14 +243,15 @@ impl FilePruner {
     }
 }
 
-fn is_about_file(filter: &Expr) -> bool {
+/// Does it look at this column and at nothing else?
+fn is_about(filter: &Expr, column: &str) -> bool {
     let columns = filter.column_refs();
     let mut subquery = false;
     let walked = filter.apply(|expr| {
         subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::Placeholder(_));
         Ok(TreeNodeRecursion::Continue)
     });
-    walked.is_ok() && !subquery && !filter.is_volatile() && !columns.is_empty() && columns.iter().all(|c| c.name == "_file")
+    walked.is_ok() && !subquery && !filter.is_volatile() && !columns.is_empty() && columns.iter().all(|c| c.name == column)
 }
 
 fn unqualified(filter: Expr) -> DfResult<Expr> {

@@ -10,7 +10,7 @@
 //! For every file of every scan: records + continuations + blank + unparsed + ruled_out = lines. A stream that is
 //! dropped early has counted what it decoded until then, so the sum holds for stopped files too.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -24,6 +24,7 @@ use datafusion::catalog::{ScanArgs, ScanResult, Session, TableProvider};
 use datafusion::common::Result as DfResult;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use serde::{Deserialize, Serialize};
 
 use crate::kernel::decode::{ScanCounts, UnparsedSample};
 use crate::source::{Change, Issue, Severity, SourceError};
@@ -49,6 +50,8 @@ pub enum FileStatus {
     NoFormat,
     /// All of it was read but pieces whose rows cannot pass the filter, by their times.
     PartsSkipped,
+    /// Nothing of it was read: what was asked for is known from an earlier scan.
+    FromIndex,
     /// It has no bytes.
     Empty,
     /// It changed while it was read; what was read before that was kept.
@@ -67,6 +70,7 @@ impl FileStatus {
             Self::OtherTable => "feeds another table",
             Self::NoFormat => "no format takes it",
             Self::PartsSkipped => "parts skipped",
+            Self::FromIndex => "known from the index",
             Self::Empty => "empty",
             Self::Changed => "changed",
             Self::Failed => "failed",
@@ -86,7 +90,7 @@ pub struct Remark {
 }
 
 /// How many lines there were, and what became of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCounts {
     /// Lines.
     pub lines: u64,
@@ -112,7 +116,19 @@ impl LineCounts {
         self.records + self.continuations + self.blank + self.unparsed + self.ruled_out == self.lines
     }
 
-    fn add(&mut self, counts: &ScanCounts) {
+    /// Is none of the parts more than this?
+    pub(super) fn is_within(&self, most: u64) -> bool {
+        let parts = [self.records, self.continuations, self.blank, self.unparsed, self.ruled_out, self.bad_values];
+        parts.iter().all(|part| *part <= most)
+    }
+
+    /// What a scan counted.
+    pub(super) fn of(counts: &ScanCounts) -> Self {
+        let ScanCounts { lines, records, continuations, blank, unparsed, ruled_out, rows, bad_values, .. } = *counts;
+        Self { lines, records, continuations, blank, unparsed, ruled_out, rows, bad_values }
+    }
+
+    pub(super) fn add(&mut self, counts: &Self) {
         self.lines += counts.lines;
         self.records += counts.records;
         self.continuations += counts.continuations;
@@ -249,6 +265,16 @@ impl ScanReport {
         tally
     }
 
+    /// Files of which none of these scans are left in the plan, though what they hold is known.
+    pub(super) fn settle_unscanned(&self, scanned: &[Arc<FileTally>]) {
+        let scanned: HashSet<*const FileTally> = scanned.iter().map(Arc::as_ptr).collect();
+        self.state()
+            .current
+            .iter()
+            .filter(|tally| !scanned.contains(&Arc::as_ptr(tally)))
+            .for_each(|tally| tally.settle_from_index());
+    }
+
     /// Something about a path that never became a file of a scan; said once per query.
     pub(super) fn remark(&self, path: &Path, table: &str, remark: Remark) {
         let mut state = self.state();
@@ -340,6 +366,8 @@ struct TallyState {
     bytes_read: u64,
     bytes_skipped: u64,
     counts: LineCounts,
+    /// Its lines, where they are known without reading them.
+    known: Option<LineCounts>,
     remarks: Vec<Remark>,
     /// Samples by the offset of their piece.
     samples: Vec<(u64, UnparsedSample)>,
@@ -385,6 +413,25 @@ impl FileTally {
         self.state().pieces = pieces;
     }
 
+    /// So many bytes are no piece of the scan, since none of their rows can pass the filter.
+    pub(super) fn skip(&self, bytes: u64) {
+        self.state().bytes_skipped += bytes;
+    }
+
+    /// What its lines are is known.
+    pub(super) fn know(&self, counts: LineCounts) {
+        self.state().known = Some(counts);
+    }
+
+    /// The plan did without a scan of it, since what it would give is known.
+    pub(super) fn settle_from_index(&self) {
+        let mut state = self.state();
+        if let Some(known) = state.known.filter(|_| state.started == 0 && state.fixed.is_none()) {
+            state.fixed = Some(FileStatus::FromIndex);
+            state.counts = known;
+        }
+    }
+
     /// A piece is being read.
     pub(super) fn start_piece(&self) {
         let mut state = self.state();
@@ -406,7 +453,7 @@ impl FileTally {
         }
         state.bytes_read += bytes_read;
         if let Some(counts) = counts {
-            state.counts.add(counts);
+            state.counts.add(&LineCounts::of(counts));
             if end == PieceEnd::Whole {
                 state.lines.insert(counts.piece_start, counts.lines);
             }
@@ -446,7 +493,10 @@ impl FileTally {
             _ if state.changed => FileStatus::Changed,
             _ if state.failed => FileStatus::Failed,
             Some(status) => status,
-            None if state.started == 0 => FileStatus::NotRead,
+            None if state.started == 0 => match state.pieces == 0 && state.bytes_skipped > 0 {
+                true => FileStatus::PartsSkipped,
+                false => FileStatus::NotRead,
+            },
             // A plan that runs several times (the inner side of a recursive query) finishes a piece several times.
             None if state.finished == state.started && state.finished >= state.pieces => match state.bytes_skipped {
                 0 => FileStatus::Read,

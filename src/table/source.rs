@@ -16,11 +16,12 @@ use std::fmt::{self, Formatter};
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::common::{Result as DfResult, internal_datafusion_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::projection::{ProjectionOpener, SplitProjection};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
 use datafusion::object_store::ObjectStore;
@@ -30,16 +31,17 @@ use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::{FilterPushdownPropagation, PushedDown};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult, apply_expression_roots};
+use datafusion::physical_plan::{DisplayFormatType, ExecutionPlan, SortOrderPushdownResult, apply_expression_roots};
 
 use super::bounds::TIME;
+use super::facts::Facts;
 use super::file_set::LogFile;
 use super::lanes::Lanes;
 use super::log_table::partitioned_file_mtime;
 use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
 use super::pushdown::Pushed;
-use super::report::FileTally;
+use super::report::{FileTally, ScanReport};
 use crate::kernel::decode::{Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::table::TableDef;
 
@@ -62,6 +64,10 @@ pub(super) struct ScanFile {
 pub(super) struct ScanFiles {
     files: Vec<ScanFile>,
     by_location: HashMap<Location, usize>,
+    /// What all of them give, where that is known.
+    pub(super) known: Option<Facts>,
+    /// Pieces that are not read, since no row in them can pass; of how many; and their bytes.
+    skipped: (usize, usize, u64),
 }
 
 impl ScanFiles {
@@ -71,6 +77,12 @@ impl ScanFiles {
         self.by_location.insert(location, at);
         self.files.push(file);
         at
+    }
+
+    /// So many of so many pieces are left out.
+    pub(super) fn skip(&mut self, skipped: usize, of: usize, bytes: u64) {
+        let (pieces, all, sum) = self.skipped;
+        self.skipped = (pieces + skipped, all + of, sum + bytes);
     }
 
     /// File `next` is read behind file `at`.
@@ -142,6 +154,8 @@ impl LogSource {
     pub(super) fn new(context: Arc<ScanContext>, table: &'static TableDef, files: ScanFiles) -> Self {
         let table_schema = TableSchema::builder(Arc::clone(table.schema())).build();
         let count = files.files.len();
+        let metrics = ExecutionPlanMetricsSet::new();
+        OpenerMetrics::new(&metrics, 0).skip(files.skipped.0, files.skipped.2);
         Self {
             context,
             table,
@@ -150,7 +164,7 @@ impl LogSource {
             table_schema,
             pushed: Pushed::default(),
             batch_rows: 8192,
-            metrics: ExecutionPlanMetricsSet::new(),
+            metrics,
             first: First::default(),
             plans: no_plans(count),
             lanes: no_lanes(count),
@@ -222,16 +236,32 @@ impl LogSource {
 
     /// A plan that reads the time of all records of the file, of whichever table.
     pub(super) fn stamp_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
-        let format = file.format.name()?;
-        let table = self.context.formats.format(format)?.table;
-        let time = table.column(TIME)?;
-        self.make_plan(table, file, &[time], &[], &[]).ok().map(Arc::new)
+        file.index.stamp_plan(|| {
+            let table = self.context.formats.format(file.format.name()?)?.table;
+            let time = table.column(TIME)?;
+            self.make_plan(table, file, &[time], &[], &[]).ok().map(Arc::new)
+        })
     }
 
     fn changed(&self) -> Self {
         let count = self.plans.len();
         Self { plans: no_plans(count), lanes: no_lanes(count), ..self.clone() }
     }
+}
+
+/// Says in the report which files a plan needs no scan of, since what they would give is known: DataFusion has put that in the place
+/// of the scan.
+pub fn settle(plan: &Arc<dyn ExecutionPlan>, report: &ScanReport) -> DfResult<()> {
+    let mut scanned = Vec::new();
+    plan.apply(|node| {
+        let config = node.downcast_ref::<DataSourceExec>().and_then(|exec| exec.downcast_to_file_source::<LogSource>());
+        if let Some((_, source)) = config {
+            scanned.extend(source.files.files.iter().map(|file| Arc::clone(&file.tally)));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    report.settle_unscanned(&scanned);
+    Ok(())
 }
 
 fn no_plans(count: usize) -> Arc<Vec<OnceLock<Arc<ScanPlan>>>> {
@@ -285,6 +315,9 @@ impl FileSource for LogSource {
                 write!(f, ", table={}, formats=[{formats}]", self.table.name)?;
                 if let Some(predicate) = &self.pushed.predicate {
                     write!(f, ", predicate={predicate}")?;
+                }
+                if let (skipped @ 1.., all, bytes) = self.files.skipped {
+                    write!(f, ", skipped={skipped} of {all} pieces ({bytes} bytes)")?;
                 }
                 match self.first {
                     First::Listed => {}

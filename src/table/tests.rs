@@ -831,3 +831,142 @@ async fn a_solid_archive_is_read_once_however_many_of_its_members_are_asked_for(
     let one = "SELECT count(*) FROM access_log WHERE _file LIKE '%!/7.log'";
     assert_eq!(session.rows(one).await, ["107"]);
 }
+
+/// Options that keep what is known of files of any size in `folder`.
+fn keeping(folder: &Path) -> ScanOptions {
+    let index = IndexOptions { min_bytes: 0, min_packed_bytes: 0, ..IndexOptions::new(folder.join("index")) };
+    ScanOptions { piece_bytes: 4096, index: Some(index), ..ScanOptions::default() }
+}
+
+/// A session of another run over the same log, which keeps what it finds out.
+async fn next_run(folder: &Path, name: &str, sql: &str) -> (Vec<String>, Vec<FileReport>) {
+    let session = Session::new(InputSpec::Args(vec![folder.join(name).into()]), keeping(folder), 2);
+    let rows = session.rows(sql).await;
+    session.schema.context().keep_learned();
+    (rows, session.report())
+}
+
+const EXTENT: &str = "SELECT count(*), min(time), max(time) FROM access_log";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_run_found_out_the_next_one_knows() {
+    let folder = folder(&[("access.log", &ordered_lines(3000, 0))]);
+    let (rows, report) = next_run(folder.path(), "access.log", MINUTE).await;
+    assert_eq!((rows, report[0].bytes_skipped), (vec!["60".to_owned()], 0));
+    let (rows, report) = next_run(folder.path(), "access.log", MINUTE).await;
+    assert_eq!(rows, ["60"]);
+    assert!(report[0].bytes_skipped > report[0].bytes * 9 / 10 && report[0].status == FileStatus::PartsSkipped, "{report:?}");
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), keeping(folder.path()), 2);
+    let plan = session.plan(MINUTE).await;
+    assert!(plan.contains("skipped="), "{plan}");
+    // Nothing can be between these times.
+    let never = "SELECT path FROM access_log WHERE time < '2000-01-01T00:00:00Z'";
+    assert!(session.rows(never).await.is_empty());
+    let report = session.report();
+    assert_eq!((report[0].status, report[0].bytes_read), (FileStatus::PartsSkipped, 0));
+    assert_eq!(report[0].bytes_skipped, report[0].bytes);
+    // All rows have been counted, and their times read.
+    let plan = session.plan(EXTENT).await;
+    assert!(plan.contains("PlaceholderRowExec") && !plan.contains("DataSourceExec"), "{plan}");
+    assert_eq!(session.rows(EXTENT).await, ["3000|2026-11-21T00:00:00Z|2026-11-21T00:49:59Z"]);
+    for other in [
+        "SELECT count(*) FROM access_log WHERE status = 200",
+        "SELECT count(*) FROM (SELECT * FROM access_log LIMIT 3000)",
+        "SELECT count(path) FROM access_log",
+        "SELECT count(*) FROM access_log WHERE time >= '2026-11-21T00:00:00Z'",
+    ] {
+        assert!(session.plan(other).await.contains("DataSourceExec"), "{other}");
+        assert_eq!(session.rows(other).await, ["3000"], "{other}");
+    }
+    assert_eq!(session.rows("SELECT count(*) FROM unparsed").await, ["0"]);
+    // Another zone may mean other times.
+    let elsewhere = ScanOptions { zone: jiff::tz::TimeZone::get("Europe/Berlin").unwrap(), ..keeping(folder.path()) };
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), elsewhere, 2);
+    assert_eq!((session.rows(MINUTE).await, skipped(&session)), (vec!["60".to_owned()], 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_without_a_scan_says_what_it_did_without() {
+    let folder = folder(&[("access.log", &[ordered_lines(3000, 0), b"no format takes this\n".to_vec()].concat())]);
+    next_run(folder.path(), "access.log", EXTENT).await;
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), keeping(folder.path()), 2);
+    session.schema.context().report.begin_query();
+    let frame = session.context.sql(EXTENT).await.unwrap();
+    let plan = frame.create_physical_plan().await.unwrap();
+    settle(&plan, &session.schema.context().report).unwrap();
+    let report = session.report();
+    assert_eq!((report[0].status, report[0].bytes_read), (FileStatus::FromIndex, 0));
+    let counts = report[0].counts;
+    assert_eq!((counts.lines, counts.rows, counts.unparsed, counts.balanced()), (3001, 3000, 1, true));
+    // Where the scan is in the plan, it says for itself what it read.
+    session.schema.context().report.begin_query();
+    let frame = session.context.sql("SELECT path FROM access_log LIMIT 1").await.unwrap();
+    settle(&frame.create_physical_plan().await.unwrap(), &session.schema.context().report).unwrap();
+    assert_eq!(session.report()[0].status, FileStatus::NotRead);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_grew_is_read_from_where_it_was_known() {
+    let folder = folder(&[("access.log", &ordered_lines(3000, 0))]);
+    next_run(folder.path(), "access.log", EXTENT).await;
+    std::fs::write(folder.path().join("access.log"), ordered_lines(3600, 0)).unwrap();
+    let last = "SELECT count(*) FROM access_log WHERE time >= '2026-11-21T00:50:00Z'";
+    let (rows, report) = next_run(folder.path(), "access.log", last).await;
+    assert_eq!(rows, ["600"]);
+    assert!(report[0].bytes_skipped > report[0].bytes / 2, "{report:?}");
+    let (rows, report) = next_run(folder.path(), "access.log", EXTENT).await;
+    assert_eq!(rows, ["3600|2026-11-21T00:00:00Z|2026-11-21T00:59:59Z"]);
+    assert_eq!(report[0].bytes_read, 0, "the part behind was read by the query before");
+    // Renamed by a rotation, it is the same log.
+    std::fs::rename(folder.path().join("access.log"), folder.path().join("access.log.1")).unwrap();
+    let (rows, report) = next_run(folder.path(), "access.log.1", EXTENT).await;
+    assert_eq!((rows[0].split('|').next(), report[0].bytes_read), (Some("3600"), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_of_a_file_is_not_said_of_another() {
+    let first = ordered_lines(3000, 0);
+    let changed = String::from_utf8(first.clone()).unwrap().replace("21/Nov/2026:00:1", "22/Nov/2026:00:1").into_bytes();
+    let same_head = |lines: usize| [&first[..2000], &changed[2000..], &ordered_lines(lines, 0)].concat();
+    let grown_after_a_cut = same_head(100);
+    let in_the_middle = same_head(0);
+    assert_eq!(in_the_middle.len(), first.len());
+    let shorter = &first[..first.len() / 2];
+    for (what, bytes) in [("cut", shorter), ("in place", &in_the_middle), ("cut and grown", &grown_after_a_cut)] {
+        let folder = folder(&[("access.log", &first)]);
+        let path = folder.path().join("access.log");
+        next_run(folder.path(), "access.log", EXTENT).await;
+        let before = std::fs::metadata(&path).unwrap().modified().unwrap();
+        std::fs::write(&path, bytes).unwrap();
+        // As if nothing had happened.
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(before).unwrap();
+        let (rows, report) = next_run(folder.path(), "access.log", MINUTE).await;
+        let expected = bytes.split(|b| *b == b'\n').filter(|line| line.windows(18).any(|w| w == b"21/Nov/2026:00:10:")).count();
+        assert_eq!(rows, [expected.to_string()], "{what}");
+        assert_eq!(report[0].bytes_skipped, 0, "{what}");
+    }
+    // A file that is damaged is no reason to fail, and neither is a folder that is none.
+    let folder = folder(&[("access.log", &first)]);
+    next_run(folder.path(), "access.log", EXTENT).await;
+    for entry in std::fs::read_dir(folder.path().join("index")).unwrap() {
+        std::fs::write(entry.unwrap().path(), b"logsql index 1\r\nand then garbage").unwrap();
+    }
+    assert_eq!(next_run(folder.path(), "access.log", MINUTE).await.0, ["60"]);
+    std::fs::remove_dir_all(folder.path().join("index")).unwrap();
+    std::fs::write(folder.path().join("index"), b"a file").unwrap();
+    assert_eq!(next_run(folder.path(), "access.log", MINUTE).await.0, ["60"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_that_depend_on_the_time_of_the_file_are_forgotten_when_it_grows() {
+    let line = |i: usize| format!("Nov {:2} {:02}:{:02}:00 web1 app: {i}\n", 1 + i / 1440, i / 60 % 24, i % 60);
+    let text = |count: usize| (0..count).map(line).collect::<String>();
+    let folder = folder(&[("syslog", text(3000).as_bytes())]);
+    let extent = "SELECT count(*), max(time) - min(time) FROM syslog";
+    let (first, _) = next_run(folder.path(), "syslog", extent).await;
+    let (again, report) = next_run(folder.path(), "syslog", extent).await;
+    assert_eq!((first, report[0].bytes_read), (again, 0));
+    std::fs::write(folder.path().join("syslog"), text(3100)).unwrap();
+    let (rows, report) = next_run(folder.path(), "syslog", "SELECT count(*) FROM syslog WHERE time IS NOT NULL").await;
+    assert_eq!((rows, report[0].bytes_skipped), (vec!["3100".to_owned()], 0));
+}

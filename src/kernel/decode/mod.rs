@@ -349,6 +349,14 @@ impl LogDecoder {
         (reads_all && self.counts.ruled_out == 0 && !self.is_sated()).then_some(self.times)
     }
 
+    /// How many rows there were so far, those included that the filter does not take. `None` where not all were looked at.
+    pub fn total_rows(&self) -> Option<u64> {
+        match &self.filter {
+            Some(_) => self.time_bounds().map(|bounds| bounds.times + bounds.nulls),
+            None => (!self.is_sated()).then_some(self.counts.rows + self.built as u64),
+        }
+    }
+
     /// The turns of the year so far, where the plan needs a stamp context.
     pub fn stamp_summary(&self) -> StampSummary {
         self.tracker.summary()

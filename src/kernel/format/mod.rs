@@ -384,6 +384,12 @@ impl Catalog {
         Some(PatternSet::new(starts, Ways::Each))
     }
 
+    /// A number that is another one as soon as any definition is. `hash` makes numbers of bytes.
+    pub fn fingerprint(&self, hash: impl Fn(&[u8]) -> u64) -> u64 {
+        let all: Vec<u8> = self.formats().iter().flat_map(|format| hash(format.text.as_bytes()).to_le_bytes()).collect();
+        hash(&all)
+    }
+
     /// Runs the samples of a family.
     pub fn check_samples(&self, format: &Format) -> Vec<SampleFailure> {
         check::samples(self, format)

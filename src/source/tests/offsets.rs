@@ -88,15 +88,26 @@ fn the_reader_knows_whether_it_begins_at_a_line() {
 fn pieces_cover_the_file_and_are_about_equal() {
     let (_dir, path) = file("log", &lines("one", 1000));
     let snapshot = Snapshot::take(&path).unwrap();
-    let pieces = pieces(&snapshot, 7000).unwrap();
-    assert_eq!(pieces.first().unwrap().start, 0);
-    assert_eq!(pieces.last().unwrap().end, snapshot.size);
-    for pair in pieces.windows(2) {
-        assert_eq!(pair[0].end, pair[1].start);
+    for piece_bytes in [700, 7000, 10_000, 13_000, 100_000] {
+        let pieces = pieces(&snapshot, piece_bytes).unwrap();
+        assert_eq!(pieces.first().unwrap().start, 0);
+        assert_eq!(pieces.last().unwrap().end, snapshot.size);
+        for pair in pieces.windows(2) {
+            assert_eq!(pair[0].end, pair[1].start);
+        }
+        let longest = pieces.iter().map(|piece| piece.end - piece.start).max().unwrap();
+        assert!(longest <= piece_bytes + piece_bytes / 2, "{longest} of {piece_bytes}");
     }
-    let len = |piece: &std::ops::Range<u64>| piece.end - piece.start;
-    let (shortest, longest) = (pieces.iter().map(len).min().unwrap(), pieces.iter().map(len).max().unwrap());
-    assert!(longest <= 7000 && longest - shortest <= 1, "{shortest}..{longest}");
+}
+
+#[test]
+fn a_large_file_that_grows_keeps_its_pieces() {
+    let (_dir, path) = file("log", &lines("one", 1000));
+    let before = pieces(&Snapshot::take(&path).unwrap(), 700).unwrap();
+    std::fs::write(&path, lines("one", 1400)).unwrap();
+    let after = pieces(&Snapshot::take(&path).unwrap(), 700).unwrap();
+    assert!(before.len() > 40 && after.len() > before.len());
+    assert_eq!(before[..before.len() - 2], after[..before.len() - 2]);
 }
 
 #[test]
