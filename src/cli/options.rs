@@ -149,7 +149,7 @@ pub(super) struct InputOptions {
     pub(super) max_errors: Option<u64>,
 
     /// Neither use nor keep what scans find out about large files (see `logsql index --help`)
-    #[arg(long, env = "LOGSQL_NO_INDEX", global = true)]
+    #[arg(long, global = true)]
     pub(super) no_index: bool,
 
     /// Decompress without a limit on the ratio

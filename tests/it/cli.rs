@@ -500,3 +500,41 @@ fn shells_and_man_get_what_they_read() {
         assert!(pages.join(page).is_file(), "{page}");
     }
 }
+
+#[test]
+fn what_is_known_of_a_large_file_is_kept_listed_and_forgotten() {
+    let home = tempfile::tempdir().expect("a folder");
+    let log = home.path().join("access.log");
+    let line = |i: usize| {
+        let (hour, minute, second) = (i / 36_000, i / 600 % 60, i / 10 % 60);
+        format!("192.0.2.1 - - [21/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"GET /{i:0140} HTTP/1.1\" 200 1 \"-\" \"curl/8\"\n")
+    };
+    let mut text: String = (0..180_000).map(line).collect();
+    text += "no format takes this line\n";
+    assert!(text.len() > 32 << 20);
+    std::fs::write(&log, &text).expect("written");
+    let log = log.to_str().expect("UTF-8");
+    let run = |args: &[&str]| ran(&logsql(home.path()).args(args).output().expect("runs"));
+    let count = "SELECT count(*), max(time) FROM access_log";
+    let without = run(&["--no-index", count, log]);
+    assert_eq!(run(&["index", "--list"]).out, "0 files, index 0 B\n");
+    let first = run(&[count, log]);
+    assert_eq!((first.code, first.out.as_str()), (0, without.out.as_str()), "{}", first.err);
+    let second = run(&["-v", count, log]);
+    assert_eq!(second.out, first.out);
+    assert!(second.err.contains("known from the index, 180,001 lines, 180,000 records, 1 unparsed"), "{}", second.err);
+    assert_eq!(run(&["--strict", count, log]).code, 3, "an unparsed line counts, though it was not read again");
+    let hour = "SELECT count(*) FROM access_log WHERE time >= '2026-11-21T02:00:00Z' AND time < '2026-11-21T02:10:00Z'";
+    assert!(run(&[&format!("EXPLAIN {hour}"), log]).out.contains("skipped="));
+    assert_eq!(run(&["--no-header", hour, log]).out, "6000\n");
+    let listed = run(&["index", "--list"]).out;
+    assert!(listed.contains("180,000 rows, 2026-11-21T00:00:00Z to 2026-11-21T04:59:59Z") && listed.contains(log), "{listed}");
+    assert_eq!(run(&["index", "--remove", log]).out, "forgot what was known of 1 file\n");
+    let built = run(&["index", log]);
+    assert!(built.out.contains("180,000 rows") && built.err.contains("1 of 180,001 lines is not parsed"), "{} {}", built.out, built.err);
+    assert_eq!(run(&["index", "--clear"]).out, "forgot what was known of 1 file\n");
+    assert_eq!(run(&["index", "--no-index", log]).code, 1);
+    // Nowhere to write is no reason to say anything.
+    let silent = ran(&logsql(Path::new("/proc")).args([count, log]).output().expect("runs"));
+    assert_eq!((silent.code, silent.out, silent.err), (0, first.out, first.err));
+}
