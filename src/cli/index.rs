@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use super::Exit;
 use super::config::{Config, IndexCommand};
 use super::query;
-use super::tables::print;
 use super::tell::{self, Mark, Problem};
 use crate::session::Session;
 use crate::table::{IndexEntry, IndexOptions};
@@ -22,9 +21,9 @@ pub(super) fn run(config: &Config, command: &IndexCommand) -> Result<Exit, Probl
     };
     match command {
         IndexCommand::Build => build(config, index),
-        IndexCommand::List => list(config, &index.entries()),
+        IndexCommand::List => list(&index.entries()),
         IndexCommand::Remove(paths) => remove(config, index, paths),
-        IndexCommand::Clear => forget(config, index.entries().iter()),
+        IndexCommand::Clear => forget(index.entries().iter()),
     }
 }
 
@@ -58,7 +57,7 @@ fn build(config: &Config, index: &IndexOptions) -> Result<Exit, Problem> {
     runtime.shutdown_timeout(query::LAST_MOMENT);
     let paths: Vec<_> = large.iter().filter_map(|file| std::path::absolute(&file.snapshot.path).ok()).collect();
     let entries: Vec<_> = index.entries().into_iter().filter(|entry| paths.contains(&entry.path)).collect();
-    list(config, &entries)?;
+    list(&entries)?;
     let small = listing.files.len() - large.len();
     if small > 0 {
         let files = if small == 1 { "file is" } else { "files are" };
@@ -68,7 +67,7 @@ fn build(config: &Config, index: &IndexOptions) -> Result<Exit, Problem> {
     Ok(exit)
 }
 
-fn list(config: &Config, entries: &[IndexEntry]) -> Result<Exit, Problem> {
+fn list(entries: &[IndexEntry]) -> Result<Exit, Problem> {
     let mut text = String::new();
     let mut bytes = 0;
     for entry in entries {
@@ -84,7 +83,7 @@ fn list(config: &Config, entries: &[IndexEntry]) -> Result<Exit, Problem> {
     }
     let files = if entries.len() == 1 { "file" } else { "files" };
     text += &format!("{} {files}, index {}\n", entries.len(), tell::bytes(bytes));
-    print(config, &text)?;
+    tell::out(&text)?;
     Ok(Exit::Done)
 }
 
@@ -94,10 +93,10 @@ fn remove(config: &Config, index: &IndexOptions, paths: &[OsString]) -> Result<E
     for path in wanted.iter().filter(|path| entries.iter().all(|entry| entry.path != **path)) {
         tell::line(config.color_messages, Mark::Note, &format!("nothing is known of {}", path.display()));
     }
-    forget(config, entries.iter().filter(|entry| wanted.contains(&entry.path)))
+    forget(entries.iter().filter(|entry| wanted.contains(&entry.path)))
 }
 
-fn forget<'a>(config: &Config, entries: impl Iterator<Item = &'a IndexEntry>) -> Result<Exit, Problem> {
+fn forget<'a>(entries: impl Iterator<Item = &'a IndexEntry>) -> Result<Exit, Problem> {
     let mut count = 0;
     for entry in entries {
         std::fs::remove_file(&entry.index)
@@ -105,6 +104,6 @@ fn forget<'a>(config: &Config, entries: impl Iterator<Item = &'a IndexEntry>) ->
         count += 1;
     }
     let files = if count == 1 { "file" } else { "files" };
-    print(config, &format!("forgot what was known of {count} {files}\n"))?;
+    tell::out(&format!("forgot what was known of {count} {files}\n"))?;
     Ok(Exit::Done)
 }

@@ -507,7 +507,9 @@ fn what_is_known_of_a_large_file_is_kept_listed_and_forgotten() {
     let log = home.path().join("access.log");
     let line = |i: usize| {
         let (hour, minute, second) = (i / 36_000, i / 600 % 60, i / 10 % 60);
-        format!("192.0.2.1 - - [21/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"GET /{i:0140} HTTP/1.1\" 200 1 \"-\" \"curl/8\"\n")
+        format!(
+            "192.0.2.1 - - [21/Nov/2026:{hour:02}:{minute:02}:{second:02} +0000] \"GET /{i:0140} HTTP/1.1\" 200 1 \"-\" \"curl/8\"\n"
+        )
     };
     let mut text: String = (0..180_000).map(line).collect();
     text += "no format takes this line\n";
@@ -531,7 +533,12 @@ fn what_is_known_of_a_large_file_is_kept_listed_and_forgotten() {
     assert!(listed.contains("180,000 rows, 2026-11-21T00:00:00Z to 2026-11-21T04:59:59Z") && listed.contains(log), "{listed}");
     assert_eq!(run(&["index", "--remove", log]).out, "forgot what was known of 1 file\n");
     let built = run(&["index", log]);
-    assert!(built.out.contains("180,000 rows") && built.err.contains("1 of 180,001 lines is not parsed"), "{} {}", built.out, built.err);
+    assert!(
+        built.out.contains("180,000 rows") && built.err.contains("1 of 180,001 lines is not parsed"),
+        "{} {}",
+        built.out,
+        built.err
+    );
     assert_eq!(run(&["index", "--clear"]).out, "forgot what was known of 1 file\n");
     assert_eq!(run(&["index", "--no-index", log]).code, 1);
     // Nowhere to write is no reason to say anything.
