@@ -1,7 +1,7 @@
 //! The lines that the benches of the kernel read.
 
 /// Lines of the shapes that the built-in formats are for, from a fixed recipe.
-pub fn lines(format: &str) -> Vec<String> {
+pub(crate) fn lines(format: &str) -> Vec<String> {
     let line = |i: u32| match format {
         "access" => format!(
             "192.0.2.{} - - [21/Nov/2026:00:{:02}:{:02} +0000] \"GET /shop/item?id={i} HTTP/1.1\" {} {} \"https://example.org/list?page={}\" \"Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0\"",
