@@ -44,9 +44,13 @@ pub use explain::QueryError;
 
 use self::headings::Headings;
 use crate::function;
-use crate::kernel::format::{Catalog, DefinitionError};
+use crate::kernel::format::import::{self, Server};
+use crate::kernel::format::{Catalog, DefinitionError, Format};
+use crate::source::ConfigReader;
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
-use crate::table::{InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star};
+use crate::table::{
+    ConfiguredLog, InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star,
+};
 
 /// Consumers of memory that are named when there is too little of it.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -60,6 +64,8 @@ pub struct SessionOptions {
     pub bindings: Vec<String>,
     /// Folders with definitions; the first one wins.
     pub definition_folders: Vec<PathBuf>,
+    /// The root of the machine whose servers' configuration is read, if any is.
+    pub server_root: Option<PathBuf>,
     /// How files are scanned.
     pub scan: ScanOptions,
     /// Which records count at all.
@@ -155,8 +161,10 @@ pub struct Session {
 impl Session {
     /// Builds a session. No log file is looked at yet.
     pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
-        let formats = Arc::new(load_formats(&options.definition_folders)?);
-        let scan = Arc::new(ScanContext::new(formats, options.scan.clone()));
+        let (formats, configured) = load_formats(options)?;
+        let formats = Arc::new(formats);
+        let scan = ScanOptions { configured, ..options.scan.clone() };
+        let scan = Arc::new(ScanContext::new(formats, scan));
         let schema = Arc::new(LogSchema::try_new(Arc::clone(&scan), options.inputs.clone())?);
         for binding in &options.bindings {
             schema.bind(Binding::parse(binding)?)?;
@@ -322,18 +330,62 @@ impl Session {
     }
 }
 
-/// The built-in formats, and those of the user before them.
-pub fn load_formats(folders: &[PathBuf]) -> Result<Catalog, SessionError> {
+/// The built-in formats, those of servers that log in layouts of their own before them, and those of the user before all; and
+/// where logs of these formats are.
+pub fn load_formats(options: &SessionOptions) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
     let mut catalog = Catalog::builtin();
+    let mut configured = vec![];
+    if let Some(root) = &options.server_root {
+        configured = server_formats(root, &mut catalog);
+    }
     // Later additions come first, so the folder that is to win goes last.
-    for folder in folders.iter().rev() {
+    for folder in options.definition_folders.iter().rev() {
         for path in definition_files(folder)? {
             let text =
                 std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;
             catalog.add(&path.display().to_string(), &text)?;
         }
     }
-    Ok(catalog)
+    let of_format = |format: &Arc<Format>| {
+        let log = |file: &String| ConfiguredLog { pattern: file.into(), format: Some(format.name.clone()) };
+        format.files.iter().map(log).collect::<Vec<_>>()
+    };
+    let defined = catalog.formats().iter().flat_map(of_format);
+    let configured = defined.chain(configured).collect();
+    Ok((catalog, configured))
+}
+
+/// Where servers have their configuration.
+const SERVER_CONFIGURATIONS: &[(Server, &str)] = &[
+    (Server::Nginx, "/etc/nginx/nginx.conf"),
+    (Server::Nginx, "/usr/local/nginx/conf/nginx.conf"),
+    (Server::Apache, "/etc/apache2/apache2.conf"),
+    (Server::Apache, "/etc/httpd/conf/httpd.conf"),
+    (Server::Apache, "/etc/apache2/httpd.conf"),
+];
+
+/// Adds the layouts in which the servers of this machine log, and tells where all of their logs are.
+fn server_formats(root: &Path, catalog: &mut Catalog) -> Vec<ConfiguredLog> {
+    let mut configured = vec![];
+    for (server, path) in SERVER_CONFIGURATIONS {
+        // Nobody asked for the configuration, so nobody is told what is odd in it; `logsql format import` tells.
+        let mut notes = vec![];
+        let Some(mut logs) = import::read_server(*server, path, &mut ConfigReader::new(root), &mut notes) else { continue };
+        configured.extend(logs.errors.iter().map(|path| ConfiguredLog { pattern: path.into(), format: None }));
+        logs.layouts.retain(|layout| {
+            let standard = import::standard(*server, &layout.text);
+            let format = standard.map(str::to_owned);
+            if format.is_some() {
+                configured.extend(layout.files.iter().map(|path| ConfiguredLog { pattern: path.into(), format: format.clone() }));
+            }
+            format.is_none() && !layout.files.is_empty()
+        });
+        for made in import::definitions(None, *server, &logs, &mut notes) {
+            // The server may have two of one name in two files: the user's own definitions are not here yet, so nothing is lost.
+            let _ = catalog.add_made(path, &made.text);
+        }
+    }
+    configured
 }
 
 fn definition_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {

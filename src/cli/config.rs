@@ -79,6 +79,8 @@ pub(super) struct Config {
     pub(super) threads: usize,
     /// Now, and here: for times that are given as text.
     pub(super) clock: Clock,
+    /// Where the user's own definitions are.
+    pub(super) format_folder: Option<PathBuf>,
     /// Where the user's saved queries are.
     pub(super) query_folder: Option<PathBuf>,
 }
@@ -92,6 +94,7 @@ impl Config {
         let mut paths = words;
         let config_home = config_folder();
         let query_folder = config_home.as_ref().map(|home| home.join("queries"));
+        let format_folder = config_home.as_ref().map(|home| home.join("formats"));
         let command = match command {
             Some(Subcommands::Tables { paths: more }) => {
                 paths.extend(more);
@@ -293,6 +296,7 @@ impl Config {
                 inputs,
                 bindings: input.table,
                 definition_folders,
+                server_root: Some("/".into()),
                 scan,
                 window,
                 memory_bytes,
@@ -313,6 +317,7 @@ impl Config {
             max_errors: input.max_errors,
             threads,
             clock,
+            format_folder,
             query_folder,
         })
     }

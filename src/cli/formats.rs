@@ -1,4 +1,4 @@
-//! `logsql format list|show|why|test`: what formats are known, what they say, and why a file is what it is.
+//! `logsql format list|show|why|import|test`: what formats are known, what they say, and why a file is what it is.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -21,12 +21,13 @@ pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Prob
         FormatCommand::List => list(config),
         FormatCommand::Show { name, program } => show(config, name, *program),
         FormatCommand::Why { paths } => why(config, paths),
+        FormatCommand::Import { files, kind } => super::import::run(config, files, *kind),
         FormatCommand::Test { names } => test(config, names),
     }
 }
 
-fn catalog(config: &Config) -> Result<Catalog, Problem> {
-    Ok(crate::session::load_formats(&config.session.definition_folders)?)
+pub(super) fn catalog(config: &Config) -> Result<Catalog, Problem> {
+    Ok(crate::session::load_formats(&config.session)?.0)
 }
 
 fn list(config: &Config) -> Result<Exit, Problem> {

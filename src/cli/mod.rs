@@ -18,6 +18,7 @@
 
 mod config;
 mod formats;
+mod import;
 mod index;
 mod manual;
 mod options;

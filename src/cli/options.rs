@@ -568,6 +568,28 @@ pub(super) struct ReportOptions {
     pub(super) edit: Option<String>,
 }
 
+const IMPORT_EXAMPLES: &str = "\
+Definitions are written to the config folder, or into the folder that -o names. The configuration of the servers of this machine is
+read anyway, wherever logs are queried.
+
+Examples:
+  logsql format import /backup/etc/nginx/nginx.conf
+  logsql format import -o formats/ --as grok patterns.d/shop
+  logsql format import -o formats/ ~/.config/lnav/formats/installed/*.json";
+
+/// What a file to import is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ImportKind {
+    /// nginx.conf
+    Nginx,
+    /// httpd.conf, apache2.conf
+    Apache,
+    /// Named patterns, as Logstash reads them
+    Grok,
+    /// lnav's JSON formats
+    Lnav,
+}
+
 /// What about formats.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum FormatCommand {
@@ -589,6 +611,16 @@ pub(super) enum FormatCommand {
         /// Files
         #[arg(required = true)]
         paths: Vec<OsString>,
+    },
+    /// Make definitions of layouts that other programs know
+    #[command(after_help = IMPORT_EXAMPLES)]
+    Import {
+        /// nginx.conf, httpd.conf, Logstash patterns, lnav formats (JSON)
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// What the files are, where their content does not tell
+        #[arg(long = "as", value_name = "KIND", value_enum)]
+        kind: Option<ImportKind>,
     },
     /// Run the samples of formats, or of definition files
     #[command(after_help = "Examples:\n  logsql format test\n  logsql format test access\n  logsql format test ./mine.toml")]

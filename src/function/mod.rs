@@ -12,6 +12,7 @@
 //! Rules for all of them: NULL in, NULL out; a value of a log that makes no sense is NULL; a constant that makes no sense is
 //! an error that names the argument, since it is the query that is wrong. Nothing depends on what other rows hold.
 
+mod grok;
 mod ip;
 mod number;
 mod sessionize;
@@ -126,6 +127,7 @@ const FUNCTIONS: &[&[Function]] = &[
     number::FUNCTIONS,
     template::FUNCTIONS,
     text::FUNCTIONS,
+    grok::FUNCTIONS,
     ip::FUNCTIONS,
     url::FUNCTIONS,
     user_agent::FUNCTIONS,

@@ -11,6 +11,12 @@ use std::path::{Path, PathBuf};
 mod definition;
 #[path = "format/expand.rs"]
 mod expand;
+#[path = "format/nearest.rs"]
+#[expect(unreachable_pub, reason = "only a part of it is needed here")]
+mod nearest;
+#[path = "format/notation/mod.rs"]
+#[expect(dead_code, unreachable_pub, unused_imports, reason = "only a part of it is needed here")]
+mod notation;
 #[path = "scan/mod.rs"]
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "only a part of it is needed here")]
 mod scan;
@@ -47,10 +53,10 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
             feeds.push(feed);
         }
         if pattern.within.is_none() {
-            let own = match (&pattern.regex, &pattern.json) {
-                (Some(regex), _) => scan::Matcher::try_new(&expand::expand(&def.define, regex.get_ref())?)?.ahead(),
-                (None, Some(_)) => scan::Syntax::Json.ahead(),
-                (None, None) => scan::Syntax::Logfmt.ahead(),
+            let own = match (&pattern.json, &pattern.logfmt) {
+                (Some(_), _) => scan::Syntax::Json.ahead(),
+                (None, Some(_)) => scan::Syntax::Logfmt.ahead(),
+                (None, None) => scan::Matcher::try_new(&regex(&def, pattern)?)?.ahead(),
             };
             ahead = ahead.union(&own);
         }
@@ -71,4 +77,22 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
     writeln!(code, "        ahead: {:?},", ahead)?;
     writeln!(code, "    }},")?;
     Ok(())
+}
+
+/// The regular expression of a pattern without keys.
+fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Result<String, Box<dyn Error>> {
+    if let Some(regex) = &pattern.regex {
+        return Ok(expand::expand(&def.define, regex.get_ref())?);
+    }
+    if let Some(grok) = &pattern.grok {
+        let custom = |name: &str| def.patterns.get(name).map(|pattern| pattern.get_ref().clone());
+        return Ok(notation::whole_grok(grok.get_ref(), &custom, notation::Lookaround::Refuse).map_err(|e| e.message)?.regex);
+    }
+    if let Some(text) = &pattern.log_format {
+        return Ok(notation::nginx(text.get_ref()).map_err(|e| e.message)?.regex);
+    }
+    match &pattern.apache {
+        Some(text) => Ok(notation::apache(text.get_ref()).map_err(|e| e.message)?.regex),
+        None => Err(format!("pattern `{}` has no layout", pattern.name.get_ref()).into()),
+    }
 }

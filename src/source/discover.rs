@@ -200,12 +200,18 @@ pub struct Found {
     pub inputs: Inputs,
 }
 
-/// Finds the logs of this machine in the usual places below `root`: those places where there is something. A file
-/// that two places share is at the first one only.
-pub fn discover(root: &Path, options: &ResolveOptions) -> Vec<Found> {
+/// Finds the logs of this machine below `root`, where servers are `configured` to write them and in the usual places: those
+/// places where there is something. A file that two places share is at the first one only.
+pub fn discover(root: &Path, options: &ResolveOptions, configured: &[PathBuf]) -> Vec<Found> {
     let mut collector = Collector::new(*options);
     let mut found = Vec::new();
-    for place in well_known(root) {
+    let below = glob::escape(root);
+    // Live logs first: what one server calls a rotated log may be the live log of another.
+    let inside = |pattern: PathBuf| below.join(pattern.strip_prefix("/").unwrap_or(&pattern));
+    let live = configured.iter().cloned().map(inside).collect();
+    let rotated = configured.iter().flat_map(|pattern| rotated_names(pattern)).map(inside).collect();
+    let places = [live, rotated].map(|patterns| Place { label: "configured", patterns });
+    for place in places.into_iter().chain(well_known(root)) {
         collector.place(&place);
         let mut inputs = std::mem::take(&mut collector.inputs);
         // `messages*` of one place and `messages` of another: nobody typed them, so nobody wonders.
@@ -215,6 +221,31 @@ pub fn discover(root: &Path, options: &ResolveOptions) -> Vec<Found> {
         }
     }
     found
+}
+
+/// Patterns of the rotated logs of a live one: `access.log.1`, `access.log-20261121.gz`, `access-20261121.log`.
+fn rotated_names(live: &Path) -> Vec<PathBuf> {
+    let Some(name) = live.file_name().map(OsStr::as_bytes) else { return vec![] };
+    let dot = name.iter().rposition(|byte| *byte == b'.').filter(|dot| *dot > 0);
+    let parts = [(name, &b""[..])].into_iter().chain(dot.map(|dot| name.split_at(dot)));
+    let patterns = parts.map(|(stem, ending)| {
+        let middle: &[u8] = if ending.is_empty() { b"[.-]*" } else { b"[.-][0-9]*" };
+        live.with_file_name(OsStr::from_bytes(&[stem, middle, ending].concat()))
+    });
+    patterns.collect()
+}
+
+/// Is this file the live log of the pattern (`true`), or a rotated one of it (`false`)? `None` if it is neither.
+pub fn is_log_of(pattern: &Path, file: &Path) -> Option<bool> {
+    let fits = |pattern: &Path| {
+        let parts = |path: &Path| path.iter().map(|part| part.as_bytes().to_vec()).collect::<Vec<_>>();
+        let (pattern, file) = (parts(pattern), parts(file));
+        pattern.len() == file.len() && pattern.iter().zip(&file).all(|(pattern, name)| glob::matches(pattern, name))
+    };
+    if fits(pattern) {
+        return Some(true);
+    }
+    rotated_names(pattern).iter().any(|rotated| fits(rotated)).then_some(false)
 }
 
 /// A usual place of logs.

@@ -31,6 +31,7 @@
 
 mod ahead;
 mod archive;
+mod config_files;
 mod discover;
 mod encoding;
 mod error;
@@ -49,8 +50,10 @@ use std::time::Duration;
 
 pub use ahead::{SharedText, Stretch};
 pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
+pub use config_files::ConfigReader;
 pub use discover::{
-    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, not_text_content, resolve, resolve_place, well_known,
+    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, is_log_of, not_text_content, resolve, resolve_place,
+    well_known,
 };
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};

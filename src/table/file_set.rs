@@ -239,7 +239,8 @@ impl FileSet {
         for input in inputs {
             let mut look = |member: ListedMember| {
                 let chunks = member.head.map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![head]));
-                let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks)));
+                let expected = set.expected(&member.snapshot.path);
+                let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks), expected));
                 explained.push((member.snapshot.path, detection.map_err(|error| remark_of(&error))));
             };
             if input.snapshot.archive.is_none() {
@@ -316,7 +317,8 @@ impl FileSet {
         };
         match &self.spec {
             InputSpec::WellKnown(root) => {
-                for found in source::discover(root, options) {
+                let configured: Vec<PathBuf> = self.context.options.configured.iter().map(|log| log.pattern.clone()).collect();
+                for found in source::discover(root, options, &configured) {
                     add(found.inputs, self.forced.as_ref());
                 }
             }
@@ -401,7 +403,7 @@ impl FileSet {
                 let chunks = head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![head]));
                 let first = chunks.as_ref().ok().and_then(|chunks| chunks.first());
                 let binary = first.and_then(|first| source::not_text_content(&first[..first.len().min(1024)]));
-                let format = self.format_of(chunks);
+                let format = self.format_of(chunks, None);
                 // A log may have odd bytes; what no format takes and is no text is none.
                 if format == FileFormat::Unknown
                     && snapshot.encoding == Encoding::Utf8
@@ -433,10 +435,21 @@ impl FileSet {
     }
 
     fn detect(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> FileFormat {
-        self.format_of(self.sample(snapshot, cancelled))
+        self.format_of(self.sample(snapshot, cancelled), self.expected(&snapshot.path))
     }
 
-    fn format_of(&self, chunks: Result<Vec<Vec<u8>>, SourceError>) -> FileFormat {
+    /// The family that a configuration says the file is of.
+    fn expected(&self, path: &Path) -> Option<&str> {
+        let path = match &self.spec {
+            InputSpec::WellKnown(root) => Path::new("/").join(path.strip_prefix(root).unwrap_or(path)),
+            InputSpec::Args(_) => std::path::absolute(path).ok()?,
+        };
+        let logs = self.context.options.configured.iter().filter(|log| log.format.is_some());
+        let known = logs.filter_map(|log| Some((source::is_log_of(&log.pattern, &path)?, log)));
+        known.max_by_key(|(is_live, _)| *is_live).and_then(|(_, log)| log.format.as_deref())
+    }
+
+    fn format_of(&self, chunks: Result<Vec<Vec<u8>>, SourceError>, expected: Option<&str>) -> FileFormat {
         let chunks = match chunks {
             Ok(chunks) => chunks,
             Err(error) => return FileFormat::Unreadable(remark_of(&error)),
@@ -444,7 +457,7 @@ impl FileSet {
         if chunks.iter().all(Vec::is_empty) {
             return FileFormat::Empty;
         }
-        match detect(&self.context.formats, &slices(&chunks)).best {
+        match detect(&self.context.formats, &slices(&chunks), expected).best {
             Some(best) => FileFormat::Detected(best.format),
             None => FileFormat::Unknown,
         }

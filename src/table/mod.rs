@@ -39,7 +39,7 @@ pub use error::{TableError, nearest};
 pub use file_set::{FileFormat, FileSet, InputSpec, Listing, LogFile};
 pub use log_table::LogTable;
 pub use opener::LogOpener;
-pub use options::{OnChange, ScanContext, ScanOptions};
+pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
 pub use saved_index::{IndexEntry, IndexOptions};
 pub use source::{LogSource, settle};

@@ -1,5 +1,6 @@
 //! What a session decides about scanning, and what all its tables share.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -47,6 +48,17 @@ pub struct ScanOptions {
     pub on_change: OnChange,
     /// Where what is found out about large files is kept from run to run, if it is.
     pub index: Option<IndexOptions>,
+    /// Logs that servers are configured to write, and the formats they are then in.
+    pub configured: Vec<ConfiguredLog>,
+}
+
+/// A log that some configuration or definition names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfiguredLog {
+    /// Its path from the root on, with wildcards.
+    pub pattern: PathBuf,
+    /// The family that reads it, where that is known: it is preferred, as long as the content does not say otherwise.
+    pub format: Option<String>,
 }
 
 impl Default for ScanOptions {
@@ -63,6 +75,7 @@ impl Default for ScanOptions {
             input_format: None,
             on_change: OnChange::Report,
             index: None,
+            configured: vec![],
         }
     }
 }

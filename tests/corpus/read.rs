@@ -63,7 +63,7 @@ pub(crate) struct Reading {
 /// Reads a file with stamps without a zone in this one.
 pub(crate) fn read(catalog: &Catalog, file: &File, spec: &FileSpec, zone: &TimeZone) -> Reading {
     let started = Instant::now();
-    let format = detect(catalog, &chunks(&file.bytes)).best.map_or_else(String::new, |best| best.format);
+    let format = detect(catalog, &chunks(&file.bytes), None).best.map_or_else(String::new, |best| best.format);
     let detection = started.elapsed();
     let mut reading = Reading { format, detection, rows: BTreeMap::new(), counts: vec![], zone: zone.clone() };
     for def in tables().iter().filter(|def| catalog.feeds(&reading.format, def.name)) {

@@ -49,6 +49,7 @@ fn session(inputs: Vec<PathBuf>, reading: Reading) -> Session {
         inputs: InputSpec::Args(inputs.into_iter().map(Into::into).collect()),
         bindings: vec![],
         definition_folders: vec![],
+        server_root: None,
         scan: ScanOptions { piece_bytes: reading.piece_bytes, zone: TimeZone::UTC, ..ScanOptions::default() },
         window: TimeWindow::default(),
         memory_bytes: 512 << 20,

@@ -8,7 +8,7 @@ use memchr::memchr;
 use regex::bytes::Regex;
 
 use super::plan::{ColumnPlan, RowKind};
-use crate::format::{Extract, Feed, Source, TextRule};
+use crate::format::{Extract, Feed, Source, TextRule, Unescape};
 
 /// Shorter texts are in most lines.
 const MIN_BYTES: usize = 3;
@@ -103,7 +103,7 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
             let TextRule { unescape, doubled, lower, chomp: _, take: _, map, null: _ } = rule;
-            *escapes |= unescape;
+            *escapes |= *unescape != Unescape::No;
             !doubled && !lower && map.is_empty()
         }
         Extract::Integer | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Address(..) => true,

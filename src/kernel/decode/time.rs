@@ -11,7 +11,7 @@ pub(crate) const DAY: i64 = 86_400 * SECOND;
 /// How a time is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
-    /// `10/Oct/2000:13:55:36 -0700`
+    /// `10/Oct/2000:13:55:36 -0700`, `10/Oct/2000 13:55:36.123`
     Clf,
     /// `2026/11/21 00:55:04`, `26/11/21 00:55:04`, `2026.11.21 00:55:04.123`
     Slash,
@@ -97,7 +97,8 @@ impl Layout {
                 let month = at.month()?;
                 at.expect(b'/')?;
                 let year = at.digits(4)?;
-                at.expect(b':')?;
+                // Apache's own documentation has an example with a blank here.
+                at.one_of(b": ")?;
                 let clock_us = at.clock()?;
                 let offset = if at.is_done() { None } else { at.expect(b' ').and_then(|()| at.offset()) };
                 Stamp { year: Some(year as i32), month, day: day as u8, clock_us, offset }

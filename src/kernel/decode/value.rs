@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use crate::format::{Address, Part, Take, TextRule};
+use crate::format::{Address, Part, Take, TextRule, Unescape};
 use crate::scan::plain;
 
 /// Is this how logs write that there is nothing?
@@ -32,7 +32,11 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
     if let Some((_, to)) = rule.map.iter().find(|(from, _)| from == bytes) {
         return Some(Cow::Owned(to.as_bytes().to_vec()));
     }
-    let mut value = if rule.unescape { unescape(bytes) } else { Cow::Borrowed(bytes) };
+    let mut value = match rule.unescape {
+        Unescape::No => Cow::Borrowed(bytes),
+        Unescape::Backslash => unescape(bytes),
+        Unescape::Json => plain(bytes),
+    };
     if rule.doubled && memchr::memmem::find(bytes, b"\"\"").is_some() {
         value = Cow::Owned(undouble(bytes));
     }

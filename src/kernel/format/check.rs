@@ -14,7 +14,11 @@ use toml::Spanned;
 
 use super::definition::{BacktrackDef, CaptureDef, FormatDef, HasDef, OneOrMany, PatternDef, SampleDef};
 use super::expand::ExpandError;
-use super::{Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule};
+use super::nearest::nearest;
+use super::notation::{self, Grok, Lookaround, typed};
+use super::{
+    Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule, Unescape,
+};
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
 use crate::scan::{Ahead, Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
@@ -68,6 +72,10 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         return Err(origin.error(&def.name.span(), "a format needs at least one [[pattern]]", None));
     }
     check_captures(&origin, &def, &patterns)?;
+    if let Some(file) = def.files.iter().find(|file| !file.get_ref().starts_with('/')) {
+        let hint = Some("write the whole path, with `*` where names differ".to_owned());
+        return Err(origin.error(&file.span(), format!("`{}` is no absolute path", file.get_ref()), hint));
+    }
     let carries = def.carries.as_ref().map(|carries| carries.capture.get_ref().clone());
     let samples = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
     let mut feeds = vec![];
@@ -87,6 +95,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         origin: name.to_owned(),
         text: text.to_owned().into(),
         pattern_names: patterns.iter().map(|pattern| pattern.name.clone()).collect(),
+        files: def.files.iter().map(|file| file.get_ref().clone()).collect(),
         feeds,
         is_joined: start.is_some(),
         is_envelope: carries.is_some(),
@@ -148,7 +157,7 @@ fn compile_pattern(
     family_table: &'static TableDef,
 ) -> Result<Pattern, DefinitionError> {
     let table = pattern.table.as_ref().map_or(Ok(family_table), |name| find_table(origin, name))?;
-    let (matcher, written) = read_layout(origin, def, pattern)?;
+    let Laid { matcher, written, implied } = read_layout(origin, def, pattern, table)?;
     let keyed = matcher.as_keyed();
     let mut columns: Vec<Vec<Feed>> = vec![vec![]; table.columns.len()];
     let mut fields = vec![];
@@ -157,12 +166,17 @@ fn compile_pattern(
     for (slot, capture) in matcher.captures().iter().enumerate().take(last).skip(first) {
         let described = pattern.capture.get(&**capture).or_else(|| def.capture.get(&**capture));
         let plain = CaptureDef::default();
-        let (capture_def, span) = described.map_or_else(|| (&plain, written.clone()), |d| (d.get_ref(), d.span()));
+        let unsaid = || (implied.get(&**capture).unwrap_or(&plain), written.clone());
+        let (capture_def, span) = described.map_or_else(unsaid, |d| (d.get_ref(), d.span()));
         let feeds = feeds_of(origin, capture, capture_def, &span)?;
         let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
         for (column, extract) in feeds {
             let source = if keyed.is_some() { Source::Quoted(slot) } else { Source::Capture(slot) };
             let feed = Feed { source, extract };
+            if let Some(field) = column.strip_prefix("fields.") {
+                fields.push((field.to_owned(), feed));
+                continue;
+            }
             match table.column(&column) {
                 Some(index) => {
                     check_type(origin, &span, table, index, &feed.extract)?;
@@ -221,22 +235,44 @@ fn compile_pattern(
     })
 }
 
-/// The layout of a pattern, and where it is written.
-fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef) -> Result<(Matcher, Range<usize>), DefinitionError> {
-    let (syntax, keys) = match (&pattern.regex, &pattern.json, &pattern.logfmt) {
-        (Some(regex), None, None) => {
-            if let Some((what, has)) = pattern.has.iter().next() {
-                let hint = Some("`has` is for `json` and `logfmt`; a regex takes nothing else anyway".to_owned());
-                return Err(origin.error(&has.span(), format!("`has.{what}` of a regex"), hint));
-            }
-            return Ok((matcher(origin, regex, &expand(origin, def, regex)?)?, regex.span()));
+/// The layout of a pattern.
+struct Laid {
+    matcher: Matcher,
+    /// Where it is written.
+    written: Range<usize>,
+    /// What its captures mean where the definition does not say.
+    implied: BTreeMap<String, CaptureDef>,
+}
+
+fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table: &TableDef) -> Result<Laid, DefinitionError> {
+    let texts = [&pattern.regex, &pattern.grok, &pattern.log_format, &pattern.apache];
+    let count = texts.iter().filter(|text| text.is_some()).count();
+    if count + usize::from(pattern.json.is_some()) + usize::from(pattern.logfmt.is_some()) != 1 {
+        let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
+        let hint = "one of `regex`, `json`, `logfmt`, `grok`, `log_format` (nginx) and `apache`".to_owned();
+        return Err(origin.error(&pattern.name.span(), message, Some(hint)));
+    }
+    if count == 1
+        && let Some((what, has)) = pattern.has.iter().next()
+    {
+        let hint = Some("`has` is for `json` and `logfmt`; others take nothing else anyway".to_owned());
+        return Err(origin.error(&has.span(), format!("`has.{what}` of a layout without keys"), hint));
+    }
+    let translated = |text: &Spanned<String>, read: fn(&str) -> Result<notation::Translated, notation::NotationError>| {
+        let read = read(text.get_ref()).map_err(|error| origin.error(&text.span(), error.message, error.hint))?;
+        Ok(Laid { matcher: matcher(origin, text, &read.regex)?, written: text.span(), implied: read.captures })
+    };
+    let (syntax, keys) = match pattern {
+        PatternDef { regex: Some(regex), .. } => {
+            let matcher = matcher(origin, regex, &expand(origin, def, regex)?)?;
+            return Ok(Laid { matcher, written: regex.span(), implied: BTreeMap::new() });
         }
-        (None, Some(json), None) => (Syntax::Json, json),
-        (None, None, Some(logfmt)) => (Syntax::Logfmt, logfmt),
-        _ => {
-            let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
-            return Err(origin.error(&pattern.name.span(), message, Some("one of `regex`, `json` and `logfmt`".to_owned())));
-        }
+        PatternDef { grok: Some(grok), .. } => return read_grok(origin, def, grok, table),
+        PatternDef { log_format: Some(text), .. } => return translated(text, notation::nginx),
+        PatternDef { apache: Some(text), .. } => return translated(text, notation::apache),
+        PatternDef { json: Some(json), .. } => (Syntax::Json, json),
+        PatternDef { logfmt: Some(logfmt), .. } => (Syntax::Logfmt, logfmt),
+        _ => unreachable!("one of them was counted"),
     };
     let captures: BTreeMap<String, Vec<String>> =
         keys.get_ref().iter().map(|(name, paths)| (name.clone(), paths.values().to_vec())).collect();
@@ -266,7 +302,56 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef) -> Re
     }
     let keyed = Keyed::try_new(syntax, &captures, &has)
         .map_err(|twice| origin.error(&keys.span(), format!("two captures have the path `{}`", twice.0), None))?;
-    Ok((Matcher::Keyed(Arc::new(keyed)), keys.span()))
+    Ok(Laid { matcher: Matcher::Keyed(Arc::new(keyed)), written: keys.span(), implied: BTreeMap::new() })
+}
+
+fn read_grok(origin: &Origin<'_>, def: &FormatDef, text: &Spanned<String>, table: &TableDef) -> Result<Laid, DefinitionError> {
+    let custom = |name: &str| def.patterns.get(name).map(|pattern| pattern.get_ref().clone());
+    let grok = notation::whole_grok(text.get_ref(), &custom, Lookaround::Refuse)
+        .map_err(|error| origin.error(&text.span(), error.message, error.hint))?;
+    let implied = grok_captures(&grok, table);
+    Ok(Laid { matcher: matcher(origin, text, &grok.regex)?, written: text.span(), implied })
+}
+
+/// What the fields of a Grok expression mean: each fills the column that is named like it, or that other tools name so.
+fn grok_captures(grok: &Grok, table: &TableDef) -> BTreeMap<String, CaptureDef> {
+    let mut owners: BTreeMap<String, &str> = BTreeMap::new();
+    let has = |name: &str| grok.fields.iter().any(|field| field.field == name);
+    let mut captures = BTreeMap::new();
+    for field in &grok.fields {
+        let known = notation::column_of(&field.field).filter(|column| table.column(column).is_some());
+        let own = table.column(&field.field).map(|_| field.field.as_str());
+        // In the patterns of web servers the request is its target.
+        let target = (field.field == "request" && has("verb")).then_some("url").filter(|url| table.column(url).is_some());
+        let is_time = field.layouts().is_some() && table.column("time").is_some();
+        let column = if is_time { Some("time") } else { target.or(own).or(known).or_else(|| table.alias(&field.field)) };
+        let meant = column.and_then(|column| {
+            let kind = table.columns[table.column(column)?].kind;
+            let prefix = column.strip_suffix("_ip");
+            let has_host = prefix.is_some_and(|prefix| table.column(&format!("{prefix}_host")).is_some());
+            let is_ip = matches!(field.pattern.as_deref(), Some("IP" | "IPV4" | "IPV6"));
+            Some(match (kind, prefix) {
+                (ColumnType::Text, _) if column == "url" => typed("url", "url"),
+                (ColumnType::Text, Some(prefix)) if has_host && !is_ip => typed("host", prefix),
+                (ColumnType::Text, Some(_)) => typed("ip", column),
+                (ColumnType::Text, None) => typed("text", column),
+                (ColumnType::UInt16 | ColumnType::UInt64, _) => typed("integer", column),
+                // Another name does not tell the unit.
+                (ColumnType::Float64, _) if own.is_some() => typed("float", column),
+                (ColumnType::Time, _) => {
+                    let layouts = field.layouts()?.iter().map(|&layout| layout.to_owned()).collect();
+                    CaptureDef { layout: Some(OneOrMany::Many(layouts)), ..typed("time", "time") }
+                }
+                _ => return None,
+            })
+        });
+        // Two groups of one name are the same value in two layouts; of two names, the first one has the column.
+        let column = column.unwrap_or_default().to_owned();
+        let owner = *owners.entry(column).or_insert(&field.field);
+        let meant = meant.filter(|_| owner == field.field);
+        captures.insert(field.capture.clone(), meant.unwrap_or_else(|| typed("text", &format!("fields.{}", field.field))));
+    }
+    captures
 }
 
 /// What is said of captures has to be about captures that there are.
@@ -297,14 +382,15 @@ fn feeds_of(
         }
     };
     let (unescape, doubled) = match def.unescape.as_deref() {
-        None => (false, false),
-        Some("apache" | "nginx") => (true, false),
-        Some("csv") => (false, true),
+        None => (Unescape::No, false),
+        Some("apache" | "nginx") => (Unescape::Backslash, false),
+        Some("json") => (Unescape::Json, false),
+        Some("csv") => (Unescape::No, true),
         Some(other) => {
             return Err(origin.error(
                 span,
                 format!("unknown `unescape`: `{other}`"),
-                Some("`apache`, `nginx` or `csv`".to_owned()),
+                Some("`apache`, `nginx`, `json` or `csv`".to_owned()),
             ));
         }
     };
@@ -441,24 +527,6 @@ fn check_type(
 fn nearest_column(table: &TableDef, name: &str) -> Option<String> {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
     nearest(name, &names).map(|near| format!("did you mean `{near}`?"))
-}
-
-/// The known name that is nearest to a mistyped one.
-pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let distance = |other: &str| -> usize {
-        let mut row: Vec<usize> = (0..=other.len()).collect();
-        for (i, a) in name.bytes().enumerate() {
-            let mut diagonal = row[0];
-            row[0] = i + 1;
-            for (j, b) in other.bytes().enumerate() {
-                let cost = diagonal + usize::from(!a.eq_ignore_ascii_case(&b));
-                diagonal = row[j + 1];
-                row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-            }
-        }
-        row[other.len()]
-    };
-    known.iter().map(|other| (distance(other), *other)).min().filter(|(d, _)| *d <= 1 + name.len() / 4).map(|(_, other)| other)
 }
 
 fn read_sample(origin: &Origin<'_>, sample: &Spanned<SampleDef>) -> Result<Sample, DefinitionError> {

@@ -29,9 +29,15 @@ pub(super) struct FormatDef {
     /// Fragments that patterns name as `{name}`.
     #[serde(default)]
     pub(super) define: BTreeMap<String, Spanned<String>>,
+    /// Patterns that Grok expressions name as `%{NAME}`, beside those of the library.
+    #[serde(default)]
+    pub(super) patterns: BTreeMap<String, Spanned<String>>,
     /// What captures mean, for all patterns.
     #[serde(default)]
     pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
+    /// Where such logs are on this machine: paths, with wildcards. They are read where no path is named, rotated ones too.
+    #[serde(default)]
+    pub(super) files: Vec<Spanned<String>>,
     /// The patterns; the first that takes a record wins, so the most specific stands first. Those that go by keys see at the first
     /// byte whether a record may be theirs, so in front of regular expressions they cost nothing, and behind them much.
     pub(super) pattern: Vec<PatternDef>,
@@ -84,6 +90,13 @@ pub(super) struct PatternDef {
     pub(super) json: Option<Spanned<BTreeMap<String, OneOrMany>>>,
     /// Or: the record is logfmt, `key=value key="quoted value"`, and these are the keys of its captures.
     pub(super) logfmt: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: a Grok expression, `%{IP:client_ip} %{NUMBER:status:int}`. Fields that are named like columns, or as other tools name
+    /// them, fill these; all others go to `fields`.
+    pub(super) grok: Option<Spanned<String>>,
+    /// Or: the text of nginx's `log_format`, perhaps with `escape=json` in front. Captures are named like its variables.
+    pub(super) log_format: Option<Spanned<String>>,
+    /// Or: the text of Apache's `LogFormat`.
+    pub(super) apache: Option<Spanned<String>>,
     /// For `json` and `logfmt`: what a record has to have to be one of this layout, by capture or by path.
     #[serde(default)]
     pub(super) has: BTreeMap<String, Spanned<HasDef>>,
@@ -148,7 +161,8 @@ pub(super) struct CaptureDef {
     /// Its type; text where nothing is said.
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
-    /// The column, where it is not named like the capture; the prefix of the columns where a type fills several.
+    /// The column, where it is not named like the capture; the prefix of the columns where a type fills several. `fields.NAME` is
+    /// no column but a key of the map.
     pub(super) column: Option<String>,
     /// The layout of a time, or several; the first that fits counts.
     pub(super) layout: Option<OneOrMany>,

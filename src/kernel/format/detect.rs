@@ -70,25 +70,28 @@ pub struct Detection {
 }
 
 /// Finds the family of a file by chunks of it: its head, and what more there is. All but the first chunk begin anywhere,
-/// so their first line is passed over, and the last line of each one that does not end the file.
-pub fn detect(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
+/// so their first line is passed over, and the last line of each one that does not end the file. A family that is `expected`,
+/// since a configuration says so, wins over others that take hardly more.
+pub fn detect(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> Detection {
     let lines = sample_lines(chunks);
     // Where a family takes every line, only others that do can be better, and most fail at the first one.
-    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines)));
-    if whole.best.as_ref().is_some_and(|best| best.score > 0) {
+    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines)), expected);
+    let is_like = |best: &Candidate| best.score > 0 && expected.is_none_or(|expected| expected == best.format);
+    if whole.best.as_ref().is_some_and(is_like) {
         return whole;
     }
-    choose(possible(catalog, &lines).map(|format| judge(catalog, format, &lines).0))
+    choose(possible(catalog, &lines).map(|format| judge(catalog, format, &lines).0), expected)
 }
 
 /// The same, and for each family the first line that it does not take.
-pub fn explain(catalog: &Catalog, chunks: &[&[u8]]) -> Detection {
+pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> Detection {
     let lines = sample_lines(chunks);
-    choose(possible(catalog, &lines).map(|format| {
+    let candidates = possible(catalog, &lines).map(|format| {
         let (candidate, missed) = judge(catalog, format, &lines);
         let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
-    }))
+    });
+    choose(candidates, expected)
 }
 
 /// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.
@@ -96,14 +99,15 @@ fn possible<'a>(catalog: &'a Catalog, lines: &'a [(usize, &[u8])]) -> impl Itera
     catalog.formats().iter().filter(|format| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0)))
 }
 
-fn choose(candidates: impl Iterator<Item = Candidate>) -> Detection {
+fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -> Detection {
     let mut candidates: Vec<Candidate> = candidates.filter(|candidate| candidate.taken > 0).collect();
     // Most lines first; among equals the one whose lines say most.
     candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.taken, candidate.score)));
     let most = candidates.first().map_or(0, |first| first.taken);
     // A catch-all takes what nobody else does; it must not win by those few lines.
     let specific = candidates.iter().position(|c| c.score > 0 && c.taken * 10 >= most * 9);
-    if let Some(index) = specific {
+    let is_expected = |c: &Candidate| Some(c.format.as_str()) == expected && c.taken * 10 >= most * 9;
+    if let Some(index) = candidates.iter().position(is_expected).or(specific) {
         let chosen = candidates.remove(index);
         candidates.insert(0, chosen);
     }

@@ -91,10 +91,21 @@ pub(crate) enum Take {
     Last,
 }
 
+/// How escapes are undone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Unescape {
+    #[default]
+    No,
+    /// Apache's and nginx's: `\x22`, `\"`.
+    Backslash,
+    /// JSON's, between quotes or not.
+    Json,
+}
+
 /// What is done to a text.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TextRule {
-    pub(crate) unescape: bool,
+    pub(crate) unescape: Unescape,
     /// A quote is written as two.
     pub(crate) doubled: bool,
     pub(crate) lower: bool,
@@ -109,6 +120,6 @@ impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
         let Self { unescape, doubled, lower, chomp, take, map, null } = self;
-        !(*unescape || *doubled || *lower || *chomp) && *take == Take::All && map.is_empty() && null.is_empty()
+        !(*unescape != Unescape::No || *doubled || *lower || *chomp) && *take == Take::All && map.is_empty() && null.is_empty()
     }
 }

@@ -14,6 +14,9 @@ mod definition;
 mod detect;
 mod expand;
 mod feed;
+pub mod import;
+mod nearest;
+mod notation;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,9 +25,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
-pub use check::{SampleFailure, nearest};
+pub use check::SampleFailure;
 pub use detect::{Candidate, Detection, Miss, detect, explain};
-pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule};
+pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule, Unescape};
+pub use nearest::nearest;
+pub use notation::{GrokError, GrokSearch};
 
 use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
@@ -109,6 +114,8 @@ pub struct Format {
     pub text: Cow<'static, str>,
     /// The names of its patterns, most specific first.
     pub pattern_names: Vec<String>,
+    /// Where such logs are on this machine, as patterns of paths.
+    pub files: Vec<String>,
     /// Which tables its patterns feed, by the family whose records they read the inside of.
     feeds: Vec<(Option<String>, &'static TableDef)>,
     /// Its records can have several lines.
@@ -261,6 +268,12 @@ impl Catalog {
         Ok(())
     }
 
+    /// Adds a definition that was made of a server's own layout. Its sample was made with it and proves nothing, so it is not run.
+    pub fn add_made(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
+        *self = self.with(&Arc::new(check::compile(origin, text)?));
+        Ok(())
+    }
+
     /// Compiles a definition and checks all of its samples beside the formats that are there, without adding it.
     pub fn test(&self, origin: &str, text: &str) -> Result<(Arc<Format>, Vec<SampleFailure>), DefinitionError> {
         let format = Arc::new(check::compile(origin, text)?);
@@ -407,6 +420,7 @@ impl Format {
             origin: format!("builtin/{}", outline.file),
             text: Cow::Borrowed(outline.text),
             pattern_names: outline.patterns.iter().map(|&name| name.to_owned()).collect(),
+            files: vec![],
             feeds: outline.feeds.iter().map(|(within, fed)| (within.map(str::to_owned), table(fed))).collect(),
             is_joined: outline.is_joined,
             is_envelope: outline.carries,
@@ -660,9 +674,18 @@ line = "warn: hello"
             (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
             (
                 GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
-                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `json` and `logfmt`",
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `json`, `logfmt`, `grok`, `log_format` (nginx) and `apache`",
             ),
-            (GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1), "mine.toml:13:17: `has.level` of a regex"),
+            (
+                GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1),
+                "mine.toml:13:17: `has.level` of a layout without keys",
+            ),
+            (
+                noted("app_log", "grok = '%{HTPDATE:x}'", "x", ""),
+                "mine.toml:7:8: there is no pattern `HTPDATE` | did you mean `%{HTTPDATE}`?",
+            ),
+            (noted("access_log", "log_format = 'x'", "x", ""), "mine.toml:7:14: a `log_format` without a variable"),
+            (noted("access_log", "apache = '%Y'", "x", ""), "mine.toml:7:10: unknown directive `%Y`"),
             (keyed("json = { level = [\"l\", \"l\"] }"), "mine.toml:8:8: two captures have the path `l`"),
             (
                 keyed("json = { level = \"a.b.c.d.e.f.g.h.i\" }"),
@@ -680,6 +703,85 @@ line = "warn: hello"
         for (text, expected) in cases {
             let got = refused(&text);
             assert!(got.starts_with(expected), "expected {expected}\n     got {got}");
+        }
+    }
+
+    /// A definition with one layout of a server or of Grok.
+    fn noted(table: &str, layout: &str, line: &str, expect: &str) -> String {
+        format!(
+            "name = \"noted\"\ntable = \"{table}\"\ntitle = \"a test\"\nurl = \"https://example.org\"\n[[pattern]]\nname = \"noted\"\n\
+             {layout}\n[[sample]]\nline = '''{line}'''\npattern = \"noted\"\nexpect = {{ {expect} }}\n"
+        )
+    }
+
+    #[test]
+    fn layouts_of_servers_fill_our_columns() {
+        let cases = [
+            noted(
+                "access_log",
+                r#"log_format = '$remote_addr|$msec|$request_time|"$request"|$status|$http_host|$custom'"#,
+                r#"2001:db8::1|1795222504.123|0.250|"GET /a\x22b?x=1 HTTP/1.1"|301|www.example.com|a | b"#,
+                r#"client_ip = "2001:db8::1", time = "2026-11-21T00:55:04.123Z", duration_ms = 250.0, path = '/a"b', status = 301, vhost = "www.example.com", "fields.custom" = "a | b""#,
+            ),
+            noted(
+                "access_log",
+                r#"log_format = 'escape=json {"ip":"$remote_addr","req":"$request","up":"$upstream_response_time","n":$bytes_sent,"ua":"$http_user_agent","user":"$remote_user","q":$args}'"#,
+                r#"{"ip":"192.0.2.1","req":"GET /\"a HTTP/1.1","up":"0.001, 0.250 : 0.125","n":17,"ua":"x\u0009y","user":"","q":}"#,
+                r#"client_ip = "192.0.2.1", path = '/"a', upstream_ms = 125.0, bytes = 17, user_agent = "x\ty""#,
+            ),
+            noted(
+                "access_log",
+                r#"apache = '%v:%p %h %l %u [%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t] \"%r\" %>s %O %D %{X-Real-IP}i %U%q'"#,
+                r#"www.example.com:443 ::1 - a b c [2026-11-21 00:55:04.250] "POST /x?y HTTP/2.0" 200 99 1500 192.0.2.7, 192.0.2.8 /x?y"#,
+                r#"vhost = "www.example.com", server_port = 443, client_ip = "::1", user_name = "a b c", time = "2026-11-21T00:55:04.250Z", method = "POST", query = "y", status = 200, bytes = 99, duration_ms = 1.5, "fields.http_x_real_ip" = "192.0.2.7, 192.0.2.8", "fields.url_path" = "/x""#,
+            ),
+            noted(
+                "access_log",
+                r#"grok = '^%{COMBINEDAPACHELOG}$'"#,
+                r#"192.0.2.1 - bob [21/Nov/2026:00:55:04 +0000] "GET /a?b HTTP/1.1" 200 17 "-" "curl""#,
+                r#"client_ip = "192.0.2.1", user_name = "bob", time = "2026-11-21T00:55:04Z", method = "GET", url = "/a?b", path = "/a", status = 200, bytes = 17, user_agent = "curl""#,
+            ),
+            noted(
+                "app_log",
+                r#"grok = '%{TIMESTAMP_ISO8601:ts} %{LOGLEVEL:level} \[%{DATA:thread}\] (?<job>job-%{INT}) took %{NUMBER:took:float}: %{GREEDYDATA:msg}'"#,
+                r#"2026-11-21T00:55:04Z WARN [main] job-7 took 1.5: all of it"#,
+                r#"time = "2026-11-21T00:55:04Z", level = "WARN", thread = "main", message = "all of it", "fields.job" = "job-7", "fields.took" = "1.5""#,
+            ),
+        ];
+        for text in cases {
+            let mut catalog = Catalog::builtin();
+            catalog.add("mine.toml", &text).unwrap_or_else(|error| panic!("{error} | {:?}\n{text}", error.hint));
+            let format = catalog.format("noted").expect("added");
+            for pattern in format.patterns() {
+                let regex = pattern.matcher.as_regex().expect("not by keys");
+                assert!(regex.program().is_ok(), "{text}: {:?}", regex.program().err());
+            }
+        }
+    }
+
+    #[test]
+    fn every_layout_of_a_server_takes_the_line_that_it_gives() {
+        for (key, layout, read) in [
+            (
+                "log_format",
+                r#"$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent""#,
+                notation::nginx as fn(&str) -> _,
+            ),
+            (
+                "log_format",
+                r#"$time_iso8601 $server_name:$server_port $upstream_addr $upstream_status $upstream_cache_status $ssl_protocol $request_id $pid $hostname $request_uri"#,
+                notation::nginx,
+            ),
+            ("log_format", r#"escape=json {"a":"$uri","b":"$args","c":$msec,"d":"$request_method"}"#, notation::nginx),
+            ("log_format", r#"$protocol $status $bytes_sent $bytes_received $session_time"#, notation::nginx),
+            ("apache", r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\" %T/%D"#, notation::apache),
+            ("apache", r#"%a %A %{remote}p %p %m %U%q %H %P %k %X %L %{SSL_PROTOCOL}x %{ms}T %I %O %v %{%s}t"#, notation::apache),
+        ] {
+            let read = read(layout).expect(layout);
+            let expect: Vec<String> = read.expect.iter().map(|(column, value)| format!("{column} = '{value}'")).collect();
+            let text = noted("access_log", &format!("{key} = '{layout}'"), &read.line, &expect.join(", "));
+            let (_, failures) = Catalog::builtin().test("mine.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+            assert!(failures.is_empty(), "{}", failures[0]);
         }
     }
 

@@ -242,7 +242,7 @@ fn the_usual_places_are_found_below_a_root_and_binary_files_are_left_out() {
     fs::write(dir.path().join("var/log/nginx/core"), b"\x7FELF\x02\x01\x01\0\0\0\0").unwrap();
     fs::write(dir.path().join("var/log/nginx/zeros.log"), [0; 5000]).unwrap();
     fs::write(dir.path().join("var/log/nginx/after-crash.log"), [&[0; 5000][..], b"a line\n"].concat()).unwrap();
-    let found = discover(dir.path(), &ResolveOptions::default());
+    let found = discover(dir.path(), &ResolveOptions::default(), &[]);
     let all: Vec<(&str, Vec<String>)> =
         found.iter().map(|found| (found.label, names(&dir.path().join("var"), &found.inputs))).collect();
     let expected = [

@@ -11,7 +11,7 @@ fuzz_target!(|data: &[u8]| {
     let cut = usize::from(u16::from_be_bytes(*cut)) % (bytes.len() + 1);
     let (head, more) = bytes.split_at(cut);
     for chunks in [&[bytes][..], &[head, more]] {
-        let detection = detect(&CATALOG, chunks);
+        let detection = detect(&CATALOG, chunks, None);
         for candidate in &detection.candidates {
             assert!(CATALOG.format(&candidate.format).is_some(), "{candidate:?}");
             assert!(0 < candidate.taken && candidate.taken <= candidate.lines && candidate.lines <= 200, "{candidate:?}");

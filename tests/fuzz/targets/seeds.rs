@@ -93,7 +93,7 @@ fn of_log(writer: &mut Writer, bytes: &[u8]) -> io::Result<()> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let half = (head.len() / 2) as u16;
     writer.write("detect", &[&half.to_be_bytes(), head].concat())?;
-    let best = detect(&CATALOG, &[bytes]).best;
+    let best = detect(&CATALOG, &[bytes], None).best;
     let family = CATALOG.formats().iter().position(|format| best.as_ref().is_some_and(|best| best.format == format.name));
     let family = family.unwrap_or(CATALOG.formats().len()) as u8;
     let [a, b] = (head.len() as u16 / 3).to_be_bytes();
