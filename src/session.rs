@@ -161,7 +161,7 @@ pub struct Session {
 impl Session {
     /// Builds a session. No log file is looked at yet.
     pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
-        let (formats, configured) = load_formats(options)?;
+        let (formats, configured) = load_formats(&options.definition_folders, options.server_root.as_deref())?;
         let formats = Arc::new(formats);
         let scan = ScanOptions { configured, ..options.scan.clone() };
         let scan = Arc::new(ScanContext::new(formats, scan));
@@ -332,14 +332,17 @@ impl Session {
 
 /// The built-in formats, those of servers that log in layouts of their own before them, and those of the user before all; and
 /// where logs of these formats are.
-pub fn load_formats(options: &SessionOptions) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
+pub fn load_formats(
+    folders: &[PathBuf],
+    server_root: Option<&Path>,
+) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
     let mut catalog = Catalog::builtin();
     let mut configured = vec![];
-    if let Some(root) = &options.server_root {
+    if let Some(root) = server_root {
         configured = server_formats(root, &mut catalog);
     }
     // Later additions come first, so the folder that is to win goes last.
-    for folder in options.definition_folders.iter().rev() {
+    for folder in folders.iter().rev() {
         for path in definition_files(folder)? {
             let text =
                 std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;

@@ -27,7 +27,8 @@ pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Prob
 }
 
 pub(super) fn catalog(config: &Config) -> Result<Catalog, Problem> {
-    Ok(crate::session::load_formats(&config.session)?.0)
+    let options = &config.session;
+    Ok(crate::session::load_formats(&options.definition_folders, options.server_root.as_deref())?.0)
 }
 
 fn list(config: &Config) -> Result<Exit, Problem> {
