@@ -48,9 +48,7 @@ use crate::kernel::format::import::{self, Server};
 use crate::kernel::format::{Catalog, DefinitionError, Format};
 use crate::source::ConfigReader;
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
-use crate::table::{
-    ConfiguredLog, InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star,
-};
+use crate::table::{ConfiguredLog, InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star};
 
 /// Consumers of memory that are named when there is too little of it.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -332,10 +330,7 @@ impl Session {
 
 /// The built-in formats, those of servers that log in layouts of their own before them, and those of the user before all; and
 /// where logs of these formats are.
-pub fn load_formats(
-    folders: &[PathBuf],
-    server_root: Option<&Path>,
-) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
+pub fn load_formats(folders: &[PathBuf], server_root: Option<&Path>) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
     let mut catalog = Catalog::builtin();
     let mut configured = vec![];
     if let Some(root) = server_root {

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use super::Exit;
 use super::config::Config;
 use super::options::ImportKind;
-use super::tables::print;
 use super::tell::{self, Mark, Problem};
 use crate::kernel::format::import::{self, Imported, Kind, Server};
 use crate::source::ConfigReader;
@@ -39,7 +38,7 @@ pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) 
     for path in write(config, &imported)? {
         shown += &format!("{}\n", path.display());
     }
-    print(config, &shown)?;
+    tell::out(&shown)?;
     for note in &imported.notes {
         let note = crate::output::sanitise_cell(note).into_owned();
         tell::line(config.color_messages, Mark::Warning, &note);

@@ -212,8 +212,8 @@ mod tests {
             chunks.push(format!("{}\nno format takes this line\n", samples.join("\n")));
             for chunk in &chunks {
                 let lines = sample_lines(&[chunk.as_bytes()]);
-                let slow = choose(possible(&catalog, &lines).map(|format| judge(&catalog, format, &lines).0)).best;
-                let quick = detect(&catalog, &[chunk.as_bytes()]).best;
+                let slow = choose(possible(&catalog, &lines).map(|format| judge(&catalog, format, &lines).0), None).best;
+                let quick = detect(&catalog, &[chunk.as_bytes()], None).best;
                 let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));
                 assert_eq!(facts(quick), facts(slow), "{}: {chunk}", format.name);
             }
