@@ -6,6 +6,7 @@
 //!   L3  session, output  one place that builds a session; writers
 //!       query, settings  saved queries; files of settings
 //!       schedule         what is due, and what has happened
+//!       store            logs as Parquet
 //!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!       interrupt        Ctrl-C
@@ -27,4 +28,5 @@ pub mod schedule;
 pub mod session;
 pub mod settings;
 pub mod source;
+pub mod store;
 pub mod table;

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::source_as_provider;
@@ -34,7 +35,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, col, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::{DFParser, Statement};
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use futures::StreamExt as _;
@@ -47,8 +48,11 @@ use crate::function;
 use crate::kernel::format::import::{self, Server};
 use crate::kernel::format::{Catalog, DefinitionError, Format};
 use crate::source::ConfigReader;
+use crate::store::{Copies, StoreError, StoreHistory};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
-use crate::table::{ConfiguredLog, InputSpec, LogTable, ScanContext, ScanOptions, ScanReport, TableError, factory, settle, star};
+use crate::table::{
+    ConfiguredLog, History, InputSpec, ScanContext, ScanOptions, ScanReport, TableError, def_of, factory, settle, star,
+};
 
 /// Consumers of memory that are named when there is too little of it.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not zero");
@@ -58,6 +62,10 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(3).expect("three is not 
 pub struct SessionOptions {
     /// The files behind the tables.
     pub inputs: InputSpec,
+    /// The store with the past of the tables.
+    pub store: Option<PathBuf>,
+    /// What about files that are the beginning of others, where there is a store.
+    pub copies: Copies,
     /// Tables of the user's own: `name[:format]=glob`.
     pub bindings: Vec<String>,
     /// Folders with definitions; the first one wins.
@@ -107,6 +115,9 @@ pub enum SessionError {
     /// A table binding makes no sense.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The engine refuses a setting.
     #[error("bad setting")]
     Engine(#[from] DataFusionError),
@@ -118,6 +129,7 @@ impl SessionError {
         match self {
             Self::Definition(error) => error.hint.clone(),
             Self::Table(error) => error.hint(),
+            Self::Store(error) => error.hint(),
             _ => None,
         }
     }
@@ -163,7 +175,14 @@ impl Session {
         let formats = Arc::new(formats);
         let scan = ScanOptions { configured, ..options.scan.clone() };
         let scan = Arc::new(ScanContext::new(formats, scan));
-        let schema = Arc::new(LogSchema::try_new(Arc::clone(&scan), options.inputs.clone())?);
+        let history = match &options.store {
+            Some(folder) => {
+                let history = StoreHistory::open(folder, options.copies, options.scan.read.clone())?;
+                Some(Arc::new(history) as Arc<dyn History>)
+            }
+            None => None,
+        };
+        let schema = Arc::new(LogSchema::try_new(Arc::clone(&scan), options.inputs.clone(), history)?);
         for binding in &options.bindings {
             schema.bind(Binding::parse(binding)?)?;
         }
@@ -290,6 +309,11 @@ impl Session {
         Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.chain(kept)))
     }
 
+    /// The rows of a table that has no name, to be selected from and sorted.
+    pub fn frame(&self, table: Arc<dyn TableProvider>) -> Result<DataFrame, DataFusionError> {
+        self.context.read_table(table)
+    }
+
     /// The columns of a table, or `None` if there is no such table.
     pub async fn columns_of(&self, table: &str) -> Result<Option<SchemaRef>, QueryError> {
         match self.context.table_provider(table).await {
@@ -312,7 +336,7 @@ impl Session {
                 return Ok(Transformed::no(node));
             };
             let provider = source_as_provider(&scan.source)?;
-            let is_log = provider.downcast_ref::<LogTable>().is_some_and(|table| table.def().column("time").is_some());
+            let is_log = def_of(provider.as_ref()).is_some_and(|def| def.column("time").is_some());
             // The scan below a filter of ours is met again on the way down.
             if !is_log || std::mem::replace(&mut bounded, true) {
                 bounded = false;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::options::{Command, ExpandedArg, IndexArgs, MmapArg, Options, Subcommands, When};
+use super::options::{CollectArgs, CollectCommand, Command, ExpandedArg, IndexArgs, MmapArg, Options, Subcommands, When};
 use super::sources::Sources;
 use super::tell::Problem;
 use crate::output::{
@@ -17,6 +17,7 @@ use crate::output::{
 use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
 use crate::session::{SessionOptions, TimeWindow};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
+use crate::store::{Copies, is_store};
 use crate::table::{IndexOptions, InputSpec, OnChange, ScanOptions};
 
 /// A piece of SQL to run, and where it comes from.
@@ -92,6 +93,7 @@ impl Config {
         let mut scripts: Vec<Script> = run.sql.into_iter().map(Script::Text).collect();
         scripts.extend(run.file.into_iter().map(Script::File));
         let mut paths = words;
+        let mut store = input.store;
         let config_home = config_folder();
         let query_folder = config_home.as_ref().map(|home| home.join("queries"));
         let format_folder = config_home.as_ref().map(|home| home.join("formats"));
@@ -103,6 +105,22 @@ impl Config {
             Some(Subcommands::Repl { paths: more }) => {
                 paths.extend(more);
                 Command::Repl
+            }
+            Some(Subcommands::Convert(convert)) => {
+                paths.extend(convert.paths);
+                if let (Some(_), Some(_)) = (&store, &output.output) {
+                    return Err(Problem::usage(
+                        "-o and --store name the same thing for `convert`",
+                        Some("leave one out".to_owned()),
+                    ));
+                }
+                store = store.or_else(|| output.output.clone());
+                Command::Collect(CollectCommand { name: "convert", parquet: convert.parquet, follow: None, is_complete: true })
+            }
+            Some(Subcommands::Collect(collect)) => {
+                paths.extend(collect.paths);
+                let CollectArgs { follow, parquet, .. } = collect;
+                Command::Collect(CollectCommand { name: "collect", parquet, follow, is_complete: false })
             }
             Some(Subcommands::Format(command)) => Command::Format(command),
             Some(Subcommands::Index(mut index)) => {
@@ -150,6 +168,7 @@ impl Config {
             }
         };
 
+        let store = place_of_store(store, sources.is_typed("store"), &mut paths, &command)?;
         let machine_zone = TimeZone::system();
         let assumed = zone(input.assume_tz.as_deref(), &sources.name("assume-tz"))?.unwrap_or_else(|| machine_zone.clone());
         let shown = zone(output.tz.as_deref(), &sources.name("tz"))?;
@@ -272,7 +291,12 @@ impl Config {
             index: index_folder().filter(|_| !input.no_index).map(IndexOptions::new),
             ..ScanOptions::default()
         };
-        let inputs = if paths.is_empty() { InputSpec::WellKnown("/".into()) } else { InputSpec::Args(paths) };
+        let inputs = match (&store, paths.is_empty()) {
+            // The store was named as what there is to read, and nothing else was.
+            (Some(Store { is_all: true, .. }), true) => InputSpec::Args(vec![]),
+            (_, true) => InputSpec::WellKnown("/".into()),
+            (_, false) => InputSpec::Args(paths),
+        };
         let mut definition_folders: Vec<PathBuf> = input.formats;
         definition_folders.extend(config_home.iter().map(|home| home.join("formats")).filter(|folder| folder.is_dir()));
         definition_folders.extend(Some(PathBuf::from("/etc/logsql/formats")).filter(|folder| folder.is_dir()));
@@ -282,6 +306,7 @@ impl Config {
             (false, None) => config_home.map(|home| home.join("rc.sql")).filter(|file| file.is_file()),
         };
         let interactive = matches!(command, Command::Repl);
+        let is_convert = matches!(&command, Command::Collect(CollectCommand { is_complete: true, .. }));
         Ok(Self {
             command,
             scripts,
@@ -294,6 +319,8 @@ impl Config {
             },
             session: SessionOptions {
                 inputs,
+                store: store.map(|store| store.folder),
+                copies: if is_convert { Copies::Read } else { Copies::Skip },
                 bindings: input.table,
                 definition_folders,
                 server_root: Some("/".into()),
@@ -321,6 +348,47 @@ impl Config {
             query_folder,
         })
     }
+}
+
+/// A store, and whether it is all that there is to read.
+struct Store {
+    folder: PathBuf,
+    is_all: bool,
+}
+
+/// Which store is meant: by its folder among the paths, or by its option. One that is set once for all is not meant where paths are
+/// named.
+fn place_of_store(
+    named: Option<PathBuf>,
+    is_typed: bool,
+    paths: &mut Vec<OsString>,
+    command: &Command,
+) -> Result<Option<Store>, Problem> {
+    if let Command::Collect(collect) = command {
+        let folder = named.ok_or_else(|| {
+            let hint = match collect.is_complete {
+                true => "`logsql convert PATH… -o DIR`",
+                false => "`logsql collect --store DIR`",
+            };
+            Problem::usage(format!("`{}` needs a folder to write to", collect.name), Some(hint.to_owned()))
+        })?;
+        return Ok(Some(Store { folder, is_all: false }));
+    }
+    let mut found: Vec<PathBuf> = vec![];
+    paths.retain(|path| {
+        let is_store = is_store(Path::new(path));
+        found.extend(is_store.then(|| PathBuf::from(path)));
+        !is_store
+    });
+    let is_all = !found.is_empty() && paths.is_empty();
+    found.extend(named.filter(|_| is_typed || (found.is_empty() && paths.is_empty())));
+    let mut found = found.into_iter();
+    let folder = found.next();
+    if found.next().is_some() {
+        let hint = "convert or collect into one folder, or query them one by one".to_owned();
+        return Err(Problem::usage("there is more than one store", Some(hint)));
+    }
+    Ok(folder.map(|folder| Store { folder, is_all }))
 }
 
 /// SQL has a blank in it; a path rarely has, and one that exists is a path.
@@ -364,7 +432,7 @@ fn bad_time(flag: &str, text: &str) -> Problem {
     Problem::usage(format!("{flag}: `{text}` is no time"), Some(TIME_FORMS.to_owned()))
 }
 
-fn size(text: &str, flag: &str) -> Result<usize, Problem> {
+pub(super) fn size(text: &str, flag: &str) -> Result<usize, Problem> {
     let parse = || {
         let lower = text.trim().to_ascii_lowercase();
         let digits = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());

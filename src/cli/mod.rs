@@ -5,6 +5,7 @@
 //!   args ─sources.rs──┴─► Options ──resolve──► Config ──► query.rs    SQL once, results to stdout or a file
 //!                            │                       ├──► repl        the same session, line by line
 //!                            │                       ├──► report.rs   saved queries, and pages of their results
+//!                            │                       ├──► collect.rs  logs into a store, once or again and again
 //!                            │                       ├──► tables.rs   what there is to query
 //!                            │                       ├──► index.rs    what is known of large files
 //!                            │                       └──► formats.rs  what is known, and why a file is what it is
@@ -16,6 +17,7 @@
 //! Data goes to stdout, all else to stderr. Exit codes: 0 done; 1 query or run-time error; 2 usage; 3 done, but input
 //! could not be read or parsed and that was said to matter; 10 `--fail-if-rows`/`--fail-if-empty`; 130 interrupted.
 
+mod collect;
 mod config;
 mod formats;
 mod import;
@@ -116,5 +118,6 @@ fn start(options: Options, sources: &Sources) -> Result<Exit, Problem> {
         Command::Format(command) => formats::run(&config, command),
         Command::Index(command) => index::run(&config, command),
         Command::Report(options) => report::run(&config, options),
+        Command::Collect(command) => collect::run(&config, command),
     }
 }

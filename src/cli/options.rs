@@ -119,6 +119,11 @@ pub(super) struct InputOptions {
     #[arg(short, long, value_name = "NAME", global = true)]
     pub(super) input_format: Option<String>,
 
+    /// A folder that `convert` or `collect` wrote: what is in it and the logs that are not yet are one table. Set once for all,
+    /// it counts where no paths are named
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(super) store: Option<PathBuf>,
+
     /// Make a table of files, NAME=GLOB or NAME:FORMAT=GLOB; may be repeated
     #[arg(long, value_name = "NAME[:FORMAT]=GLOB", global = true)]
     pub(super) table: Vec<String>,
@@ -301,6 +306,12 @@ pub(super) enum Subcommands {
         #[arg(long, value_name = "DIR", conflicts_with = "command")]
         dir: Option<PathBuf>,
     },
+    /// Write logs to a folder (-o) as sorted Parquet files by table and day, to be queried here and by others
+    #[command(after_help = CONVERT_EXAMPLES)]
+    Convert(ConvertOptions),
+    /// Bring what is new in logs into a store: once, or again and again
+    #[command(after_help = COLLECT_EXAMPLES)]
+    Collect(CollectArgs),
 }
 
 const FORMAT_EXAMPLES: &str = "\
@@ -531,6 +542,71 @@ pub(super) struct IndexArgs {
     pub(super) clear: bool,
 }
 
+const CONVERT_EXAMPLES: &str = "\
+Examples:
+  logsql convert /backup/logs/*.tar.gz -o archive/
+  logsql \"SELECT count(*) FROM access_log WHERE status >= 500\" archive/
+  duckdb -c \"SELECT count(*) FROM 'archive/table=access_log/*/*.parquet'\"
+
+What was converted before is not converted again, so a run that was interrupted is started again as it was. Lines that no
+format takes are in the table `unparsed`.";
+
+const COLLECT_EXAMPLES: &str = "\
+Examples:
+  logsql collect --store /srv/logs                              what is new in the logs of this machine
+  logsql collect --store /srv/logs --keep 90d '/var/log/nginx/*.log*'
+  logsql collect --store /srv/logs --follow=1m                  stay, and collect every minute
+  logsql --store /srv/logs \"SELECT count(*) FROM access_log WHERE time > now() - INTERVAL '1 month'\"
+
+In a crontab: */5 * * * * logsql collect --quiet --store /srv/logs --keep 90d
+Logs may be rotated, compressed, truncated or deleted in between: each line is collected once. Name rotated files too (as
+`*.log*` does), so that lines which were written just before a rotation are found.";
+
+/// How Parquet files are written.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ParquetOptions {
+    /// Keep the lines themselves too, in the column `_raw`
+    #[arg(long)]
+    pub(super) raw: bool,
+
+    /// Level of zstd, 1 to 22
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=22))]
+    pub(super) level: i32,
+
+    /// Remove days that are older than this (90d)
+    #[arg(long, value_name = "AGE")]
+    pub(super) keep: Option<String>,
+
+    /// Remove the oldest files until the others have no more than this (50GB)
+    #[arg(long, value_name = "SIZE")]
+    pub(super) max_size: Option<String>,
+}
+
+/// What to convert.
+#[derive(Clone, Debug, Args)]
+pub(super) struct ConvertOptions {
+    /// Paths, globs, directories, archives
+    #[arg(required = true)]
+    pub(super) paths: Vec<OsString>,
+
+    #[command(flatten)]
+    pub(super) parquet: ParquetOptions,
+}
+
+/// What to collect.
+#[derive(Clone, Debug, Args)]
+pub(super) struct CollectArgs {
+    /// Paths, globs, directories [default: the usual places of this machine]
+    pub(super) paths: Vec<OsString>,
+
+    /// Stay, and collect again after each of these [default: 1m]
+    #[arg(short = 'F', long, value_name = "EVERY", num_args = 0..=1, default_missing_value = "1m", require_equals = true)]
+    pub(super) follow: Option<String>,
+
+    #[command(flatten)]
+    pub(super) parquet: ParquetOptions,
+}
+
 const REPORT_EXAMPLES: &str = "\
 Examples:
   logsql report --list
@@ -639,6 +715,17 @@ pub(super) enum Command {
     Format(FormatCommand),
     Index(super::config::IndexCommand),
     Report(ReportOptions),
+    Collect(CollectCommand),
+}
+
+/// `convert` and `collect`: the same work, once for all or again and again.
+#[derive(Clone, Debug)]
+pub(super) struct CollectCommand {
+    pub(super) name: &'static str,
+    pub(super) parquet: ParquetOptions,
+    pub(super) follow: Option<String>,
+    /// Nothing more will come of these inputs.
+    pub(super) is_complete: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

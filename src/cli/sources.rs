@@ -44,7 +44,7 @@ const JOB: [&str; 18] = [
 ];
 
 /// Options that name files: in a file of settings they are relative to its folder.
-const PATHS: [&str; 2] = ["formats", "rc"];
+const PATHS: [&str; 3] = ["formats", "rc", "store"];
 
 /// Sections of the configuration, for what is no option.
 const SECTIONS: [(&str, &[&str]); 2] = [

@@ -12,6 +12,7 @@ use crate::query::SavedQueryError;
 use crate::session::{QueryError, SessionError};
 use crate::settings::SettingsError;
 use crate::source::Severity;
+use crate::store::StoreError;
 use crate::table::{FileReport, FileStatus, InputSpec, Summary, TableError};
 
 /// Files that are named one by one; the others are counted.
@@ -79,6 +80,12 @@ impl From<QueryError> for Problem {
 
 impl From<OutputError> for Problem {
     fn from(error: OutputError) -> Self {
+        Self::new(Exit::Failed, error.to_string(), error.hint()).caused_by(&error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
         Self::new(Exit::Failed, error.to_string(), error.hint()).caused_by(&error)
     }
 }

@@ -109,6 +109,23 @@ pub const META: [ColumnDef; 5] = [
     column("_raw", ColumnType::Text, "the record as it stands in the file"),
 ];
 
+/// The meta column that a table has beyond [`META`] where a part of its rows is in a store.
+pub const SOURCE: &str = "_source";
+
+/// The table of this name as it is where a part of its rows may be in a store: with [`SOURCE`], as its last column.
+pub fn table_with_source(name: &str) -> Option<&'static TableDef> {
+    TABLES_WITH_SOURCE.iter().find(|table| table.name == name)
+}
+
+static TABLES_WITH_SOURCE: LazyLock<Vec<TableDef>> = LazyLock::new(|| {
+    let source = column(SOURCE, ColumnType::Text, "`store` for what was collected, `live` for what is read from the log");
+    let with_source = |table: &TableDef| {
+        let meta: Vec<ColumnDef> = table.columns[table.plain..].iter().copied().chain([source]).collect();
+        TableDef::new(table.name, table.about, &table.columns[..table.plain], &meta)
+    };
+    TABLES.iter().map(with_source).collect()
+});
+
 const fn column(name: &'static str, kind: ColumnType, about: &'static str) -> ColumnDef {
     ColumnDef { name, kind, about }
 }

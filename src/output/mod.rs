@@ -67,6 +67,7 @@ use futures::StreamExt;
 use jiff::tz::TimeZone;
 
 pub use chart::{Chart, ChartError, ChartKind, ChartSpec, Series, number};
+pub(crate) use file::sync_folder;
 pub use file::{write_file, write_whole};
 pub use sanitise::{for_terminal, sanitise, sanitise_cell};
 pub use terminal::terminal_width;

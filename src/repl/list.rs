@@ -11,11 +11,11 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::stream;
 
-use crate::kernel::table::{META, TableDef, table};
+use crate::kernel::table::{TableDef, table};
 use crate::output::OutputFormat;
 use crate::session::Session;
 use crate::source::Severity;
-use crate::table::{FileFormat, Listing, LogTable, Remark, SCAN_REPORT};
+use crate::table::{FileFormat, Listing, Remark, SCAN_REPORT, def_of, log_table_of};
 
 /// One table.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub(super) async fn tables(session: &Session) -> Tables {
         let (about, files) = match schema.table(&name).await {
             Err(error) => (session.explain(&error).message, None),
             Ok(None) => continue,
-            Ok(Some(provider)) => match provider.downcast_ref::<LogTable>() {
+            Ok(Some(provider)) => match log_table_of(provider.as_ref()) {
                 None if name == SCAN_REPORT => ("what the last query read of each file".to_owned(), None),
                 None => ("made in this session".to_owned(), None),
                 Some(log) => {
@@ -115,9 +115,9 @@ pub(super) async fn detail(session: &Session, name: &str) -> Result<Option<Detai
         None => schema.table(&name.to_lowercase()).await?,
     };
     let Some(provider) = provider else { return Ok(None) };
-    let log = provider.downcast_ref::<LogTable>();
-    let def = log.map(LogTable::def);
-    let is_meta = |name: &str| META.iter().any(|meta| meta.name == name) && def.is_some_and(|def| def.plain < def.columns.len());
+    let log = log_table_of(provider.as_ref());
+    let def = def_of(provider.as_ref());
+    let is_meta = |name: &str| def.is_some_and(|def| def.columns[def.plain..].iter().any(|meta| meta.name == name));
     let columns = provider.schema();
     let columns = columns.fields().iter().map(|field| {
         let known = def.and_then(|def| def.columns.iter().find(|column| column.name == field.name()));

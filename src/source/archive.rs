@@ -79,6 +79,11 @@ pub struct Member {
 }
 
 impl Member {
+    /// The archive.
+    pub fn archive(&self) -> &Snapshot {
+        &self.archive
+    }
+
     /// The path of the archive.
     pub fn archive_path(&self) -> &Path {
         &self.archive.path

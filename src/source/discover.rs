@@ -570,6 +570,12 @@ fn rotation(name: &[u8]) -> (&[u8], Age) {
     }
 }
 
+/// Does its name say that it was rotated away, and nobody writes to it any more?
+pub fn is_rotated(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    rotation(name.as_bytes()).1 != Age::Live
+}
+
 fn in_rotation_order(mut paths: Vec<PathBuf>) -> Vec<PathBuf> {
     paths.sort_by(|a, b| {
         let folder = |path: &Path| path.parent().map(|folder| folder.as_os_str().to_owned()).unwrap_or_default();

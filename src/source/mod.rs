@@ -52,8 +52,8 @@ pub use ahead::{SharedText, Stretch};
 pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
 pub use config_files::ConfigReader;
 pub use discover::{
-    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, is_log_of, not_text_content, resolve, resolve_place,
-    well_known,
+    FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, is_log_of, is_rotated, not_text_content, resolve,
+    resolve_place, well_known,
 };
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};

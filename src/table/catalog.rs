@@ -23,10 +23,11 @@ use datafusion::logical_expr::TableType;
 
 use super::error::{TableError, nearest};
 use super::file_set::{FileFormat, FileSet, InputSpec, Listing};
+use super::history::{History, HistoryTable, def_of};
 use super::log_table::LogTable;
 use super::options::ScanContext;
 use super::report::{ReportTable, SCAN_REPORT};
-use crate::kernel::table::{TableDef, table, tables};
+use crate::kernel::table::{TableDef, table, table_with_source, tables};
 
 /// Name of the catalog: DataFusion's own default.
 pub const CATALOG: &str = "datafusion";
@@ -101,6 +102,7 @@ struct Bound {
 pub struct LogSchema {
     context: Arc<ScanContext>,
     inputs: Arc<FileSet>,
+    history: Option<Arc<dyn History>>,
     state: Mutex<State>,
 }
 
@@ -114,9 +116,10 @@ struct State {
 
 impl LogSchema {
     /// The tables over `inputs`: what the command line names, or the usual places.
-    pub fn try_new(context: Arc<ScanContext>, inputs: InputSpec) -> Result<Self, TableError> {
-        let inputs = Arc::new(FileSet::try_new(Arc::clone(&context), inputs, None)?);
-        Ok(Self { context, inputs, state: Mutex::default() })
+    /// With a store, they are its rows and what it has not of the inputs.
+    pub fn try_new(context: Arc<ScanContext>, inputs: InputSpec, history: Option<Arc<dyn History>>) -> Result<Self, TableError> {
+        let inputs = FileSet::try_new(Arc::clone(&context), inputs, None)?.with_history(history.as_ref().map(Arc::clone));
+        Ok(Self { context, inputs: Arc::new(inputs), history, state: Mutex::default() })
     }
 
     /// What all tables share.
@@ -167,9 +170,9 @@ impl LogSchema {
             // A name that is no table is an error of the planner, which says it better.
             if ours
                 && let Ok(Some(provider)) = self.table(name.table()).await
-                && let Some(table) = provider.downcast_ref::<LogTable>()
+                && let Some(def) = def_of(provider.as_ref())
             {
-                found.insert(name.table().to_owned(), table.def());
+                found.insert(name.table().to_owned(), def);
             }
         }
         found
@@ -181,6 +184,16 @@ impl LogSchema {
 
     fn log_table(&self, def: &'static TableDef, files: Arc<FileSet>) -> Arc<dyn TableProvider> {
         Arc::new(LogTable::new(Arc::clone(&self.context), def, files))
+    }
+
+    /// A table over the inputs, and over the store if there is one.
+    fn taxonomy_table(&self, def: &'static TableDef) -> Result<Arc<dyn TableProvider>, TableError> {
+        let (Some(history), Some(with_source)) = (&self.history, table_with_source(def.name)) else {
+            return Ok(self.log_table(def, Arc::clone(&self.inputs)));
+        };
+        let stored = history.at(self.context.report.generation())?;
+        let present = Arc::new(LogTable::new(Arc::clone(&self.context), def, Arc::clone(&self.inputs)));
+        Ok(Arc::new(HistoryTable::new(with_source, stored, present)))
     }
 
     async fn bound_table(&self, bound: Bound) -> Result<Arc<dyn TableProvider>, TableError> {
@@ -282,7 +295,7 @@ impl SchemaProvider for LogSchema {
             return Ok(Some(self.bound_table(bound).await?));
         }
         if let Some(def) = table(name) {
-            return Ok(Some(self.log_table(def, Arc::clone(&self.inputs))));
+            return Ok(Some(self.taxonomy_table(def)?));
         }
         if name == SCAN_REPORT {
             return Ok(Some(Arc::new(ReportTable::new(Arc::clone(&self.context.report)))));

@@ -84,6 +84,15 @@ pub enum TableError {
         /// How it changed.
         change: crate::source::Change,
     },
+    /// A store that cannot be read.
+    #[error("cannot read the store {}", .path.display())]
+    Store {
+        /// Its folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A broken invariant of ours.
     #[error("internal error while {doing}: {message}")]
     Panicked {
@@ -123,6 +132,7 @@ impl TableError {
                 Some("the columns of a log table are those of its kind; see them with `\\d`".to_owned())
             }
             Self::Changed { .. } => Some("run the query again: the file was rotated or rewritten".to_owned()),
+            Self::Store { .. } => Some("name the folder that `logsql collect` or `logsql convert` wrote".to_owned()),
             Self::Panicked { .. } => Some("this is a bug in logsql; please report it with the query".to_owned()),
         }
     }

@@ -25,6 +25,7 @@ use rayon::prelude::*;
 use super::error::TableError;
 use super::facts::{self, Facts};
 use super::file_index::FileIndex;
+use super::history::{History, Part, Rest, Stored};
 use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
@@ -80,6 +81,8 @@ pub struct LogFile {
     pub format: FileFormat,
     /// Its path as `_file` shows it.
     pub name: String,
+    /// The part of it that is read, where that is not all.
+    pub part: Option<Part>,
     pieces: OnceLock<Vec<Range<u64>>>,
     pub(super) index: FileIndex,
 }
@@ -91,7 +94,18 @@ impl LogFile {
             FileKind::Regular | FileKind::Stream => snapshot.path.to_string_lossy().into_owned(),
         };
         let index = saved_index::recall(context, &snapshot, format.name());
-        Self { snapshot, format, name, pieces: OnceLock::new(), index }
+        Self { snapshot, format, name, part: None, pieces: OnceLock::new(), index }
+    }
+
+    /// The same file, but only the records that begin in a part of it.
+    pub fn with_part(&self, context: &ScanContext, part: Part) -> Self {
+        let file = Self::new(context, self.snapshot.clone(), self.format.clone());
+        Self { part: Some(part), ..file }
+    }
+
+    /// Where the part begins that is read.
+    pub(super) fn begin(&self) -> u64 {
+        self.part.map_or(0, |part| part.begin.offset)
     }
 
     /// The pieces that it is read in. They are cut once: pieces of different sizes do not fit together.
@@ -99,7 +113,11 @@ impl LogFile {
         if let Some(pieces) = self.pieces.get() {
             return Ok(pieces);
         }
-        let pieces = source::pieces(&self.snapshot, piece_bytes)?;
+        let mut pieces = source::pieces(&self.snapshot, piece_bytes)?;
+        if let Some(part) = self.part.filter(|_| self.snapshot.is_splittable()) {
+            let inside = |piece: Range<u64>| piece.start.max(part.begin.offset)..piece.end.min(part.end);
+            pieces = pieces.into_iter().map(inside).filter(|piece| !piece.is_empty()).collect();
+        }
         Ok(self.pieces.get_or_init(|| pieces))
     }
 
@@ -107,7 +125,7 @@ impl LogFile {
     pub(super) fn known(&self, table: &str, piece_bytes: u64) -> Option<Facts> {
         let facts = self.index.facts();
         if !self.snapshot.is_splittable() {
-            return facts.exact(table, &(0..u64::MAX));
+            return facts.exact(table, &(self.begin()..u64::MAX));
         }
         let pieces = self.pieces(piece_bytes).ok()?;
         facts::sum(pieces.iter().map(|piece| facts.exact(table, piece)))
@@ -147,6 +165,8 @@ pub struct Listing {
     pub files: Vec<Arc<LogFile>>,
     /// What was named and is not among them.
     pub problems: Vec<(PathBuf, Remark)>,
+    /// All of these is in the store; with a word about it, where there is one.
+    pub stored: Vec<(Snapshot, Option<Remark>)>,
     archives: Vec<Arc<ListedArchive>>,
     generation: u64,
 }
@@ -179,12 +199,50 @@ impl Listing {
     }
 }
 
+/// What of the files of a listing is in a store.
+struct AtTheSeam {
+    store: Option<Arc<dyn Stored>>,
+    parts: HashMap<(u64, u64, u64), Part>,
+    stored: Vec<(Snapshot, Option<Remark>)>,
+}
+
+impl AtTheSeam {
+    fn new(history: Option<&Arc<dyn History>>, query: u64) -> Self {
+        // Without a store that can be read there is no table to list files for: see `LogSchema`.
+        Self { store: history.and_then(|history| history.at(query).ok()), parts: HashMap::new(), stored: vec![] }
+    }
+
+    /// Takes out what is in the store as a whole, and notes where the rest of the others begins.
+    fn leave_stored<T>(&mut self, files: &mut Vec<T>, of: impl Fn(&T) -> Option<&Snapshot>) {
+        let Some(store) = &self.store else { return };
+        let asked: Vec<&Snapshot> = files.iter().filter_map(&of).collect();
+        let mut rests = store.rests(&asked).into_iter();
+        files.retain(|file| {
+            let Some(snapshot) = of(file) else { return true };
+            match rests.next() {
+                Some(Rest::Nothing(remark)) => {
+                    self.stored.push((snapshot.clone(), remark));
+                    false
+                }
+                Some(Rest::From(begin)) => {
+                    self.parts.insert(snapshot.key(), Part { begin, end: u64::MAX });
+                    true
+                }
+                Some(Rest::All) | None => true,
+            }
+        });
+    }
+}
+
 /// The files behind one or more tables.
 #[derive(Debug)]
 pub struct FileSet {
     context: Arc<ScanContext>,
     spec: InputSpec,
     forced: Option<String>,
+    history: Option<Arc<dyn History>>,
+    /// The files do not depend on the query.
+    is_fixed: bool,
     latest: Mutex<Option<Arc<Listing>>>,
 }
 
@@ -197,7 +255,19 @@ impl FileSet {
             family.map(|family| family.name.clone()).ok_or_else(|| TableError::unknown_format(name, &context.formats))
         });
         let forced = forced.transpose()?;
-        Ok(Self { context, spec, forced, latest: Mutex::new(None) })
+        Ok(Self { context, spec, forced, history: None, is_fixed: false, latest: Mutex::new(None) })
+    }
+
+    /// The same files, without what is in a store of them.
+    pub fn with_history(self, history: Option<Arc<dyn History>>) -> Self {
+        Self { history, ..self }
+    }
+
+    /// These files, and no others.
+    pub fn fixed(context: Arc<ScanContext>, files: Vec<Arc<LogFile>>) -> Self {
+        let listing = Listing { files, problems: vec![], stored: vec![], archives: vec![], generation: 0 };
+        let latest = Mutex::new(Some(Arc::new(listing)));
+        Self { context, spec: InputSpec::Args(vec![]), forced: None, history: None, is_fixed: true, latest }
     }
 
     /// Where the files come from.
@@ -257,17 +327,20 @@ impl FileSet {
 
     fn fresh(&self) -> Option<Arc<Listing>> {
         let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.as_ref().filter(|listing| listing.generation == self.context.report.generation()).map(Arc::clone)
+        latest.as_ref().filter(|listing| self.is_fixed || listing.generation == self.context.report.generation()).map(Arc::clone)
     }
 
     fn list(&self, cancelled: &AtomicBool) -> Arc<Listing> {
         // The lock is held while files are looked at: the other tables of the query wait for the same listing.
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let generation = self.context.report.generation();
-        if let Some(listing) = latest.as_ref().filter(|listing| listing.generation == generation) {
+        if let Some(listing) = latest.as_ref().filter(|listing| self.is_fixed || listing.generation == generation) {
             return Arc::clone(listing);
         }
-        let (snapshots, mut problems) = self.resolve();
+        let (mut snapshots, mut problems) = self.resolve();
+        let mut seam = AtTheSeam::new(self.history.as_ref(), generation);
+        // Before anybody looks into them: most files are in the store as a whole.
+        seam.leave_stored(&mut snapshots, |input| Some(&input.snapshot).filter(|snapshot| snapshot.archive.is_none()));
         let older: HashMap<&Path, &Arc<LogFile>> =
             latest.iter().flat_map(|listing| &listing.files).map(|file| (file.snapshot.path.as_path(), file)).collect();
         let look = |input: &Input| self.look(input, &older, cancelled);
@@ -289,9 +362,20 @@ impl FileSet {
         // A member may be named beside its archive.
         let mut seen = HashSet::new();
         files.retain(|(_, file)| seen.insert(file.snapshot.key()) || file.snapshot.member.is_none());
-        let files = files.into_iter().map(|(_, file)| file).collect();
+        let mut files: Vec<Arc<LogFile>> = files.into_iter().map(|(_, file)| file).collect();
+        seam.leave_stored(&mut files, |file| Some(&file.snapshot).filter(|snapshot| snapshot.member.is_some()));
+        for file in &mut files {
+            match seam.parts.get(&file.snapshot.key()) {
+                Some(part) if file.part != Some(*part) => *file = Arc::new(file.with_part(&self.context, *part)),
+                None if file.part.is_some() => {
+                    *file = Arc::new(LogFile::new(&self.context, file.snapshot.clone(), file.format.clone()))
+                }
+                _ => {}
+            }
+        }
+        let stored = seam.stored;
         let archives = archives.into_iter().map(|(_, archive)| archive).collect();
-        let listing = Arc::new(Listing { files, problems, archives, generation });
+        let listing = Arc::new(Listing { files, problems, stored, archives, generation });
         if !cancelled.load(Ordering::Relaxed) {
             *latest = Some(Arc::clone(&listing));
         }

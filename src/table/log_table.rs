@@ -85,6 +85,11 @@ impl LogTable {
             }
             report.remark(path, self.def.name, remark);
         }
+        for (snapshot, remark) in &listing.stored {
+            let tally = report.register(FileTally::new(snapshot.path.clone(), self.def.name, None, snapshot.size));
+            tally.settle_as(FileStatus::Stored);
+            remark.iter().for_each(|remark| tally.remark(remark.clone()));
+        }
         for file in &listing.files {
             let format = file.format.name().map(str::to_owned);
             let tally = FileTally::new(file.snapshot.path.clone(), self.def.name, format, file.snapshot.size);
@@ -125,7 +130,7 @@ impl LogTable {
                     if before.is_none() {
                         pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
                     }
-                    let has_helpers = partitions > 1 && file.snapshot.is_shareable();
+                    let has_helpers = partitions > 1 && file.snapshot.is_shareable() && file.part.is_none();
                     if has_helpers {
                         let help = |at| partitioned_file(&file.snapshot, &location, &(at..at + 1));
                         helpers.extend((1..partitions.min(MAX_LANES) as u64).map(help));

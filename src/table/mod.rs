@@ -25,6 +25,7 @@ mod facts;
 mod file_index;
 mod file_set;
 mod gap;
+mod history;
 mod lanes;
 mod log_table;
 mod opener;
@@ -37,6 +38,7 @@ pub mod star;
 
 pub use error::{TableError, nearest};
 pub use file_set::{FileFormat, FileSet, InputSpec, Listing, LogFile};
+pub use history::{Begin, History, HistoryTable, Part, Rest, Stored, def_of, log_table_of};
 pub use log_table::LogTable;
 pub use opener::LogOpener;
 pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};

@@ -203,6 +203,7 @@ impl Opening {
         let read = &source.context().options.read;
         if let Some(announced) = announced
             && opener.can_be_shared()
+            && file.begin() == 0
         {
             match source::share(snapshot, opener.plan.needs_line_numbers(), read) {
                 Ok(Some(text)) => {
@@ -215,7 +216,8 @@ impl Opening {
                 Err(error) => return opener.failed(&counted, error).map(|()| None),
             }
         }
-        let range = range.filter(|_| !whole).unwrap_or(0..if whole { u64::MAX } else { snapshot.size });
+        let all = file.begin()..if whole { u64::MAX } else { snapshot.size };
+        let range = range.filter(|_| !whole).unwrap_or(all);
         let before = self.before(file, range.clone());
         if !whole && before.is_excluded(&self.pass) {
             counted.skip(range.end - range.start);
@@ -252,7 +254,15 @@ struct Before {
 impl Before {
     /// The number of the piece's first line.
     fn first_line(&self, pass: &Pass) -> Result<u64, SourceError> {
-        self.look(pass, |ahead, index, place| index.first_line(ahead, place))
+        // Where the lines of a file are counted from its part on, those before it were counted when they were collected.
+        let before = self.file.part.filter(|_| self.is_known()).map_or(0, |part| part.begin.line.saturating_sub(1));
+        Ok(before + self.look(pass, |ahead, index, place| index.first_line(ahead, place))?)
+    }
+
+    /// Is this piece one of those that the file is cut into?
+    fn is_known(&self) -> bool {
+        let cut = self.file.pieces(self.source.context().options.piece_bytes);
+        self.file.snapshot.is_splittable() && cut.is_ok_and(|pieces| pieces.contains(&self.range))
     }
 
     /// What the stamps before the piece say about those in it.
@@ -441,6 +451,11 @@ pub(super) fn open_piece(
             return Ok((piece, Box::new(AfterGap::new(reader))));
         }
     }
+    if piece.start > 0 && !snapshot.is_splittable() {
+        let mut reader = source::open_in(pass, snapshot, 0, read)?;
+        skip(reader.as_mut(), piece.start - 1)?;
+        return Ok((piece, reader));
+    }
     let mut reader = source::open_in(pass, snapshot, piece.start.saturating_sub(1), read)?;
     if snapshot.kind == FileKind::Regular && !snapshot.is_splittable() {
         // Only what comes out of it tells whether a mark was skipped.
@@ -451,6 +466,20 @@ pub(super) fn open_piece(
         }
     }
     Ok((piece, reader))
+}
+
+/// Moves a reader of what cannot be entered in the middle to `offset`, or to its end.
+fn skip(reader: &mut dyn ByteReader, offset: u64) -> Result<(), SourceError> {
+    while reader.offset() < offset {
+        let left = usize::try_from(offset - reader.offset()).unwrap_or(usize::MAX);
+        let Fill { bytes, end } = reader.fill(1)?;
+        let take = bytes.len().min(left);
+        if take == 0 && end {
+            break;
+        }
+        reader.consume(take);
+    }
+    Ok(())
 }
 
 /// Counts a piece in the report exactly once, however it ends.

@@ -46,6 +46,8 @@ pub enum FileStatus {
     NotRead,
     /// Its format feeds other tables.
     OtherTable,
+    /// All that it holds has been collected: its rows come from the store.
+    Stored,
     /// No format takes it: its lines are in `unparsed` only.
     NoFormat,
     /// All of it was read but pieces whose rows cannot pass the filter, by their times.
@@ -68,6 +70,7 @@ impl FileStatus {
             Self::StoppedEarly => "stopped early",
             Self::NotRead => "not read",
             Self::OtherTable => "feeds another table",
+            Self::Stored => "in the store",
             Self::NoFormat => "no format takes it",
             Self::PartsSkipped => "parts skipped",
             Self::FromIndex => "known from the index",

@@ -35,7 +35,7 @@ impl Session {
     fn new(inputs: InputSpec, options: ScanOptions, partitions: usize) -> Self {
         let formats = Arc::new(Catalog::builtin());
         let shared = Arc::new(ScanContext::new(formats, options));
-        let schema = Arc::new(LogSchema::try_new(Arc::clone(&shared), inputs).unwrap());
+        let schema = Arc::new(LogSchema::try_new(Arc::clone(&shared), inputs, None).unwrap());
         let config = SessionConfig::new()
             .with_target_partitions(partitions)
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
@@ -424,7 +424,7 @@ async fn a_format_that_is_named_is_taken_as_said() {
     assert_eq!(session.report()[0].counts.unparsed, 2);
     let options = ScanOptions { input_format: Some("no_such".to_owned()), ..ScanOptions::default() };
     let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin()), options));
-    let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]));
+    let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]), None);
     assert!(matches!(refused, Err(TableError::UnknownFormat { .. })));
 }
 

@@ -7,6 +7,7 @@
 //! - `terminal`: the REPL on a terminal, by its keys and its screen.
 //! - `report`: every saved query runs, with rows where there are logs for it; pages are harmless whatever a log holds.
 //! - `schedule`: jobs, what they deliver, and what is left when their process is killed.
+//! - `store`: logs converted and collected, read back, and a collector that is killed.
 //! - `readme`: the commands of the README do what it says.
 
 mod cli;
@@ -16,12 +17,14 @@ mod readme;
 mod report;
 mod schedule;
 mod sqllogic;
+mod store;
 mod terminal;
 
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
 use logsql::session::{Session, SessionOptions, TimeWindow};
+use logsql::store::Copies;
 use logsql::table::{InputSpec, ScanOptions};
 
 /// The repository.
@@ -47,6 +50,8 @@ const READINGS: [Reading; 4] = [
 fn session(inputs: Vec<PathBuf>, reading: Reading) -> Session {
     let options = SessionOptions {
         inputs: InputSpec::Args(inputs.into_iter().map(Into::into).collect()),
+        store: None,
+        copies: Copies::Skip,
         bindings: vec![],
         definition_folders: vec![],
         server_root: None,

@@ -410,6 +410,11 @@ impl Catalog {
 }
 
 impl Format {
+    /// Can its records have several lines?
+    pub fn is_joined(&self) -> bool {
+        self.is_joined
+    }
+
     fn outlined(outline: &Outline) -> Self {
         let table = |name: &str| table(name).expect("the build script and the tests know the tables");
         Self {
