@@ -288,7 +288,8 @@ impl Config {
             assume_ordered,
             input_format: input.input_format,
             on_change: if input.strict { OnChange::Fail } else { OnChange::Report },
-            index: index_folder().filter(|_| !input.no_index).map(IndexOptions::new),
+            // What is collected is not scanned again.
+            index: index_folder().filter(|_| !input.no_index && !matches!(command, Command::Collect(_))).map(IndexOptions::new),
             ..ScanOptions::default()
         };
         let inputs = match (&store, paths.is_empty()) {
