@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use encoding_rs::{CoderResult, Decoder, UTF_16BE, UTF_16LE};
 
 use super::archive::ArchiveKind;
+use super::document::{DocumentReader, TELLING_BYTES, is_document};
 use super::error::{Change, Issue, SourceError, Unsupported, take_issues};
 use super::outbox::Outbox;
 use super::packed::PackedReader;
@@ -167,11 +168,14 @@ impl Sniffed {
                 }
                 [0xFF, 0xFE, ..] => Encoding::Utf16Le,
                 [0xFE, 0xFF, ..] => Encoding::Utf16Be,
+                bytes if is_document(bytes) => Encoding::Documents,
                 _ => Encoding::Utf8,
             };
-            if encoding != Encoding::Utf8 {
-                let options = self.options.clone();
-                self.wrap(|inner| Box::new(Utf16Reader::new(inner, encoding, &options)));
+            let options = self.options.clone();
+            match encoding {
+                Encoding::Utf8 => {}
+                Encoding::Documents => self.wrap(|inner| Box::new(DocumentReader::new(inner, &options))),
+                encoding => self.wrap(|inner| Box::new(Utf16Reader::new(inner, encoding, &options))),
             }
             self.stage = Stage::Known;
         }
@@ -184,11 +188,12 @@ impl Sniffed {
     }
 }
 
-/// How many bytes tell what begins like this? Ordinary text is known by its first one, so that a line typed into a
+/// How many bytes tell what begins like this? JSON may go on over several lines, if its first one does not end it. Ordinary text is known by its first one, so that a line typed into a
 /// terminal or written slowly into a FIFO is there at once.
 fn needed(bytes: &[u8]) -> usize {
     match bytes.first() {
         None | Some(0x1F | 0xEF | 0xFF | 0xFE | 0x28 | 0xFD | 0x04 | b'B' | b'P' | b'7' | 0) => 8,
+        Some(b'[' | b'{') if !bytes.ends_with(b"}\n") => TELLING_BYTES,
         Some(_) => 1,
     }
 }

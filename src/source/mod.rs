@@ -33,6 +33,7 @@ mod ahead;
 mod archive;
 mod config_files;
 mod discover;
+mod document;
 mod encoding;
 mod error;
 mod extent;
@@ -55,6 +56,7 @@ pub use discover::{
     FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, is_log_of, is_rotated, not_text_content, resolve,
     resolve_place, well_known,
 };
+pub use document::head_in_lines;
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
 pub(crate) use snapshot::hash as stable_hash;
@@ -237,7 +239,10 @@ fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Resul
         },
         (_, encoding) => {
             let raw = Box::new(read::PlainReader::new(watch, 0, options));
-            Ok(Box::new(encoding::Utf16Reader::new(raw, encoding, options)))
+            Ok(match encoding {
+                Encoding::Documents => Box::new(document::DocumentReader::new(raw, options)),
+                _ => Box::new(encoding::Utf16Reader::new(raw, encoding, options)),
+            })
         }
     }
 }

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::{ArchiveKind, Member};
 use super::error::{Change, ChangeKind, SourceError, Unsupported};
 use super::watch::Watch;
-use super::{extent, packed};
+use super::{document, extent, packed};
 
 /// How much of the beginning is part of a file's identity.
 pub(super) const HEAD_BYTES: usize = 1024;
@@ -95,6 +95,8 @@ pub enum Encoding {
     Utf16Le,
     /// UTF-16, high byte first, by its byte order mark.
     Utf16Be,
+    /// JSON over several lines or in an array, in UTF-8.
+    Documents,
 }
 
 /// What a file was when something was found out about it.
@@ -414,6 +416,7 @@ impl Nature {
             [0xEF, 0xBB, 0xBF, ..] => (Encoding::Utf8, 3),
             [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 0),
             [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 0),
+            _ if document::is_document(head) => (Encoding::Documents, 0),
             _ => (Encoding::Utf8, 0),
         };
         Self {

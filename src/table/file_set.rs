@@ -308,7 +308,7 @@ impl FileSet {
         let mut explained = Vec::new();
         for input in inputs {
             let mut look = |member: ListedMember| {
-                let chunks = member.head.map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![head]));
+                let chunks = member.head.map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![source::head_in_lines(head)]));
                 let expected = set.expected(&member.snapshot.path);
                 let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks), expected));
                 explained.push((member.snapshot.path, detection.map_err(|error| remark_of(&error))));
@@ -484,7 +484,7 @@ impl FileSet {
             (Some(forced), _) => FileFormat::Forced(forced.clone()),
             (None, Some(known)) => known.format.clone(),
             (None, None) => {
-                let chunks = head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![head]));
+                let chunks = head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![source::head_in_lines(head)]));
                 let first = chunks.as_ref().ok().and_then(|chunks| chunks.first());
                 let binary = first.and_then(|first| source::not_text_content(&first[..first.len().min(1024)]));
                 let format = self.format_of(chunks, None);
