@@ -42,7 +42,6 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
     let def: definition::FormatDef = toml::from_str(&text)?;
     let family_table = def.table.get_ref();
     let (mut names, mut feeds) = (vec![], vec![]);
-    let mut ahead = scan::Ahead::NOTHING;
     for pattern in &def.pattern {
         names.push(pattern.name.get_ref());
         let feed = (
@@ -51,14 +50,6 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
         );
         if !feeds.contains(&feed) {
             feeds.push(feed);
-        }
-        if pattern.within.is_none() {
-            let own = match (&pattern.json, &pattern.logfmt) {
-                (Some(_), _) => scan::Syntax::Json.ahead(),
-                (None, Some(_)) => scan::Syntax::Logfmt.ahead(),
-                (None, None) => scan::Matcher::try_new(&regex(&def, pattern)?)?.ahead(),
-            };
-            ahead = ahead.union(&own);
         }
     }
     let name = file.file_name().and_then(|name| name.to_str()).ok_or("its name is no text")?;
@@ -73,8 +64,11 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
         def.url
     )?;
     writeln!(code, "        patterns: &{names:?}, feeds: &{feeds:?},")?;
-    writeln!(code, "        is_joined: {:?}, carries: {:?},", def.records.start.is_some(), def.carries.is_some())?;
-    writeln!(code, "        ahead: {:?},", ahead)?;
+    let carries_lines = def.carries.as_ref().is_some_and(|carries| carries.lines);
+    let (is_joined, carries) = (def.records.start.is_some(), def.carries.is_some());
+    writeln!(code, "        is_joined: {is_joined:?}, carries: {carries:?}, carries_lines: {carries_lines:?},")?;
+    writeln!(code, "        has_header: {:?},", def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()))?;
+    writeln!(code, "        ahead: {:?},", ahead_of(&def)?)?;
     writeln!(code, "    }},")?;
     Ok(())
 }
@@ -95,4 +89,25 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
         Some(text) => Ok(notation::apache(text.get_ref()).map_err(|e| e.message)?.regex),
         None => Err(format!("pattern `{}` has no layout", pattern.name.get_ref()).into()),
     }
+}
+
+/// What lines of the family can begin with.
+fn ahead_of(def: &definition::FormatDef) -> Result<scan::Ahead, Box<dyn Error>> {
+    let of_regex = |regex: &str| Ok::<_, Box<dyn Error>>(scan::Matcher::try_new(regex)?.ahead());
+    let mut all = scan::Ahead::NOTHING;
+    for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
+        let own = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
+            // Of records in columns the first bytes are known where that is what tells them from further lines.
+            (Some((scan::Syntax::Delimited, _)), _, Some(start)) => {
+                of_regex(&format!("(?:{}).*", expand::expand(&def.define, start.get_ref())?))?
+            }
+            (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => {
+                scan::Keyed::ahead_of(&delimited.get_ref().dialect()?)
+            }
+            (Some((syntax, _)), ..) => syntax.ahead(),
+            (None, ..) => of_regex(&regex(def, pattern)?)?,
+        };
+        all = all.union(&own);
+    }
+    Ok(all)
 }

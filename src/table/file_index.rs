@@ -7,11 +7,12 @@
 //!   first_line  1           813          1603          …       number of the line that its first byte is in
 //!   stamps      Nov … Dec   Dec … Jan    Jan … Feb     Feb     years run backwards from the time of the file, so all
 //!   first_year  2025        2025         2026          2026    pieces have to be seen before the first one has a year
+//!   header      #Fields: …   (as 0)       (as 0)       #Fields: …  the line that says what the columns behind it are
 //!   bounds      18:00–18:03  18:02–18:31  ?            ?       times of the rows of a table, once a query has read them all
 //! ```
 //!
 //! Nothing is read ahead unless a query asks for `_line`, or for the `time` of a format whose stamps have no year (or no
-//! zone, where the clock is changed twice a year). What was found out stays with the file as long as it is the same.
+//! zone, where the clock is changed twice a year), or for a format whose columns are named by lines between the others. What was found out stays with the file as long as it is the same.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -32,6 +33,9 @@ const LOOK_BACK: u64 = 64 << 10;
 /// The records that begin in so many bytes tell at which time a piece begins.
 const FIRST_BYTES: u64 = 16 << 10;
 
+/// A line that says what the columns of those behind it are.
+pub(super) type Header = Arc<[u8]>;
+
 /// What is known about the pieces of one file.
 #[derive(Debug, Default)]
 pub(super) struct FileIndex {
@@ -41,6 +45,8 @@ pub(super) struct FileIndex {
     facts: Mutex<FileFacts>,
     /// What reads the times of the first records.
     stamp_plan: OnceLock<Option<Arc<ScanPlan>>>,
+    /// The last line of each piece that says what columns are.
+    pub(super) headers: OnceLock<Vec<OnceLock<Option<Header>>>>,
     /// The times of the first records of each piece, where they have been looked at.
     firsts: Mutex<HashMap<u64, Option<TimeBounds>>>,
 }
@@ -59,6 +65,8 @@ pub(super) struct ReadAhead<'a> {
     pub(super) pass: &'a Pass,
     /// All pieces of the file.
     pub(super) pieces: &'a [Range<u64>],
+    /// What was found of each of them.
+    pub(super) headers: &'a OnceLock<Vec<OnceLock<Option<Header>>>>,
     pub(super) read: &'a ReadOptions,
     pub(super) zone: &'a TimeZone,
     pub(super) max_record_bytes: usize,
@@ -181,6 +189,76 @@ impl ReadAhead<'_> {
         Ok(count)
     }
 
+    /// The last line that begins before `start` and says what columns are.
+    pub(super) fn header_before(&self, start: u64, plan: &ScanPlan) -> Result<Option<Header>, SourceError> {
+        let headers = self.headers.get_or_init(|| self.pieces.iter().map(|_| OnceLock::new()).collect());
+        for (piece, known) in self.pieces.iter().zip(headers).rev().filter(|(piece, _)| piece.start < start) {
+            if piece.end > start {
+                if let Some(header) = self.header_in(piece.start..start, plan)? {
+                    return Ok(Some(header));
+                }
+                continue;
+            }
+            if known.get().is_none() {
+                let found = self.header_in(piece.clone(), plan)?;
+                if self.is_cancelled() {
+                    return Ok(None);
+                }
+                // Two that look at the same piece at once find the same.
+                let _ = known.set(found);
+            }
+            if let Some(Some(header)) = known.get() {
+                return Ok(Some(Arc::clone(header)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last line that begins in the range and says what columns are.
+    fn header_in(&self, range: Range<u64>, plan: &ScanPlan) -> Result<Option<Header>, SourceError> {
+        let piece = Piece { start: range.start, end: range.end, first_line: 1, stamps: None };
+        let (piece, mut reader) = super::opener::open_piece(self.pass, self.snapshot, piece, self.read)?;
+        // The byte before the range tells whether a line begins with it.
+        let mut begins = piece.start == 0;
+        let mut last = None;
+        let mut want = 1;
+        while !self.is_cancelled() {
+            let offset = reader.offset();
+            let Fill { bytes, end } = reader.fill(want)?;
+            let mut at = 0;
+            while at < bytes.len() {
+                if begins && offset + at as u64 >= range.end {
+                    return Ok(last);
+                }
+                let feed = memchr::memchr(b'\n', &bytes[at..]).map(|feed| at + feed);
+                let Some(stop) = feed.or(end.then_some(bytes.len())) else { break };
+                if begins {
+                    let line = &bytes[at..stop];
+                    let nuls = line.iter().take_while(|&&byte| byte == 0).count();
+                    let line = line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..]);
+                    if plan.is_header(line) && line.len() <= self.max_record_bytes {
+                        last = Some(Header::from(line));
+                    }
+                }
+                begins = true;
+                at = stop + 1;
+            }
+            let given = bytes.len();
+            let mut used = at.min(given);
+            // A line that is longer than a record may be, or a hole.
+            if used == 0 && given > self.max_record_bytes + 1 {
+                begins &= bytes.iter().all(|&byte| byte == 0);
+                used = given;
+            }
+            reader.consume(used);
+            if (end && used == given) || reader.verify().is_err() {
+                break;
+            }
+            want = if used == 0 { (given * 2).max(1 << 16) } else { 1 };
+        }
+        Ok(last)
+    }
+
     /// The times of the first records that begin in `piece`, where they stand for themselves.
     fn first_times(&self, piece: &Range<u64>, plan: &Arc<ScanPlan>) -> Result<Option<TimeBounds>, SourceError> {
         let end = piece.end.min(piece.start.saturating_add(FIRST_BYTES));
@@ -263,7 +341,8 @@ impl ReadAhead<'_> {
         stamps: Option<StampContext>,
         plan: &Arc<ScanPlan>,
     ) -> Result<(LogDecoder, Status), SourceError> {
-        let piece = Piece { start: range.start, end: range.end, first_line: 1, stamps };
+        let start = range.start;
+        let piece = Piece { start, end: range.end, first_line: 1, stamps };
         let options = DecodeOptions { limit: None, max_record_bytes: self.max_record_bytes, ..DecodeOptions::default() };
         let (piece, mut reader) = super::opener::open_piece(self.pass, self.snapshot, piece, self.read)?;
         let mut decoder = LogDecoder::new(Arc::clone(plan), piece, options);
@@ -281,6 +360,7 @@ impl ReadAhead<'_> {
                 Status::NeedMore if end && decoded.used == 0 => break,
                 Status::NeedMore => {}
                 Status::BatchReady => drop(decoder.flush()),
+                Status::NeedHeader => decoder.set_header(self.header_before(start, plan)?.as_deref()),
                 Status::NeedStamps | Status::Done => break,
             }
             // As for the line counts: a change is found, and told, where the rows are made.

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use super::bounds::{TIME, excluded};
 use super::error::TableError;
 use super::facts::Facts;
-use super::file_index::{FileIndex, ReadAhead};
+use super::file_index::{FileIndex, Header, ReadAhead};
 use super::file_set::LogFile;
 use super::gap::AfterGap;
 use super::lanes::{Announced, LaneStream};
@@ -271,6 +271,12 @@ impl Before {
         self.look(pass, |ahead, index, place| index.stamps(ahead, place, &plan))
     }
 
+    /// The last line before the piece that says what columns are.
+    fn header(&self, pass: &Pass) -> Result<Option<Header>, SourceError> {
+        let Some(plan) = self.source.stamp_plan(&self.file) else { return Ok(None) };
+        self.look(pass, |ahead, _, _| ahead.header_before(self.range.start, &plan))
+    }
+
     /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
     fn is_excluded(&self, pass: &Pass) -> bool {
         let Self { source, file, range, .. } = self;
@@ -338,6 +344,7 @@ impl Before {
             snapshot: &file.snapshot,
             pass,
             pieces,
+            headers: &index.headers,
             read: &options.read,
             zone: &options.zone,
             max_record_bytes: options.max_record_bytes,
@@ -382,7 +389,7 @@ impl StretchOpener {
 
     /// Can any line be read without those before it?
     fn can_be_shared(&self) -> bool {
-        !self.plan.joins_lines() && !self.plan.needs_stamp_context()
+        !self.plan.joins_lines() && !self.plan.needs_stamp_context() && !self.plan.has_headers()
     }
 
     /// The batches of a stretch of whole lines.
@@ -404,8 +411,9 @@ impl StretchOpener {
         let cancelled = Arc::new(AtomicBool::new(false));
         let (source, file) = (Arc::clone(&self.source), Arc::clone(&self.file));
         let before = Arc::new(Before { source, file, range, cancelled: Arc::clone(&cancelled) });
-        let (stamps, is_anchored) = (None, self.plan.needs_stamp_context());
-        Ok(PieceStream { before, stamps, is_anchored, _cancelled: CancelOnDrop(cancelled), work, want: 1, step_bytes, on_change })
+        let is_anchored = self.plan.needs_stamp_context();
+        let _cancelled = CancelOnDrop(cancelled);
+        Ok(PieceStream { before, asked: None, is_anchored, _cancelled, work, want: 1, step_bytes, on_change })
     }
 
     /// What comes of a file that is not any more what it was.
@@ -534,8 +542,8 @@ struct Work {
 /// The batches of one piece.
 pub(super) struct PieceStream {
     before: Arc<Before>,
-    /// Somebody is finding out about the stamps before the piece.
-    stamps: Option<JoinHandle<Result<StampContext, SourceError>>>,
+    /// Somebody is finding out about what is before the piece.
+    asked: Option<JoinHandle<Result<Answer, SourceError>>>,
     /// Times depend on the time of the file.
     is_anchored: bool,
     _cancelled: CancelOnDrop,
@@ -547,6 +555,12 @@ pub(super) struct PieceStream {
     on_change: OnChange,
 }
 
+/// What is before a piece.
+enum Answer {
+    Stamps(StampContext),
+    Header(Option<Header>),
+}
+
 /// What a step came to.
 enum Step {
     Batch(RecordBatch),
@@ -554,6 +568,8 @@ enum Step {
     Yield,
     /// What the stamps before the piece say has to be known.
     NeedStamps,
+    /// So does the line that says what columns are.
+    NeedHeader,
     /// The last batch, if there is one.
     Done(Option<RecordBatch>),
 }
@@ -599,6 +615,7 @@ impl Work {
                 Ok(batch.map_or(Step::Yield, Step::Batch))
             }
             Status::NeedStamps => Ok(Step::NeedStamps),
+            Status::NeedHeader => Ok(Step::NeedHeader),
             Status::Done => self.finish(),
         }
     }
@@ -633,8 +650,12 @@ impl PieceStream {
                 return Poll::Pending;
             }
             Ok(Ok(Step::NeedStamps)) => {
-                let before = Arc::clone(&self.before);
-                self.stamps = Some(tokio::task::spawn_blocking(move || before.stamps(&Pass::default())));
+                self.ask(|before| before.stamps(&Pass::default()).map(Answer::Stamps));
+                self.work = Some(work);
+                return Poll::Pending;
+            }
+            Ok(Ok(Step::NeedHeader)) => {
+                self.ask(|before| before.header(&Pass::default()).map(Answer::Header));
                 self.work = Some(work);
                 return Poll::Pending;
             }
@@ -652,6 +673,12 @@ impl PieceStream {
             }
         };
         Poll::Ready(self.stop(work, stop).map(Err))
+    }
+
+    /// Has somebody look at what is before the piece.
+    fn ask(&mut self, look: impl FnOnce(&Before) -> Result<Answer, SourceError> + Send + 'static) {
+        let before = Arc::clone(&self.before);
+        self.asked = Some(tokio::task::spawn_blocking(move || look(&before)));
     }
 
     /// The piece ends early.
@@ -673,20 +700,23 @@ impl PieceStream {
         }
     }
 
-    /// Waits for what the stamps before the piece say, if the decoder asked for it.
+    /// Waits for what is before the piece, if the decoder asked for it.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Option<DfResult<RecordBatch>>> {
-        let Some(asked) = &mut self.stamps else { return Poll::Ready(None) };
+        let Some(asked) = &mut self.asked else { return Poll::Ready(None) };
         let Poll::Ready(answer) = asked.poll_unpin(context) else { return Poll::Pending };
-        self.stamps = None;
+        self.asked = None;
         let error = match (answer, self.work.take()) {
-            (Ok(Ok(stamps)), Some(mut work)) => {
-                work.decoder.set_stamps(stamps);
+            (Ok(Ok(answer)), Some(mut work)) => {
+                match answer {
+                    Answer::Stamps(stamps) => work.decoder.set_stamps(stamps),
+                    Answer::Header(header) => work.decoder.set_header(header.as_deref()),
+                }
                 self.work = Some(work);
                 None
             }
             (Ok(Err(error)), Some(work)) => self.stop(work, error.into()),
             (Err(error), _) => Some(match error.try_into_panic() {
-                Ok(payload) => TableError::panicked("following the stamps of a file", &payload).into(),
+                Ok(payload) => TableError::panicked("looking at what is before a piece of a file", &payload).into(),
                 Err(_) => exec_datafusion_err!("the query was cancelled"),
             }),
             (Ok(_), None) => None,
@@ -710,7 +740,7 @@ impl Stream for PieceStream {
     type Item = DfResult<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.stamps.is_some() {
+        if self.asked.is_some() {
             match self.wait(context) {
                 Poll::Ready(None) => {}
                 waiting_or_failed => return waiting_or_failed,

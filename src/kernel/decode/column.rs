@@ -15,7 +15,6 @@ use super::stamp::TimeBounds;
 use super::time::{Stamp, integer};
 use super::value;
 use crate::format::{Extract, Feed, Part, Source, TextRule};
-use crate::scan::plain;
 use crate::table::ColumnType;
 
 /// A column that is being filled.
@@ -36,6 +35,8 @@ pub(super) struct Chunk<'a> {
     pub(super) rows: &'a Rows,
     /// The offset in the file of the first of `bytes`.
     pub(super) offset: u64,
+    /// The line that says what the columns of these records are.
+    pub(super) header: Option<&'a [u8]>,
 }
 
 /// What filling a column costs, beyond its values.
@@ -125,9 +126,9 @@ impl<'a> Chunk<'a> {
     fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<Text<'a>> {
         let bytes = match &feed.source {
             Source::Capture(slot) => Cow::Borrowed(self.rows.capture(self.bytes, row, *slot)?.0),
-            Source::Quoted(slot) => {
+            Source::Escaped(slot, escapes) => {
                 let (bytes, before) = self.rows.capture(self.bytes, row, *slot)?;
-                value::unquoted(bytes, before)
+                escapes.undo(bytes, before)
             }
             Source::Constant(text) => Cow::Borrowed(text.as_bytes()),
         };
@@ -251,6 +252,7 @@ fn float(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Opt
 fn stamp(extract: &Extract, bytes: &[u8]) -> Option<Stamp> {
     match extract {
         Extract::Time(layout) | Extract::TimeOffset(layout) => layout.parse(bytes),
+        Extract::SureTime(layout) => layout.parse(bytes).filter(|stamp| stamp.year.is_some() && stamp.offset.is_some()),
         _ => None,
     }
 }
@@ -291,9 +293,9 @@ fn append_map(
                     Extract::Rest(keyed) => {
                         // A whole record is never a quoted value, so its bytes are those of the chunk.
                         let Cow::Borrowed(record) = bytes else { continue };
-                        let fields = keyed.rest(record).into_iter();
+                        let fields = keyed.rest(record, chunk.header).into_iter();
                         pairs.extend(fields.map(|field| {
-                            let value = if field.quoted { plain(field.value) } else { field.value.into() };
+                            let value = keyed.plain(&field);
                             (field.path.into(), value)
                         }));
                         continue;

@@ -178,6 +178,8 @@ pub enum Status {
     NeedMore,
     /// A call of [`LogDecoder::set_stamps`]: the time of the record at the cursor depends on those before the piece.
     NeedStamps,
+    /// A call of [`LogDecoder::set_header`]: what the record at the cursor means depends on a line before the piece.
+    NeedHeader,
     /// A flush.
     BatchReady,
     /// A last flush: the piece is read, or the limit is reached.
@@ -223,6 +225,12 @@ enum Taken {
     No,
     /// One does, and its time depends on the stamps before the piece, which are not known.
     NeedsStamps,
+    /// The line that says what its columns are is before the piece, and not known.
+    NeedsHeader,
+    /// It is no record, but says what the columns of those behind it are.
+    Header,
+    /// It says so, and there are rows that have to be read before.
+    NeedsDrain,
 }
 
 /// Decodes one piece of a file.
@@ -245,6 +253,10 @@ pub struct LogDecoder {
     /// Rows in the builders.
     built: usize,
     built_bytes: usize,
+    /// It is known which line before says what the columns are, or that there is none.
+    header_known: bool,
+    /// The rows in the chunk are to be read before a header changes what their columns are.
+    needs_drain: bool,
     /// The line at this offset of the file is known to begin a record.
     known_start: Option<u64>,
     prefiltered: Seen,
@@ -282,6 +294,8 @@ impl LogDecoder {
             filter_builders: builders(&plan.filter),
             built: 0,
             built_bytes: 0,
+            header_known: piece.start == 0,
+            needs_drain: false,
             known_start: None,
             prefiltered: Seen::default(),
             slots: vec![Span::NONE; plan.captures],
@@ -326,6 +340,12 @@ impl LogDecoder {
     /// What the records before the piece say about times, if a record asks for it.
     pub fn set_stamps(&mut self, stamps: StampContext) {
         self.tracker.set_context(stamps);
+    }
+
+    /// The last line before the piece that says what columns are, if there is one ([`ScanPlan::is_header`]).
+    pub fn set_header(&mut self, header: Option<&[u8]>) {
+        self.scratch.set_header(header);
+        self.header_known = true;
     }
 
     /// How many bytes the next call should have at least after one that used none of `given`.
@@ -378,8 +398,9 @@ impl LogDecoder {
         self.prefiltered = Seen::default();
         let mut at = 0;
         let status = loop {
-            if self.rows.len() >= CHUNK_ROWS {
+            if self.rows.len() >= CHUNK_ROWS || self.needs_drain {
                 self.drain(&plan, bytes)?;
+                self.needs_drain = false;
             }
             if self.is_sated() {
                 break Status::Done;
@@ -397,6 +418,7 @@ impl LogDecoder {
                 Step::To(next) => at = next,
                 Step::More => break Status::NeedMore,
                 Step::Stamps => break Status::NeedStamps,
+                Step::Header => break Status::NeedHeader,
                 Step::Done => break Status::Done,
             }
         };
@@ -652,7 +674,8 @@ impl LogDecoder {
         match self.take(plan, bytes, text) {
             Taken::Yes => {}
             Taken::No => self.unparsed(plan, bytes, text, "no format takes it"),
-            Taken::NeedsStamps => return false,
+            Taken::Header => self.counts.blank += 1,
+            Taken::NeedsStamps | Taken::NeedsHeader | Taken::NeedsDrain => return false,
         }
         self.counts.lines += 1;
         self.line += 1;
@@ -677,7 +700,10 @@ impl LogDecoder {
             match self.take(plan, bytes, line) {
                 Taken::Yes => {}
                 Taken::No => self.unparsed(plan, bytes, line, "no format takes it"),
+                Taken::Header => self.counts.blank += 1,
                 Taken::NeedsStamps => return Step::Stamps,
+                Taken::NeedsHeader => return Step::Header,
+                Taken::NeedsDrain => return Step::To(at),
             }
         }
         self.counts.lines += 1;
@@ -717,6 +743,10 @@ impl LogDecoder {
             return Step::Done;
         }
         let mut next = match line {
+            // What says what columns are is no record, and nothing belongs to it.
+            Line::Whole(text, _) if starts && plan.is_header(&bytes[text.0..text.1]) => {
+                return self.line_record(plan, bytes, at, end);
+            }
             Line::Whole(_, next) if starts => next,
             Line::Long(_, next) if starts => return self.long_line(plan, bytes, first, next, At::LongRecord),
             _ => return self.line_record(plan, bytes, at, end),
@@ -766,9 +796,11 @@ impl LogDecoder {
         let by_first = if whole == Taken::No && lines > 1 { self.take(plan, bytes, first) } else { Taken::No };
         match (whole, by_first) {
             (Taken::NeedsStamps, _) | (_, Taken::NeedsStamps) => return Step::Stamps,
-            (Taken::Yes, _) => self.counts.continuations += lines - 1,
+            (Taken::NeedsHeader, _) | (_, Taken::NeedsHeader) => return Step::Header,
+            (Taken::NeedsDrain, _) | (_, Taken::NeedsDrain) => return Step::To(at),
+            (Taken::Yes | Taken::Header, _) => self.counts.continuations += lines - 1,
             // A layout without room for more lines: the first one is a record all the same.
-            (Taken::No, Taken::Yes) => {
+            (Taken::No, Taken::Yes | Taken::Header) => {
                 self.line += 1;
                 self.unparsed_lines(plan, bytes, (after_first, text_end));
                 self.line -= 1;
@@ -788,6 +820,14 @@ impl LogDecoder {
     #[inline]
     fn take(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize)) -> Taken {
         let text = &bytes[record.0..record.1];
+        if plan.has_headers() {
+            if plan.is_header(text) {
+                return self.header(text);
+            }
+            if !self.header_known {
+                return Taken::NeedsHeader;
+            }
+        }
         let (slots, inner_slots) = self.slots.split_at_mut(plan.lines.set.captures());
         let tracing = (&mut self.planes, &mut self.traces);
         let Ok(found) = plan.lines.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return Taken::No };
@@ -795,9 +835,10 @@ impl LogDecoder {
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
         let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| {
-            let before = (spans[*slot].start as usize).checked_sub(1).filter(|_| entry.quoted);
             let stamp = spans[*slot].of(text)?;
-            layout.parse(&value::unquoted(stamp, before.and_then(|before| text.get(before)).copied()))
+            let Some(escapes) = entry.escapes else { return layout.parse(stamp) };
+            let before = (spans[*slot].start as usize).checked_sub(1).and_then(|before| text.get(before));
+            layout.parse(&escapes.undo(stamp, before.copied()))
         });
         let stamp = stamps.next();
         if stamp.as_ref().is_some_and(|stamp| self.tracker.needs_context(stamp)) {
@@ -805,16 +846,13 @@ impl LogDecoder {
         }
         let time = stamp.and_then(|stamp| self.tracker.resolve(&stamp));
         self.counts.records += 1;
-        if let Some(kind) = entry.kind {
-            self.rows.push(kind, record.0, record.1);
-            self.rows.keep(&plan.kinds[usize::from(kind)].needed, spans);
-            self.rows.place(plan, self.line, time);
-            return Taken::Yes;
-        }
         let mut unescaped = None;
         for inner in &entry.inner {
             let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
-                spans[*slot].of(text).is_some_and(|value| values.iter().any(|wanted| is_wanted(wanted, value)))
+                match spans[*slot].of(text).filter(|value| !value::is_null(value)) {
+                    Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
+                    None => values.iter().any(Vec::is_empty),
+                }
             };
             let carried = spans[inner.capture];
             if carried == Span::NONE || !inner.requires.iter().all(required) {
@@ -822,11 +860,17 @@ impl LogDecoder {
             }
             let inside = &plan.carried[inner.carried].set;
             let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
+            let before = place.0.checked_sub(1).map(|before| bytes[before]);
+            let escapes = entry.escapes.filter(|escapes| escapes.are_in(&bytes[place.0..place.1], before));
+            // Most records inside are of other programs.
+            if escapes.is_none() && !plan.carried[inner.carried].ahead.accepts(&bytes[..place.1], place.0) {
+                continue;
+            }
             let inner_slots = &mut inner_slots[..inside.captures()];
             inner_slots.fill(Span::NONE);
-            let is_escaped = entry.quoted && bytes[place.0 - 1] == b'"' && memchr(b'\\', &bytes[place.0..place.1]).is_some();
-            let pattern = if is_escaped {
-                let place = *unescaped.get_or_insert_with(|| self.rows.unescape(&bytes[place.0..place.1]));
+            let pattern = if let Some(escapes) = escapes {
+                let unescape = || self.rows.unescape(&bytes[place.0..place.1], before, escapes);
+                let place = *unescaped.get_or_insert_with(unescape);
                 let inner_text = self.rows.unescaped(place);
                 let Ok(pattern) = inside.find(inner_text, inner_slots, &mut self.scratch) else { continue };
                 for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
@@ -858,7 +902,22 @@ impl LogDecoder {
         if let Some((start, _)) = unescaped {
             self.rows.unescaped.truncate(start);
         }
+        if let Some(kind) = entry.kind {
+            self.rows.push(kind, record.0, record.1);
+            self.rows.keep(&plan.kinds[usize::from(kind)].needed, found.trace.map_or(&*slots, |trace| self.traces.spans(trace)));
+            self.rows.place(plan, self.line, time);
+        }
         Taken::Yes
+    }
+
+    /// A line that says what the columns of those behind it are.
+    fn header(&mut self, line: &[u8]) -> Taken {
+        if self.rows.len() > 0 && self.scratch.header() != Some(line) {
+            self.needs_drain = true;
+            return Taken::NeedsDrain;
+        }
+        self.set_header(Some(line));
+        Taken::Header
     }
 
     /// Each line of a record that no pattern takes is unparsed.
@@ -914,6 +973,9 @@ impl LogDecoder {
 
     #[inline]
     fn is_start(&mut self, plan: &ScanPlan, bytes: &[u8], line: (usize, usize)) -> bool {
+        if plan.has_headers() && plan.is_header(&bytes[line.0..line.1]) {
+            return true;
+        }
         let tracing = (&mut self.planes, &mut self.start_traces);
         let starts = plan.lines.starts.as_ref();
         starts.is_some_and(|starts| starts.find_in(bytes, line, &mut self.start_slots, &mut self.scratch, tracing).is_ok())
@@ -925,7 +987,7 @@ impl LogDecoder {
         if count == 0 {
             return Ok(());
         }
-        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset };
+        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset, header: self.scratch.header() };
         let mut tally = Tally::default();
         let mut chosen: Option<Vec<usize>> = None;
         if let Some(filter) = &mut self.filter {
@@ -973,6 +1035,8 @@ enum Step {
     More,
     /// The stamps before the piece have to be known.
     Stamps,
+    /// The header before the piece has to be known.
+    Header,
     /// The piece is read.
     Done,
 }

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
+use crate::scan::Escapes;
 use crate::table::{ColumnType, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
@@ -84,8 +85,8 @@ pub(super) struct Entry {
     pub(super) inner: Vec<Inner>,
     /// The captures with the record's time, where that depends on the records before it.
     pub(super) tracked: Vec<(usize, Layout)>,
-    /// Captures may stand between quotes, and then have escapes.
-    pub(super) quoted: bool,
+    /// How captures may be escaped.
+    pub(super) escapes: Option<Escapes>,
 }
 
 /// Patterns that are tried on the record inside of another one.
@@ -155,7 +156,10 @@ impl ScanPlan {
         let unparsed_kind = (args.table == UNPARSED).then(|| builder.unparsed());
         let lines = args.catalog.lines_of(args.format);
         let carried = args.catalog.carried(args.format, args.table);
-        let carries = args.catalog.format(args.format).and_then(|format| format.carries());
+        let family = args.catalog.format(args.format);
+        let carries = family.and_then(|format| format.carries());
+        // Of what carries any line, the line is the better row even of the same table.
+        let own = family.filter(|format| format.carries_lines()).map_or(0, |format| format.own().count());
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
             let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
@@ -167,15 +171,18 @@ impl ScanPlan {
             }
             let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
             let mut inner = vec![];
-            if kind.is_none()
+            if (kind.is_none() || index < own)
                 && let Some(capture) = carries.and_then(|name| slot_of(pattern, name))
             {
                 for (number, inside) in carried.iter().enumerate() {
                     let requires = inside.requires.iter();
-                    let requires =
-                        requires.map(|(name, values)| Some((lines.set.slot(index, slot_of(pattern, name)?), values.clone())));
-                    // A layout of the envelope without the required capture cannot hold such a record.
+                    let requires = requires.map(|(name, values)| match slot_of(pattern, name) {
+                        Some(slot) => Some(vec![(lines.set.slot(index, slot), values.clone())]),
+                        // A layout of the envelope without the required capture cannot hold such a record, unless it is to have none.
+                        None => values.iter().any(Vec::is_empty).then(Vec::new),
+                    });
                     let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
+                    let requires = requires.concat();
                     // The captures of what is inside stand behind those of the envelope.
                     let behind = lines.set.captures();
                     let kinds = inside.patterns.iter().enumerate().map(|(which, pattern)| {
@@ -187,7 +194,8 @@ impl ScanPlan {
                     inner.push(Inner { carried: number, requires, capture: lines.set.slot(index, capture), kinds });
                 }
             }
-            entries.push(Entry { kind, inner, tracked, quoted: pattern.matcher.as_keyed().is_some() });
+            let escapes = pattern.matcher.as_keyed().map(|keyed| keyed.syntax().escapes());
+            entries.push(Entry { kind, inner, tracked, escapes });
         }
 
         let kinds = builder.kinds;
@@ -198,8 +206,9 @@ impl ScanPlan {
             entries.iter_mut().for_each(|entry| entry.tracked.clear());
         }
         let position = |column: usize| wanted_columns.iter().position(|&wanted| wanted == column);
-        // Where records join lines or move a clock, no line may be passed over.
-        let prefilter = if lines.starts.is_some() || tracks { None } else { Prefilter::new(args.required, &kinds, position) };
+        // Where records join lines or move a clock, and where lines say what others mean, no line may be passed over.
+        let is_bound = lines.starts.is_some() || tracks || !lines.headings.is_empty();
+        let prefilter = if is_bound { None } else { Prefilter::new(args.required, &kinds, position) };
         let inner_captures = carried.iter().map(|inside| inside.set.captures()).max();
         Ok(Self {
             schema: fields(args.columns),
@@ -247,6 +256,16 @@ impl ScanPlan {
     /// May a record span lines?
     pub fn joins_lines(&self) -> bool {
         self.lines.starts.is_some()
+    }
+
+    /// Do lines say what the columns of those behind them are?
+    pub fn has_headers(&self) -> bool {
+        !self.lines.headings.is_empty()
+    }
+
+    /// Does the line say what the columns of those behind it are?
+    pub fn is_header(&self, line: &[u8]) -> bool {
+        self.lines.is_heading(line)
     }
 
     /// Do values depend on the records before a piece?
@@ -332,7 +351,17 @@ impl Builder<'_> {
                 let others = outer.pattern.columns[outer_column]
                     .iter()
                     .filter(|feed| feed.source.slot().is_none_or(|slot| usize::from(slot) != carried));
-                feeds.extend(others.map(|feed| keep(feed, outer.slots, &mut needed)));
+                let others: Vec<Feed> = others.map(|feed| keep(feed, outer.slots, &mut needed)).collect();
+                if is_time {
+                    // What the envelope knows for sure is better than what the line inside leaves open.
+                    let sure = |feed: &Feed| match feed.extract {
+                        Extract::Time(layout) => Some(Feed { source: feed.source.clone(), extract: Extract::SureTime(layout) }),
+                        _ => None,
+                    };
+                    let known = [&feeds, &others].map(|feeds| feeds.iter().filter_map(sure).collect::<Vec<_>>());
+                    feeds.splice(0..0, known.into_iter().flatten());
+                }
+                feeds.extend(others);
             }
             match (is_time && tracked, feeds.is_empty()) {
                 (true, _) => ColumnPlan::Tracked(feeds),
@@ -376,7 +405,7 @@ fn keep(feed: &Feed, slots: &dyn Fn(u16) -> u16, needed: &mut Vec<u16>) -> Feed 
     let source = match &feed.source {
         Source::Constant(text) => Source::Constant(Arc::clone(text)),
         Source::Capture(slot) => Source::Capture(kept(*slot)),
-        Source::Quoted(slot) => Source::Quoted(kept(*slot)),
+        Source::Escaped(slot, escapes) => Source::Escaped(kept(*slot), *escapes),
     };
     Feed { source, extract: feed.extract.clone() }
 }

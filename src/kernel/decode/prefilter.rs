@@ -9,6 +9,7 @@ use regex::bytes::Regex;
 
 use super::plan::{ColumnPlan, RowKind};
 use crate::format::{Extract, Feed, Source, TextRule, Unescape};
+use crate::scan::Escapes;
 
 /// Shorter texts are in most lines.
 const MIN_BYTES: usize = 3;
@@ -99,7 +100,12 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     if matches!(feed.source, Source::Constant(_)) {
         return false;
     }
-    *escapes |= matches!(feed.source, Source::Quoted(_));
+    match feed.source {
+        Source::Escaped(_, Escapes::Quoted | Escapes::Backslash) => *escapes = true,
+        // Their escapes have no backslash.
+        Source::Escaped(_, Escapes::Doubled | Escapes::Entities) => return false,
+        Source::Capture(_) | Source::Constant(_) => {}
+    }
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
             let TextRule { unescape, doubled, lower, chomp: _, take: _, map, null: _ } = rule;
@@ -109,6 +115,7 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
         Extract::Integer | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Address(..) => true,
         Extract::Float
         | Extract::Time(_)
+        | Extract::SureTime(_)
         | Extract::TimeOffset(_)
         | Extract::Duration(..)
         | Extract::Priority

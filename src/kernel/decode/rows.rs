@@ -6,7 +6,7 @@ use super::plan::ScanPlan;
 use super::stamp::{StampContext, StampTracker};
 use super::time::{Stamp, Zone};
 use super::value;
-use crate::scan::{Span, unescape};
+use crate::scan::{Escapes, Span};
 
 /// Why a line is unparsed.
 #[derive(Clone, Debug)]
@@ -111,9 +111,9 @@ impl Rows {
     }
 
     /// Takes in a record that stood inside of another one with escapes; its place is for [`unescaped`](Self::unescaped).
-    pub(super) fn unescape(&mut self, text: &[u8]) -> (usize, usize) {
+    pub(super) fn unescape(&mut self, text: &[u8], before: Option<u8>, escapes: Escapes) -> (usize, usize) {
         let start = self.unescaped.len();
-        self.unescaped.extend_from_slice(value::chomp(&unescape(text)));
+        self.unescaped.extend_from_slice(value::chomp(&escapes.undo(text, before)));
         (start, self.unescaped.len())
     }
 

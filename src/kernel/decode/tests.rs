@@ -57,9 +57,57 @@ pattern = "inner"
 expect = { query_name = "a.example", program = "named" }
 "#;
 
+const COLUMNS: &str = r##"
+name = "columns"
+table = "access_log"
+title = "a test"
+url = "https://example.org"
+[records]
+comment = '#'
+[delimited]
+header = "#F:"
+[[pattern]]
+name = "columns_user"
+columns = { user_name = "u", method = "m", url = "p" }
+has = { user_name = true }
+[[pattern]]
+name = "columns"
+columns = { method = "m", url = "p" }
+[[sample]]
+line = """
+#F: p m
+/x GET"""
+pattern = "columns"
+expect = { method = "GET" }
+"##;
+
+const CSV: &str = r#"
+name = "csv"
+table = "error_log"
+title = "a test"
+url = "https://example.org"
+[records]
+start = '\d\d,'
+[delimited]
+separator = ","
+titles = "pid,"
+[[pattern]]
+name = "csv"
+columns = { pid = "pid", level = "level", message = "message" }
+[pattern.capture]
+pid = { type = "integer" }
+[[sample]]
+line = """
+pid,level,message
+12,warn,"x
+y\""""
+pattern = "csv"
+expect = { message = "x\ny" }
+"#;
+
 fn catalog() -> Catalog {
     let mut catalog = Catalog::default();
-    for text in [FORMATS, LINES, INNER] {
+    for text in [FORMATS, LINES, INNER, COLUMNS, CSV] {
         catalog.add("test", text).unwrap_or_else(|error| panic!("{error}"));
     }
     catalog
@@ -117,6 +165,9 @@ fn read_asking(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize, sta
         if decoded.status == Status::NeedStamps {
             assert!(piece.stamps.is_none(), "it was told");
             decoder.set_stamps(stamps);
+        } else if decoded.status == Status::NeedHeader {
+            assert!(piece.start > 0, "nothing is before the file");
+            decoder.set_header(header_before(plan, file, piece.start as usize));
         } else if decoded.status != Status::NeedMore
             && let Some(batch) = decoder.flush().expect("a batch")
         {
@@ -128,6 +179,22 @@ fn read_asking(plan: &Arc<ScanPlan>, file: &[u8], piece: Piece, dose: usize, sta
             return (Run { rows, counts }, decoder.stamp_summary());
         }
     }
+}
+
+/// The last line that begins before `start` and says what columns are.
+fn header_before<'a>(plan: &ScanPlan, file: &'a [u8], start: usize) -> Option<&'a [u8]> {
+    let mut begin = 0;
+    let lines = file.split_inclusive(|&byte| byte == b'\n').map(|line| {
+        begin += line.len();
+        (begin - line.len(), line)
+    });
+    let lines: Vec<(usize, &[u8])> = lines.collect();
+    let before = lines.into_iter().filter(|(begin, _)| *begin < start).map(|(_, line)| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let nuls = line.iter().take_while(|&&byte| byte == 0).count();
+        line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..])
+    });
+    before.filter(|line| plan.is_header(line) && line.len() <= 64).last()
 }
 
 fn render(batch: &RecordBatch) -> Vec<String> {
@@ -208,6 +275,61 @@ fn lines_are_the_same_at_every_cut() {
 }
 
 #[test]
+fn columns_are_the_same_at_every_cut() {
+    let file = b"stray GET /\n#x\n#F: p m\n/1 GET\n/2 PUT\n\n#F: u m p x\r\nann GET /3 y\nann GET\n#F: m p\nGET /4\n\0\0#F: p m\nGET /5\n#F: 0123456789012345678901234567890123456789012345678901234567890123456789 m\n/6 GET";
+    let run = every_cut_gives_the_same("columns", "access_log", file);
+    let shown: Vec<String> = run.rows.iter().map(|row| row.split('|').take(2).collect::<Vec<_>>().join(" ")).collect();
+    assert_eq!(shown, ["GET /1", "PUT /2", "ann GET", "GET /4", "/5 GET", "GET /6"], "{:#?}", run.rows);
+    assert_eq!((run.counts.unparsed, run.counts.blank), (2, 7), "the line before all headers, and the short one");
+    every_cut_gives_the_same("columns", UNPARSED, file);
+    for odd in [&b""[..], b"#F:", b"#F: a b\n", b"#F: a b\nx", b"x\n#F: m p", b"\0#F: m p\na b\n#F"] {
+        every_cut_gives_the_same("columns", "access_log", odd);
+    }
+}
+
+#[test]
+fn columns_with_line_ends_in_them_are_the_same_at_every_cut() {
+    let file = b"pid,level,message\n12,warn,\"a\nb, \"\"c\"\"\"\n13,err,x\npid,message,level\n14,\"d\n\ne\",info\n15,err\ntail\n";
+    let run = every_cut_gives_the_same("csv", "error_log", file);
+    assert_eq!(run.rows.len(), 3, "{:#?}", run.rows);
+    assert!(run.rows[0].contains("|a\nb, \"c\"|") && run.rows[2].contains("|d\n\ne|"), "{:#?}", run.rows);
+    every_cut_gives_the_same("csv", UNPARSED, file);
+}
+
+#[test]
+fn what_containers_write_is_read_as_what_it_is() {
+    let catalog = Catalog::builtin();
+    let file = concat!(
+        r#"{"log":"{\"level\":\"info\",\"msg\":\"a \\\"b\\\"\",\"n\":1}\n","stream":"stderr","time":"2026-11-21T01:02:03.5Z"}"#,
+        "\n2026-11-21T01:02:04.5Z stdout F 192.0.2.1 - - [21/Nov/2026:01:02:04 +0000] \"GET /x HTTP/1.1\" 200 17\n",
+        r#"{"log":"192.0.2.2 - - [21/Nov/2026:02:02:04 +0100] \"GET /y HTTP/1.1\" 404 0\n","stream":"stdout","time":"2026-11-21T01:02:05Z"}"#,
+        "\n2026-11-21T01:02:06.5Z stdout F any text\n",
+        "2026-11-21T01:02:07.25Z stdout F time=2026-11-21T03:04:05 level=warn msg=local\n",
+    );
+    let columns = |of: &str, names: &[&str]| -> Vec<usize> {
+        names.iter().map(|name| table(of).expect("a table").column(name).expect("a column")).collect()
+    };
+    let read = |of: &str, names: &[&str]| {
+        let plan = plan_of(&catalog, ("docker_cri", of), &columns(of, names), &[], &[]);
+        let mut decoder = LogDecoder::new(plan, Piece::whole(file.len() as u64), DecodeOptions::default());
+        let mut at = 0;
+        while decoder.decode(&file.as_bytes()[at..], true).map(|decoded| (at += decoded.used, decoded.status).1).expect("decodes") != Status::Done {}
+        (render(&decoder.flush().expect("a batch").expect("rows")), decoder.counts().clone())
+    };
+    let (rows, counts) = read("app_log", &["level", "message", "stream", "_format", "fields", "_line"]);
+    assert_eq!((rows.len(), counts.records, counts.unparsed), (5, 5, 0), "{rows:#?}");
+    assert!(rows[0].starts_with("info|a \"b\"|stderr|json|") && rows[0].contains("\"n\""), "{}", rows[0]);
+    assert!(rows[3].starts_with("any text|stdout|docker_cri"), "{}", rows[3]);
+    assert!(rows[4].starts_with("warn|local|stdout|logfmt|"), "{}", rows[4]);
+    let (rows, counts) = read("access_log", &["client_ip", "status", "url", "time_offset"]);
+    assert_eq!((rows.len(), counts.records), (2, 5), "{rows:#?}");
+    assert!(rows[0].contains("/x") && rows[1].contains("/y") && rows[1].contains("60"), "{rows:#?}");
+    let (times, _) = read("app_log", &["time"]);
+    // The zone of the last one's own stamp is not known; that of the container's is.
+    assert!(times[4].contains("2026-11-21T01:02:07.250"), "{times:#?}");
+}
+
+#[test]
 fn odd_files_are_read() {
     for file in [&b""[..], b"\n", b"\r\n", b"\0", b"\0\0\n\0", b"x", b"\xff\xfe", b"12 warn \xff\xfe\n"] {
         for (format, of) in [("test", "error_log"), ("lines", "syslog"), ("test", UNPARSED), ("", UNPARSED)] {
@@ -257,9 +379,10 @@ fn what_was_learned_of_other_lines_changes_no_row() {
     for format in catalog.formats() {
         // Lines of a file are alike, and now and then one is not.
         let lines: Vec<String> = format.samples().iter().map(|sample| sample.line.clone() + "\n").collect();
-        for of in
-            ["access_log", "error_log", "dns_log", "syslog", UNPARSED].into_iter().filter(|of| catalog.feeds(&format.name, of))
-        {
+        let of = ["access_log", "error_log", "dns_log", "syslog", UNPARSED].into_iter();
+        // Whether a header is above a line does change what it is.
+        let has_headers = !catalog.lines_of(&format.name).headings.is_empty();
+        for of in of.filter(|of| catalog.feeds(&format.name, of) && !(has_headers && *of == UNPARSED)) {
             let alone: Vec<Vec<String>> = lines.iter().map(|line| rows_of(&catalog, &format.name, of, line.as_bytes())).collect();
             // A line that begins no record would belong to the one before it.
             let starts = catalog.lines_of(&format.name).starts.is_none();

@@ -21,6 +21,8 @@ pub enum Layout {
     Bind,
     /// `2026-11-21T00:55:04.123+01:00`, `2026-11-21 00:55:04 CET`, `2026-11-21  0:55:04`
     Rfc3339,
+    /// The same in UTC where no zone is written, by the document of the format
+    Rfc3339Utc,
     /// `Nov 21 00:55:04`, with or without a year, maybe with a zone
     Syslog,
     /// `1700000000.123`
@@ -33,8 +35,10 @@ pub enum Layout {
     TwelveHour,
     /// `21-11-2026 00:55:04 +0300`, `21/11/26-00:55:04`, `21/11-00:55:04`, `21.11 00:55:04`
     DayFirst,
-    /// `11/21/2026-00:55:04.123`, `Nov-21-26 00:55:04`, `11/21-00:55:04`, `11.21 00:55:04`
+    /// `11/21/2026-00:55:04.123`, `Nov-21-26 00:55:04`, `11/21-00:55:04`, `11.21 00:55:04`, `11/21/2026, 0:55:04`
     MonthFirst,
+    /// The same, always with a year
+    MonthFirstYear,
     /// `@400000006a1f0a18075bcd15`, as multilog writes it
     Tai64n,
 }
@@ -62,6 +66,7 @@ impl Layout {
         ("asctime", Self::Asctime),
         ("bind", Self::Bind),
         ("rfc3339", Self::Rfc3339),
+        ("rfc3339_utc", Self::Rfc3339Utc),
         ("syslog", Self::Syslog),
         ("epoch", Self::Epoch),
         ("compact", Self::Compact),
@@ -69,6 +74,7 @@ impl Layout {
         ("twelve_hour", Self::TwelveHour),
         ("day_first", Self::DayFirst),
         ("month_first", Self::MonthFirst),
+        ("month_first_year", Self::MonthFirstYear),
         ("tai64n", Self::Tai64n),
     ];
 
@@ -84,7 +90,7 @@ impl Layout {
 
     /// May stamps of this layout lack the zone?
     pub fn may_lack_zone(self) -> bool {
-        !matches!(self, Self::Clf | Self::Epoch | Self::Tai64n)
+        !matches!(self, Self::Clf | Self::Epoch | Self::Rfc3339Utc | Self::Tai64n)
     }
 
     /// Reads a time. `None` if it is not of this layout or no such day exists.
@@ -226,7 +232,7 @@ impl Layout {
             }
             Self::DayFirst | Self::MonthFirst => {
                 let mut part = || {
-                    let part = if at.peek()?.is_ascii_digit() { at.digits(2)? } else { u32::from(at.month()?) };
+                    let part = u32::from(if at.peek()?.is_ascii_digit() { at.day()? } else { at.month()? });
                     let separator = at.peek()?;
                     at.one_of(b"/-. ")?;
                     Some((part, separator))
@@ -238,11 +244,18 @@ impl Layout {
                 if other == separator {
                     let is_long = text.get(at.at + 2).is_some_and(u8::is_ascii_digit);
                     year = Some(if is_long { at.digits(4)? } else { at.short_year()? } as i32);
-                    at.one_of(b" -T")?;
+                    at.one_of(b" -T,")?;
+                    if text[at.at - 1] == b',' {
+                        at.expect(b' ')?;
+                    }
                 }
-                let clock_us = at.clock()?;
+                let clock_us = at.padded_clock()?;
                 let offset = if at.is_done() { None } else { at.expect(b' ').and_then(|()| at.zone())? };
                 Stamp { year, month: month as u8, day: day as u8, clock_us, offset }
+            }
+            Self::MonthFirstYear => return Self::MonthFirst.parse(text).filter(|stamp| stamp.year.is_some()),
+            Self::Rfc3339Utc => {
+                return Self::Rfc3339.parse(text).map(|stamp| Stamp { offset: stamp.offset.or(Some(0)), ..stamp });
             }
             Self::Tai64n => return tai64n(text),
         };

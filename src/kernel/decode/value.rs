@@ -6,18 +6,12 @@ use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use crate::format::{Address, Part, Take, TextRule, Unescape};
-use crate::scan::plain;
+use crate::scan::{plain, undouble};
 
 /// Is this how logs write that there is nothing?
 #[inline]
 pub(crate) fn is_null(text: &[u8]) -> bool {
     matches!(text, b"" | b"-")
-}
-
-/// The value of a capture that may stand between quotes, by the byte before it.
-#[inline]
-pub(crate) fn unquoted(bytes: &[u8], before: Option<u8>) -> Cow<'_, [u8]> {
-    if before == Some(b'"') { plain(bytes) } else { Cow::Borrowed(bytes) }
 }
 
 /// A text by its rule.
@@ -52,18 +46,6 @@ pub(crate) fn chomp(mut bytes: &[u8]) -> &[u8] {
         bytes = text;
     }
     bytes
-}
-
-/// Undoes `""`, as CSV writes a quote.
-fn undouble(bytes: &[u8]) -> Vec<u8> {
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some(at) = memchr::memmem::find(rest, b"\"\"") {
-        plain.extend_from_slice(&rest[..=at]);
-        rest = &rest[at + 2..];
-    }
-    plain.extend_from_slice(rest);
-    plain
 }
 
 /// The item of a list that counts. nginx lists upstreams as `a, b : c`.
@@ -154,7 +136,12 @@ pub(crate) fn address(half: Address, bytes: &[u8]) -> Option<&[u8]> {
         (bytes, None)
     } else {
         let colon = bytes.iter().rposition(|&byte| byte == b':')?;
-        (&bytes[..colon], Some(&bytes[colon + 1..]))
+        let (ip, port) = (&bytes[..colon], &bytes[colon + 1..]);
+        // SonicWall puts the interface behind the port.
+        match ip.iter().position(|&byte| byte == b':') {
+            Some(first) if is_ipv4(&ip[..first]) => (&ip[..first], Some(&ip[first + 1..])),
+            _ => (ip, Some(port)),
+        }
     };
     match half {
         Address::Ip => is_ip(ip).then_some(ip),
@@ -360,6 +347,7 @@ mod tests {
         let some = |a: &str, b: &str| (Some(a.to_owned()), Some(b.to_owned()));
         assert_eq!(halves("1.2.3.4:80"), some("1.2.3.4", "80"));
         assert_eq!(halves("[::1]:80"), some("::1", "80"));
+        assert_eq!(halves("1.2.3.4:80:X0"), some("1.2.3.4", "80"));
         assert_eq!(halves("::1"), (Some("::1".to_owned()), None));
         assert_eq!(halves("unix:/run/x.sock"), (None, None));
         assert_eq!(halves("backend:80"), (None, None));

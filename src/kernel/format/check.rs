@@ -85,8 +85,12 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
             feeds.push(feed);
         }
     }
+    // As the build script has it.
     let own = patterns.iter().filter(|pattern| pattern.within.is_none());
-    let ahead = own.fold(Ahead::NOTHING, |all, pattern| all.union(&pattern.matcher.ahead()));
+    let ahead = own.fold(Ahead::NOTHING, |all, pattern| {
+        let first = start.as_ref().filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
+        all.union(&first.map_or_else(|| pattern.matcher.ahead(), |start| start.ahead()))
+    });
     Ok(Format {
         name: def.name.get_ref().clone(),
         table: family_table,
@@ -99,6 +103,8 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         feeds,
         is_joined: start.is_some(),
         is_envelope: carries.is_some(),
+        carries_lines: def.carries.as_ref().is_some_and(|carries| carries.lines),
+        has_header: def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()),
         ahead,
         compiled: OnceLock::from(Compiled {
             patterns,
@@ -171,7 +177,7 @@ fn compile_pattern(
         let feeds = feeds_of(origin, capture, capture_def, &span)?;
         let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
         for (column, extract) in feeds {
-            let source = if keyed.is_some() { Source::Quoted(slot) } else { Source::Capture(slot) };
+            let source = keyed.map_or(Source::Capture(slot), |keyed| Source::Escaped(slot, keyed.syntax().escapes()));
             let feed = Feed { source, extract };
             if let Some(field) = column.strip_prefix("fields.") {
                 fields.push((field.to_owned(), feed));
@@ -247,32 +253,43 @@ struct Laid {
 fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table: &TableDef) -> Result<Laid, DefinitionError> {
     let texts = [&pattern.regex, &pattern.grok, &pattern.log_format, &pattern.apache];
     let count = texts.iter().filter(|text| text.is_some()).count();
-    if count + usize::from(pattern.json.is_some()) + usize::from(pattern.logfmt.is_some()) != 1 {
+    if count + pattern.keyed().count() != 1 {
         let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
-        let hint = "one of `regex`, `json`, `logfmt`, `grok`, `log_format` (nginx) and `apache`".to_owned();
+        let known: Vec<String> = Syntax::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
+        let hint = format!("one of `regex`, `grok`, `log_format` (nginx), `apache`, {}", known.join(", "));
         return Err(origin.error(&pattern.name.span(), message, Some(hint)));
     }
     if count == 1
         && let Some((what, has)) = pattern.has.iter().next()
     {
-        let hint = Some("`has` is for `json` and `logfmt`; others take nothing else anyway".to_owned());
-        return Err(origin.error(&has.span(), format!("`has.{what}` of a layout without keys"), hint));
+        let hint = Some("`has` is for layouts by names; others take nothing else anyway".to_owned());
+        return Err(origin.error(&has.span(), format!("`has.{what}` of a layout without names"), hint));
     }
     let translated = |text: &Spanned<String>, read: fn(&str) -> Result<notation::Translated, notation::NotationError>| {
         let read = read(text.get_ref()).map_err(|error| origin.error(&text.span(), error.message, error.hint))?;
         Ok(Laid { matcher: matcher(origin, text, &read.regex)?, written: text.span(), implied: read.captures })
     };
-    let (syntax, keys) = match pattern {
-        PatternDef { regex: Some(regex), .. } => {
+    let (syntax, keys) = match (pattern, pattern.keyed().next()) {
+        (PatternDef { regex: Some(regex), .. }, _) => {
             let matcher = matcher(origin, regex, &expand(origin, def, regex)?)?;
             return Ok(Laid { matcher, written: regex.span(), implied: BTreeMap::new() });
         }
-        PatternDef { grok: Some(grok), .. } => return read_grok(origin, def, grok, table),
-        PatternDef { log_format: Some(text), .. } => return translated(text, notation::nginx),
-        PatternDef { apache: Some(text), .. } => return translated(text, notation::apache),
-        PatternDef { json: Some(json), .. } => (Syntax::Json, json),
-        PatternDef { logfmt: Some(logfmt), .. } => (Syntax::Logfmt, logfmt),
-        _ => unreachable!("one of them was counted"),
+        (PatternDef { grok: Some(grok), .. }, _) => return read_grok(origin, def, grok, table),
+        (PatternDef { log_format: Some(text), .. }, _) => return translated(text, notation::nginx),
+        (PatternDef { apache: Some(text), .. }, _) => return translated(text, notation::apache),
+        (_, Some(keyed)) => keyed,
+        (_, None) => unreachable!("one of them was counted"),
+    };
+    let dialect = match (syntax, &def.delimited) {
+        (Syntax::Delimited, Some(delimited)) => {
+            let dialect = delimited.get_ref().dialect();
+            Some(Arc::new(dialect.map_err(|error| origin.error(&delimited.span(), error, None))?))
+        }
+        (Syntax::Delimited, None) => {
+            let hint = Some("add a [delimited] table with `header` or `names`".to_owned());
+            return Err(origin.error(&keys.span(), "nobody says how columns are told apart", hint));
+        }
+        _ => None,
     };
     let captures: BTreeMap<String, Vec<String>> =
         keys.get_ref().iter().map(|(name, paths)| (name.clone(), paths.values().to_vec())).collect();
@@ -280,7 +297,7 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
     if paths.clone().count() > MAX_KEYS {
         return Err(origin.error(&keys.span(), format!("more than {MAX_KEYS} paths"), None));
     }
-    if let Some(deep) = paths.clone().find(|path| path.is_empty() || path.matches('.').count() >= MAX_PATH_KEYS) {
+    if let Some(deep) = paths.clone().find(|path| path.is_empty() || (dialect.is_none() && path.matches('.').count() >= MAX_PATH_KEYS)) {
         return Err(origin.error(&keys.span(), format!("the path `{deep}` has no key, or more than {MAX_PATH_KEYS}"), None));
     }
     let mut has = BTreeMap::new();
@@ -300,7 +317,11 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
         };
         has.insert(what.clone(), test);
     }
-    let keyed = Keyed::try_new(syntax, &captures, &has)
+    let keyed = match dialect {
+        Some(dialect) => Keyed::delimited(dialect, &captures, &has),
+        None => Keyed::try_new(syntax, &captures, &has),
+    };
+    let keyed = keyed
         .map_err(|twice| origin.error(&keys.span(), format!("two captures have the path `{}`", twice.0), None))?;
     Ok(Laid { matcher: Matcher::Keyed(Arc::new(keyed)), written: keys.span(), implied: BTreeMap::new() })
 }
@@ -503,7 +524,7 @@ fn check_type(
             matches!(column.kind, ColumnType::UInt16 | ColumnType::UInt64 | ColumnType::Float64)
         }
         Extract::Float | Extract::Duration(..) => column.kind == ColumnType::Float64,
-        Extract::Time(_) => column.kind == ColumnType::Time,
+        Extract::Time(_) | Extract::SureTime(_) => column.kind == ColumnType::Time,
         Extract::TimeOffset(_) => column.kind == ColumnType::Int16,
         Extract::StructuredData | Extract::Rest(_) => column.kind == ColumnType::Map,
     };

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::scan::{Dialect, Heading, Syntax};
+
 /// A definition file: one format family.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,8 @@ pub(super) struct FormatDef {
     /// How lines make records.
     #[serde(default)]
     pub(super) records: RecordsDef,
+    /// How values in columns are told apart, for patterns that go by `columns`.
+    pub(super) delimited: Option<Spanned<DelimitedDef>>,
     /// Which capture of this family holds a whole record of another one, and which one tells the program.
     pub(super) carries: Option<CarriesDef>,
     /// Fragments that patterns name as `{name}`.
@@ -67,15 +71,70 @@ pub(super) struct RecordsDef {
     pub(super) comment: Option<Spanned<String>>,
 }
 
+/// How values in columns are told apart, and which one is which.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DelimitedDef {
+    /// The byte between two values: `,`, `;`, `|`, a blank or a tab. Without it, the header has it: tabs if there is one in it, or
+    /// else blanks. A value may stand between quotes, and two quotes inside of it are one.
+    pub(super) separator: Option<char>,
+    /// What a line begins with that has the names of the columns behind it, such as `#Fields:`. They hold until the next one.
+    pub(super) header: Option<String>,
+    /// What a line begins with that is nothing but the names of the columns: `Date,User,`.
+    pub(super) titles: Option<String>,
+    /// The columns in their order, where no line names them.
+    #[serde(default)]
+    pub(super) names: Vec<String>,
+    /// The last so many of these are not written by older versions.
+    #[serde(default)]
+    pub(super) optional: usize,
+}
+
+impl DelimitedDef {
+    /// Do lines name the columns?
+    pub(super) fn has_header(&self) -> bool {
+        self.header.is_some() || self.titles.is_some()
+    }
+
+    /// What is wrong with it, or what it means.
+    pub(super) fn dialect(&self) -> Result<Dialect, &'static str> {
+        let heading = match (&self.header, &self.titles) {
+            (Some(_), Some(_)) => return Err("`header` and `titles` exclude each other"),
+            (Some(begin), None) | (None, Some(begin)) if begin.len() < 2 => {
+                return Err("two bytes at least have to tell the line with the names from others");
+            }
+            (Some(begin), None) => Some(Heading { begin: begin.as_bytes().into(), is_behind: true }),
+            (None, Some(begin)) => Some(Heading { begin: begin.as_bytes().into(), is_behind: false }),
+            (None, None) => None,
+        };
+        if heading.is_none() && self.names.is_empty() {
+            return Err("nobody says which columns there are: give `header`, `titles` or `names`");
+        }
+        if !self.names.is_empty() && (self.separator.is_none() || self.optional + 2 > self.names.len()) {
+            return Err("`names` needs a `separator`, and two of them at least that are not optional");
+        }
+        let separator = match self.separator {
+            None => None,
+            Some(byte) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, '"' | '\n' | '\r') => Some(byte as u8),
+            Some(_) => return Err("a separator is one byte, and no letter, digit or quote"),
+        };
+        let names = self.names.iter().map(|name| name.as_str().into()).collect();
+        Ok(Dialect { separator, heading, names, optional: self.optional })
+    }
+}
+
 /// An envelope around records of other families.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CarriesDef {
     /// The capture with the inner record.
     pub(super) capture: Spanned<String>,
+    /// What it holds can be a line of any family.
+    #[serde(default)]
+    pub(super) lines: bool,
 }
 
-/// One layout of a record: a regular expression, or the keys of records that name their fields.
+/// One layout of a record: a regular expression, or the names of fields in records that name them.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatternDef {
@@ -97,14 +156,25 @@ pub(super) struct PatternDef {
     pub(super) log_format: Option<Spanned<String>>,
     /// Or: the text of Apache's `LogFormat`.
     pub(super) apache: Option<Spanned<String>>,
-    /// For `json` and `logfmt`: what a record has to have to be one of this layout, by capture or by path.
+    /// Or: the same as firewalls send it, maybe behind a priority or cut off. `date + time` is two values beside each other, as in
+    /// all layouts by names.
+    pub(super) pairs: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: CEF, by the keys of its extension and the names of its head.
+    pub(super) cef: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: LEEF.
+    pub(super) leef: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: one XML element, by the names from inside of it on; attributes are like elements.
+    pub(super) xml: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// Or: values in columns, by the names of those. `[delimited]` says how they are told apart.
+    pub(super) columns: Option<Spanned<BTreeMap<String, OneOrMany>>>,
+    /// For all layouts by names: what a record has to have to be one of this layout, by capture or by path.
     #[serde(default)]
     pub(super) has: BTreeMap<String, Spanned<HasDef>>,
     /// The table that it feeds, where that is not the family's.
     pub(super) table: Option<Spanned<String>>,
     /// The family whose inner record it reads; it then never reads whole lines.
     pub(super) within: Option<Spanned<String>>,
-    /// Values that the envelope's captures must have; `postfix/*` stands for all that begin so.
+    /// Values that the envelope's captures must have; `postfix/*` stands for all that begin so, and the empty text for none.
     #[serde(default)]
     pub(super) requires: BTreeMap<String, Spanned<OneOrMany>>,
     /// What captures mean, where that is not what the family says.
@@ -116,6 +186,22 @@ pub(super) struct PatternDef {
     /// A pattern that takes nearly anything; it never decides what a file is.
     #[serde(default)]
     pub(super) catch_all: bool,
+}
+
+impl PatternDef {
+    /// The layouts by names that it has.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = (Syntax, &Spanned<BTreeMap<String, OneOrMany>>)> {
+        let all = [
+            (Syntax::Json, &self.json),
+            (Syntax::Logfmt, &self.logfmt),
+            (Syntax::Pairs, &self.pairs),
+            (Syntax::Cef, &self.cef),
+            (Syntax::Leef, &self.leef),
+            (Syntax::Xml, &self.xml),
+            (Syntax::Delimited, &self.columns),
+        ];
+        all.into_iter().filter_map(|(syntax, keys)| Some((syntax, keys.as_ref()?)))
+    }
 }
 
 /// What a record has to have.

@@ -164,6 +164,10 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
     let mut in_record = false;
     let mut slots = vec![Span::NONE; set.captures()];
     for &(number, line) in lines {
+        if format.headings().any(|heading| heading.is(line)) {
+            scratch.set_header(Some(line));
+            continue;
+        }
         let taken = set.find(line, &mut slots, &mut scratch).ok();
         if taken.is_none()
             && in_record

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::decode::time::Layout;
-use crate::scan::Keyed;
+use crate::scan::{Escapes, Keyed};
 
 /// One way to fill a column.
 #[derive(Clone, Debug)]
@@ -17,8 +17,8 @@ pub(crate) struct Feed {
 pub(crate) enum Source {
     /// A capture of the pattern, by slot.
     Capture(u16),
-    /// The same for a value that may stand between quotes, and then with escapes.
-    Quoted(u16),
+    /// The same for a value that may have escapes.
+    Escaped(u16, Escapes),
     /// A fixed value.
     Constant(Arc<str>),
 }
@@ -27,7 +27,7 @@ impl Source {
     /// The capture, if it is one.
     pub(crate) fn slot(&self) -> Option<u16> {
         match self {
-            Self::Capture(slot) | Self::Quoted(slot) => Some(*slot),
+            Self::Capture(slot) | Self::Escaped(slot, _) => Some(*slot),
             Self::Constant(_) => None,
         }
     }
@@ -49,6 +49,8 @@ pub(crate) enum Extract {
     /// One half of `address:port`.
     Address(Address, Take),
     Time(Layout),
+    /// The same, if the stamp has a year and a zone.
+    SureTime(Layout),
     TimeOffset(Layout),
     /// A duration, with the factor that makes milliseconds of its unit.
     Duration(f64, Take),

@@ -31,7 +31,7 @@ pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule, Unes
 pub use nearest::nearest;
 pub use notation::{GrokError, GrokSearch};
 
-use crate::scan::{Ahead, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
+use crate::scan::{Ahead, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -47,6 +47,8 @@ struct Outline {
     feeds: &'static [(Option<&'static str>, &'static str)],
     is_joined: bool,
     carries: bool,
+    carries_lines: bool,
+    has_header: bool,
     ahead: ([[u64; 4]; 8], u8),
 }
 
@@ -97,6 +99,13 @@ pub struct Pattern {
     pub specificity: usize,
 }
 
+impl Pattern {
+    /// What a line looks like that names the columns of its records.
+    pub(crate) fn heading(&self) -> Option<&Heading> {
+        self.matcher.as_keyed().and_then(|keyed| keyed.dialect()).map(Arc::as_ref).and_then(|dialect: &Dialect| dialect.heading.as_ref())
+    }
+}
+
 /// A checked family of layouts. A built-in one is compiled when somebody asks for more than what it is.
 #[derive(Debug)]
 pub struct Format {
@@ -122,6 +131,10 @@ pub struct Format {
     is_joined: bool,
     /// Its records can hold records of other families.
     is_envelope: bool,
+    /// And these can be lines of any of them.
+    carries_lines: bool,
+    /// Lines say what the columns of those behind them are.
+    has_header: bool,
     /// What its lines can begin with.
     ahead: Ahead,
     compiled: OnceLock<Compiled>,
@@ -190,9 +203,17 @@ pub(crate) struct Lines {
     pub(crate) starts: Option<PatternSet>,
     /// What a line that says nothing looks like.
     pub(crate) comment: Option<Arc<Matcher>>,
+    /// What a line looks like that names the columns of those behind it.
+    pub(crate) headings: Vec<Heading>,
 }
 
 impl Lines {
+    /// Does the line name the columns of those behind it?
+    #[inline]
+    pub(crate) fn is_heading(&self, line: &[u8]) -> bool {
+        self.headings.iter().any(|heading| heading.is(line))
+    }
+
     /// Is a line that no pattern takes a comment?
     pub(crate) fn is_comment(&self, line: &[u8], scratch: &mut Scratch) -> bool {
         self.comment.as_ref().is_some_and(|comment| takes(comment, line, scratch))
@@ -209,6 +230,17 @@ pub(crate) struct Carried {
     pub(crate) requires: Vec<(String, Vec<Vec<u8>>)>,
     pub(crate) patterns: Vec<Arc<Pattern>>,
     pub(crate) set: PatternSet,
+    /// What the record can begin with.
+    pub(crate) ahead: Ahead,
+}
+
+impl Carried {
+    fn new<'a>(requires: &[(String, Vec<Vec<u8>>)], patterns: impl Iterator<Item = &'a Arc<Pattern>>, ways: Ways) -> Self {
+        let patterns: Vec<Arc<Pattern>> = patterns.map(Arc::clone).collect();
+        let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways);
+        let ahead = patterns.iter().fold(Ahead::NOTHING, |all, pattern| all.union(&pattern.matcher.ahead()));
+        Self { requires: requires.to_vec(), patterns, set, ahead }
+    }
 }
 
 impl Clone for Catalog {
@@ -303,7 +335,11 @@ impl Catalog {
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
-        self.feeds_by_lines(format, table) || self.formats().iter().any(|other| other.feeds_within(Some(format), table))
+        let carries_lines = self.format(format).is_some_and(|family| family.carries_lines);
+        let carried = |other: &Arc<Format>| {
+            other.feeds_within(Some(format), table) || (carries_lines && !other.is_envelope && other.feeds_within(None, table))
+        };
+        self.feeds_by_lines(format, table) || self.formats().iter().any(carried)
     }
 
     /// Can whole lines of the family be rows of the table, and not only what is inside of them?
@@ -343,7 +379,13 @@ impl Catalog {
         };
         let starts = family.and_then(|family| self.starts_of(family));
         let comment = family.and_then(|family| family.compiled().comment.clone());
-        let lines = Arc::new(Lines { patterns, set, starts, comment });
+        let mut headings: Vec<Heading> = vec![];
+        for heading in patterns.iter().filter_map(|pattern| pattern.heading()) {
+            if !headings.contains(heading) {
+                headings.push(heading.clone());
+            }
+        }
+        let lines = Arc::new(Lines { patterns, set, starts, comment, headings });
         known.insert(format.to_owned(), Arc::clone(&lines));
         lines
     }
@@ -353,7 +395,8 @@ impl Catalog {
         let others: Vec<&Arc<Pattern>> = self
             .neighbours(family)
             .flat_map(|other| other.own())
-            .filter(|pattern| pattern.table.name == family.table.name)
+            // What needs a header would make each line that nobody takes depend on all before it.
+            .filter(|pattern| pattern.table.name == family.table.name && (family.has_header || pattern.heading().is_none()))
             .collect();
         let specific = others.iter().filter(|pattern| !pattern.catch_all);
         // What takes any JSON or logfmt takes no other line, so it may stand behind all.
@@ -374,12 +417,18 @@ impl Catalog {
             let inner = family.patterns().iter().filter(|p| p.within.as_deref() == Some(format) && p.table.name == table);
             let inner: Vec<&Arc<Pattern>> = inner.collect();
             for alike in inner.chunk_by(|a, b| a.requires == b.requires) {
-                carried.push(Carried {
-                    requires: alike[0].requires.clone(),
-                    patterns: alike.iter().map(|pattern| Arc::clone(pattern)).collect(),
-                    set: PatternSet::new(alike.iter().map(|pattern| &pattern.matcher), family.compiled().ways),
-                });
+                carried.push(Carried::new(&alike[0].requires, alike.iter().copied(), family.compiled().ways));
             }
+        }
+        if self.format(format).is_some_and(|family| family.carries_lines) {
+            let others = self.formats().iter().filter(|other| !other.is_envelope && other.feeds_within(None, table));
+            let others: Vec<&Arc<Pattern>> = others
+                .flat_map(|other| other.own())
+                .filter(|pattern| pattern.table.name == table && pattern.heading().is_none())
+                .collect();
+            let specific = others.iter().filter(|pattern| !pattern.catch_all);
+            let lax = others.iter().filter(|pattern| pattern.catch_all && pattern.matcher.as_keyed().is_some());
+            carried.push(Carried::new(&[], specific.chain(lax).copied(), Ways::Each));
         }
         // `postfix/postgrey` is nearer to what a family asks for by name than to one that takes `postfix/*`.
         let is_open = |values: &Vec<Vec<u8>>| values.iter().any(|value| value.ends_with(b"*"));
@@ -429,6 +478,8 @@ impl Format {
             feeds: outline.feeds.iter().map(|(within, fed)| (within.map(str::to_owned), table(fed))).collect(),
             is_joined: outline.is_joined,
             is_envelope: outline.carries,
+            carries_lines: outline.carries_lines,
+            has_header: outline.has_header,
             ahead: Ahead::from_raw(outline.ahead),
             compiled: OnceLock::new(),
             set: OnceLock::new(),
@@ -463,6 +514,16 @@ impl Format {
     /// Do patterns for whole lines, or for what is inside of another family's records, feed the table?
     fn feeds_within(&self, within: Option<&str>, table: &str) -> bool {
         self.feeds.iter().any(|(of, fed)| of.as_deref() == within && fed.name == table)
+    }
+
+    /// What lines look like that name the columns of those behind them.
+    pub(crate) fn headings(&self) -> impl Iterator<Item = &Heading> {
+        self.own().filter_map(|pattern| pattern.heading())
+    }
+
+    /// Can what its records hold be lines of any family?
+    pub(crate) fn carries_lines(&self) -> bool {
+        self.carries_lines
     }
 
     /// Its patterns for whole lines.
@@ -570,7 +631,7 @@ mod tests {
             assert_eq!(facts(format), facts(&compiled));
             let more = |f: &Format| {
                 let feeds: Vec<_> = f.feeds.iter().map(|(within, table)| (within.clone(), table.name)).collect();
-                (feeds, f.is_joined, f.is_envelope, f.ahead)
+                (feeds, f.is_joined, f.is_envelope, f.carries_lines, f.has_header, f.ahead)
             };
             assert_eq!(more(format), more(&compiled), "{}", format.name);
         }
@@ -679,7 +740,7 @@ line = "warn: hello"
             (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
             (
                 GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
-                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `json`, `logfmt`, `grok`, `log_format` (nginx) and `apache`",
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `grok`, `log_format` (nginx), `apache`, `json`, `logfmt`, `pairs`, `cef`, `leef`, `xml`, `columns`",
             ),
             (
                 GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1),

@@ -555,7 +555,7 @@ mod tests {
             }
         }
         let mut rest = BTreeMap::new();
-        for field in keyed.rest(text) {
+        for field in keyed.rest(text, None) {
             rest.insert(String::from_utf8(field.path).expect("UTF-8"), (field.value, field.quoted));
         }
         for (path, (value, is_quoted)) in &rest {
@@ -672,7 +672,7 @@ mod tests {
         let mut slots = [Span::NONE; 3];
         assert_eq!(matcher.find(text, &mut slots, &mut Scratch::default()), Ok(()));
         assert_eq!([slots[1].of(text), slots[2].of(text)], [Some(&b"x"[..]), None]);
-        let rest = matcher.as_keyed().expect("it goes by keys").rest(text);
+        let rest = matcher.as_keyed().expect("it goes by keys").rest(text, None);
         let rest: Vec<(&[u8], &[u8])> = rest.iter().map(|field| (&*field.path, field.value)).collect();
         assert_eq!(rest, [(&b"d"[..], &b"y"[..]), (b"e.f", b"5")]);
     }
@@ -682,10 +682,10 @@ mod tests {
         let members: Vec<String> = (0..1000).map(|i| format!("\"{i}\":{{\"x\":{i}}}")).collect();
         let text = format!(r#"{{"{}":{{{}}}}}"#, "k".repeat(10_000), members.join(","));
         let none = keyed(&[]);
-        let fields = none.rest(text.as_bytes());
+        let fields = none.rest(text.as_bytes(), None);
         let sizes: Vec<(usize, usize)> = fields.iter().map(|field| (field.path.len(), field.value.len())).collect();
         assert_eq!(sizes, [(10_000, text.len() - 10_000 - 5)]);
-        assert_eq!(none.rest(text.replace(&"k".repeat(10_000), "k").as_bytes()).len(), 1000);
+        assert_eq!(none.rest(text.replace(&"k".repeat(10_000), "k").as_bytes(), None).len(), 1000);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Patterns for records that name their fields: JSON objects and logfmt.
+//! Patterns for records that name their fields: JSON objects, logfmt and its relatives, CEF, XML, and columns with a header.
 //!
 //! ```text
 //!   json = { time = "ts", client_ip = ["request.client_ip", "request.remote_ip"] }      a path for each capture
@@ -15,13 +15,17 @@
 //! Records of a file mostly have the same keys in the same order. So for each key it is [`Learned`] which one came behind it,
 //! and the next key is compared with that one before it is looked up.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::ahead::Ahead;
 use super::byteset::ByteSet;
+use super::delimited::Dialect;
 use super::program::Failure;
-use super::{Span, json, logfmt};
+use super::{Span, cef, delimited, json, logfmt, xml};
 
 /// No slot, no node.
 pub(super) const NONE: u16 = u16::MAX;
@@ -29,6 +33,10 @@ pub(super) const NONE: u16 = u16::MAX;
 pub(super) const ROOT: u16 = 0;
 /// The slot of the whole record.
 pub(super) const WHOLE: u16 = 0;
+/// Between the keys of a path that means two values beside each other: `date + time`.
+const JOIN: &str = " + ";
+/// The bytes between such values at most: ` time=`, `" time="`, `, `.
+const MAX_JOIN_GAP: usize = 16;
 /// Keys that a reader learns at most, and how long they may be.
 const MAX_LEARNED: usize = 1024;
 const MAX_LEARNED_BYTES: usize = 64;
@@ -40,9 +48,30 @@ pub enum Syntax {
     Json,
     /// `key=value key="quoted value"`
     Logfmt,
+    /// The same as firewalls send it: behind a priority, or cut off at its end.
+    Pairs,
+    /// `CEF:0|vendor|product|version|id|name|severity|key=value`
+    Cef,
+    /// `LEEF:1.0|vendor|product|version|id|key=value`
+    Leef,
+    /// One XML element.
+    Xml,
+    /// By the place of the value; a header or the definition says which is which.
+    Delimited,
 }
 
 impl Syntax {
+    /// All of them, with their names in definitions.
+    pub const NAMES: &'static [(&'static str, Self)] = &[
+        ("json", Self::Json),
+        ("logfmt", Self::Logfmt),
+        ("pairs", Self::Pairs),
+        ("cef", Self::Cef),
+        ("leef", Self::Leef),
+        ("xml", Self::Xml),
+        ("columns", Self::Delimited),
+    ];
+
     /// What a record can begin with.
     pub(crate) fn ahead(self) -> Ahead {
         let mut first = ByteSet::EMPTY;
@@ -50,17 +79,83 @@ impl Syntax {
         match self {
             Self::Json => first.insert(b'{'),
             Self::Logfmt => (0..=255).filter(|&byte| logfmt::begins_key(byte)).for_each(|byte| first.insert(byte)),
+            Self::Pairs => {
+                (0..=255).filter(|&byte| logfmt::begins_key(byte) || byte == b'<').for_each(|byte| first.insert(byte));
+            }
+            Self::Cef => return cef::ahead(cef::CEF),
+            Self::Leef => return cef::ahead(cef::LEEF),
+            Self::Xml => return Ahead::ANYTHING.behind(ByteSet::of(b'<'), 1),
+            Self::Delimited => return Ahead::ANYTHING,
         }
         Ahead::ANYTHING.behind(first, 1)
     }
 
-    /// May the record be one, by its first byte?
+    /// May the record be one, by its first bytes?
+    #[inline]
     fn begins(self, record: &[u8]) -> bool {
-        let first = record.iter().find(|byte| !json::is_blank(**byte));
-        first.is_some_and(|&first| match self {
-            Self::Json => first == b'{',
-            Self::Logfmt => logfmt::begins_key(first),
-        })
+        let first = || record.iter().find(|byte| !json::is_blank(**byte));
+        match self {
+            Self::Json => first() == Some(&b'{'),
+            Self::Logfmt => first().is_some_and(|&first| logfmt::begins_key(first)),
+            Self::Pairs => first().is_some_and(|&first| logfmt::begins_key(first) || first == b'<'),
+            Self::Cef => cef::begins(cef::CEF, record),
+            Self::Leef => cef::begins(cef::LEEF, record),
+            Self::Xml => record.first() == Some(&b'<'),
+            Self::Delimited => !record.is_empty(),
+        }
+    }
+
+    /// How its values are escaped.
+    pub(crate) fn escapes(self) -> Escapes {
+        match self {
+            Self::Json | Self::Logfmt | Self::Pairs => Escapes::Quoted,
+            Self::Cef | Self::Leef => Escapes::Backslash,
+            Self::Xml => Escapes::Entities,
+            Self::Delimited => Escapes::Doubled,
+        }
+    }
+}
+
+/// How values are escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Escapes {
+    /// As in JSON, between quotes.
+    Quoted,
+    /// A quote between quotes is written as two.
+    Doubled,
+    /// `\=`, `\|`, `\\` and line ends, anywhere.
+    Backslash,
+    /// `&amp;` and its like.
+    Entities,
+}
+
+impl Escapes {
+    /// Does the value have any? `before` is the byte in front of it.
+    #[inline]
+    pub(crate) fn are_in(self, value: &[u8], before: Option<u8>) -> bool {
+        let mark = match self {
+            Self::Quoted | Self::Doubled if before != Some(b'"') => return false,
+            Self::Entities if before == Some(b'[') => return false,
+            Self::Quoted | Self::Backslash => b'\\',
+            Self::Doubled => b'"',
+            Self::Entities => b'&',
+        };
+        memchr::memchr(mark, value).is_some()
+    }
+
+    /// The value without its escapes. `before` is the byte in front of it.
+    #[inline]
+    pub(crate) fn undo(self, value: &[u8], before: Option<u8>) -> Cow<'_, [u8]> {
+        match self {
+            Self::Quoted if before == Some(b'"') => json::plain(value),
+            Self::Doubled if before == Some(b'"') && memchr::memmem::find(value, b"\"\"").is_some() => {
+                Cow::Owned(delimited::undouble(value))
+            }
+            Self::Backslash => cef::plain(value),
+            // Text of a CDATA section has none.
+            Self::Entities if before != Some(b'[') => xml::plain(value),
+            _ => Cow::Borrowed(value),
+        }
     }
 }
 
@@ -80,7 +175,7 @@ pub enum Test {
 /// The types of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ValueType {
-    /// A text; in logfmt, all values are.
+    /// A text; but in JSON, all values are.
     Text,
     /// A number.
     Number,
@@ -123,7 +218,7 @@ impl Condition {
             Test::Type(wanted) => values.any(|(span, value)| {
                 let before = (span.start as usize).checked_sub(1).and_then(|at| record.get(at));
                 let found = match value.first() {
-                    _ if syntax == Syntax::Logfmt || before == Some(&b'"') => ValueType::Text,
+                    _ if syntax != Syntax::Json || before == Some(&b'"') => ValueType::Text,
                     Some(b'{') => ValueType::Object,
                     Some(b'[') => ValueType::Array,
                     Some(b't' | b'f') => ValueType::Boolean,
@@ -138,6 +233,8 @@ impl Condition {
 /// One layout of such a record: which keys are captured, and what makes a record one of this layout.
 pub struct Keyed {
     syntax: Syntax,
+    /// How columns are told apart, where it goes by columns.
+    dialect: Option<Arc<Dialect>>,
     /// The names of the captures and their paths. The first one is the whole record.
     names: Vec<Box<str>>,
     paths: Vec<Box<str>>,
@@ -156,6 +253,24 @@ impl Keyed {
     /// A layout from captures with their paths, best first, and what has to be true of captures or of paths.
     pub fn try_new(
         syntax: Syntax,
+        captures: &BTreeMap<String, Vec<String>>,
+        has: &BTreeMap<String, Test>,
+    ) -> Result<Self, TwicePath> {
+        Self::with_dialect(syntax, None, captures, has)
+    }
+
+    /// A layout by columns.
+    pub fn delimited(
+        dialect: Arc<Dialect>,
+        captures: &BTreeMap<String, Vec<String>>,
+        has: &BTreeMap<String, Test>,
+    ) -> Result<Self, TwicePath> {
+        Self::with_dialect(Syntax::Delimited, Some(dialect), captures, has)
+    }
+
+    fn with_dialect(
+        syntax: Syntax,
+        dialect: Option<Arc<Dialect>>,
         captures: &BTreeMap<String, Vec<String>>,
         has: &BTreeMap<String, Test>,
     ) -> Result<Self, TwicePath> {
@@ -187,9 +302,40 @@ impl Keyed {
             }
             conditions.push(Condition { slots, test: test.clone() });
         }
-        let mut keyed = Self { syntax, names, paths, captured, has: conditions, alone: KeySet::empty(syntax) };
-        keyed.alone = KeySet::new(syntax, [(0, &keyed)]);
+        // Values that are only captured beside each other are looked at, too.
+        for path in paths.clone() {
+            for part in parts_of(&path) {
+                if !paths.iter().any(|known| **known == *part) {
+                    names.push(part.into());
+                    paths.push(part.into());
+                }
+            }
+        }
+        let alone = KeySet::empty(syntax, dialect.clone());
+        let mut keyed = Self { syntax, dialect, names, paths, captured, has: conditions, alone };
+        keyed.alone = KeySet::new([(0, &keyed)]);
         Ok(keyed)
+    }
+
+    /// How columns are told apart, where it goes by columns.
+    pub fn dialect(&self) -> Option<&Arc<Dialect>> {
+        self.dialect.as_ref()
+    }
+
+    /// What a record can begin with.
+    pub(crate) fn ahead(&self) -> Ahead {
+        self.dialect.as_ref().map_or_else(|| self.syntax.ahead(), |dialect| Self::ahead_of(dialect))
+    }
+
+    /// What the first record in columns, or the header before it, can begin with.
+    pub(crate) fn ahead_of(dialect: &Dialect) -> Ahead {
+        match &dialect.heading {
+            // Under a header any line may be a record, but none before there is one.
+            Some(heading) if dialect.names.is_empty() => {
+                heading.begin.iter().rev().fold(Ahead::ANYTHING, |behind, &byte| behind.behind(ByteSet::of(byte), 1))
+            }
+            _ => Ahead::ANYTHING,
+        }
     }
 
     /// How its records name their fields.
@@ -225,13 +371,20 @@ impl Keyed {
         self.alone.find(record, slots, frames, None, None::<fn(usize) -> usize>).map(|_| ())
     }
 
-    /// The fields of a record that it takes and that no capture does.
-    pub fn rest<'a>(&self, record: &'a [u8]) -> Vec<Field<'a>> {
+    /// The fields of a record that it takes under this header and that no capture does.
+    pub fn rest<'a>(&self, record: &'a [u8], header: Option<&[u8]>) -> Vec<Field<'a>> {
         let mut found: Vec<Field<'_>> = vec![];
-        match self.syntax {
-            Syntax::Json => json::fields(&self.alone, self.captured, record, &mut found),
-            Syntax::Logfmt => logfmt::fields(&self.alone, record, &mut found),
+        match (self.syntax, &self.dialect) {
+            (Syntax::Json, _) => json::fields(&self.alone, self.captured, record, &mut found),
+            (Syntax::Logfmt, _) => logfmt::fields(&self.alone, record, logfmt::End::Whole, &mut found),
+            (Syntax::Pairs, _) => logfmt::fields(&self.alone, record, logfmt::End::MayBeCut, &mut found),
+            (Syntax::Cef, _) => cef::fields(&self.alone, cef::CEF, record, &mut found),
+            (Syntax::Leef, _) => cef::fields(&self.alone, cef::LEEF, record, &mut found),
+            (Syntax::Xml, _) => xml::fields(&self.alone, record, &mut found),
+            (Syntax::Delimited, Some(dialect)) => delimited::fields(&self.alone, dialect, header, record, &mut found),
+            (Syntax::Delimited, None) => {}
         }
+        self.alone.drop_joined(record, &mut found);
         found.retain(|field| !matches!(field.value, b"" | b"-"));
         // A capture takes its best path that is there; what else it could have taken is a field.
         let is_captured = |slot: u16| slot != NONE && usize::from(slot) < self.captured;
@@ -249,6 +402,14 @@ impl Keyed {
     }
 }
 
+impl Keyed {
+    /// The value of a field without its escapes.
+    pub(crate) fn plain<'a>(&self, field: &Field<'a>) -> Cow<'a, [u8]> {
+        let mark = if self.syntax == Syntax::Xml { b'[' } else { b'"' };
+        self.syntax.escapes().undo(field.value, field.quoted.then_some(mark))
+    }
+}
+
 /// A field of a record.
 #[derive(Debug)]
 pub struct Field<'a> {
@@ -256,7 +417,7 @@ pub struct Field<'a> {
     pub path: Vec<u8>,
     /// Its value as it stands in the record, without quotes.
     pub value: &'a [u8],
-    /// It stands between quotes, and may have escapes.
+    /// It stands between quotes, or what else says whether it may have escapes.
     pub quoted: bool,
     pub(super) slot: u16,
 }
@@ -272,6 +433,11 @@ impl fmt::Display for Keyed {
         let what = match self.syntax {
             Syntax::Json => "JSON object",
             Syntax::Logfmt => "logfmt",
+            Syntax::Pairs => "key=value",
+            Syntax::Cef => "CEF",
+            Syntax::Leef => "LEEF",
+            Syntax::Xml => "XML element",
+            Syntax::Delimited => "values in columns",
         };
         writeln!(f, "  {what}, by its keys:")?;
         for (name, path) in self.names.iter().zip(&self.paths).take(self.captured).skip(1) {
@@ -318,11 +484,21 @@ struct Node {
     items: u32,
 }
 
+/// The keys of values that are captured beside each other.
+fn parts_of(path: &str) -> impl Iterator<Item = &str> {
+    path.split(JOIN).take(if path.contains(JOIN) { usize::MAX } else { 0 })
+}
+
 /// The keyed patterns of a set that have one syntax, as one.
 pub(super) struct KeySet {
+    /// Tells it from all others.
+    id: u64,
     syntax: Syntax,
+    dialect: Option<Arc<Dialect>>,
     /// The path of each slot.
     paths: Vec<Box<str>>,
+    /// Slots of values beside each other: the first one, the last one, and all of it.
+    joined: Vec<[u16; 3]>,
     nodes: Vec<Node>,
     patterns: Vec<Wanted>,
 }
@@ -336,13 +512,18 @@ struct Wanted {
 }
 
 impl KeySet {
-    fn empty(syntax: Syntax) -> Self {
-        Self { syntax, paths: vec!["".into()], nodes: vec![], patterns: vec![] }
+    fn empty(syntax: Syntax, dialect: Option<Arc<Dialect>>) -> Self {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        Self { id, syntax, dialect, paths: vec!["".into()], joined: vec![], nodes: vec![], patterns: vec![] }
     }
 
-    /// Joins patterns, which have their numbers in the whole set.
-    pub(super) fn new<'a>(syntax: Syntax, patterns: impl IntoIterator<Item = (usize, &'a Keyed)>) -> Self {
-        let mut set = Self::empty(syntax);
+    /// Joins patterns of one syntax and dialect, which have their numbers in the whole set.
+    pub(super) fn new<'a>(patterns: impl IntoIterator<Item = (usize, &'a Keyed)>) -> Self {
+        let mut patterns = patterns.into_iter().peekable();
+        let first = patterns.peek().map(|(_, first)| (first.syntax, first.dialect.clone()));
+        let (syntax, dialect) = first.unwrap_or((Syntax::Json, None));
+        let mut set = Self::empty(syntax, dialect);
         for (pattern, keyed) in patterns {
             let slots = keyed.paths.iter().map(|path| {
                 let known = set.paths.iter().position(|other| other == path);
@@ -360,6 +541,11 @@ impl KeySet {
             set.patterns.push(Wanted { pattern, slots, has });
         }
         let paths = set.paths.clone();
+        let slot = |path: &str| paths.iter().position(|known| **known == *path).map_or(NONE, |slot| slot as u16);
+        set.joined = (0u16..)
+            .zip(&paths)
+            .filter_map(|(whole, path)| Some([slot(parts_of(path).next()?), slot(parts_of(path).last()?), whole]))
+            .collect();
         let wanted: BTreeMap<&str, u16> = (0u16..).zip(&paths).skip(1).map(|(slot, path)| (&**path, slot)).collect();
         set.node(wanted, &mut HashMap::new());
         set
@@ -396,6 +582,37 @@ impl KeySet {
     #[inline]
     pub(super) fn begins(&self, record: &[u8]) -> bool {
         self.syntax.begins(record)
+    }
+
+    /// Are its records JSON?
+    pub(super) fn is_json(&self) -> bool {
+        self.syntax == Syntax::Json
+    }
+
+    /// Captures values beside each other.
+    #[inline]
+    fn join(&self, slots: &mut [Span]) {
+        for &[first, last, whole] in &self.joined {
+            let [first, last] = [first, last].map(|slot| slots.get(usize::from(slot)).copied().unwrap_or(Span::NONE));
+            if is_beside(first.end as usize, last.start as usize) && first != Span::NONE && last != Span::NONE {
+                slots[usize::from(whole)] = Span { start: first.start, end: last.end };
+            }
+        }
+    }
+
+    /// Takes out the fields that are captured beside each other.
+    fn drop_joined(&self, record: &[u8], found: &mut Vec<Field<'_>>) {
+        for [first, last, _] in &self.joined {
+            let place = |slot: u16| {
+                let value = found.iter().find(|field| field.slot == slot)?.value;
+                let start = (value.as_ptr() as usize).checked_sub(record.as_ptr() as usize)?;
+                Some((start, start + value.len()))
+            };
+            let beside = place(*first).zip(place(*last)).filter(|(first, last)| is_beside(first.1, last.0));
+            if beside.is_some() {
+                found.retain(|field| field.slot != *first && field.slot != *last);
+            }
+        }
     }
 
     /// How many slots there are.
@@ -443,10 +660,16 @@ impl KeySet {
         slots.fill(Span::NONE);
         let keys = Keys { set: self, learned, last: 0 };
         match (self.syntax, ends) {
-            (Syntax::Json, Some(ends)) => json::scan(keys, record, slots, &mut frames.0, ends)?,
-            (Syntax::Json, None) => json::scan(keys, record, slots, &mut frames.0, |at| json::end_of_text(record, at))?,
-            (Syntax::Logfmt, _) => logfmt::scan(keys, record, slots)?,
+            (Syntax::Json, Some(ends)) => json::scan(keys, record, slots, &mut frames.json, ends)?,
+            (Syntax::Json, None) => json::scan(keys, record, slots, &mut frames.json, |at| json::end_of_text(record, at))?,
+            (Syntax::Logfmt, _) => logfmt::scan(keys, record, logfmt::End::Whole, slots)?,
+            (Syntax::Pairs, _) => logfmt::scan(keys, record, logfmt::End::MayBeCut, slots)?,
+            (Syntax::Cef, _) => cef::scan(keys, cef::CEF, record, slots)?,
+            (Syntax::Leef, _) => cef::scan(keys, cef::LEEF, record, slots)?,
+            (Syntax::Xml, _) => xml::scan(keys, record, slots, &mut frames.xml)?,
+            (Syntax::Delimited, _) => delimited::scan(frames.layout(self).ok_or_else(Failure::default)?, record, slots)?,
         }
+        self.join(slots);
         let mut missing = None;
         for wanted in &self.patterns {
             match wanted.has.iter().find(|condition| !condition.holds(self.syntax, record, slots)) {
@@ -458,9 +681,45 @@ impl KeySet {
     }
 }
 
-/// What a reader keeps between records, so that none allocates.
+/// Are values, one of which ends where the other one begins or a bit before, beside each other?
+#[inline]
+fn is_beside(end: usize, start: usize) -> bool {
+    start.checked_sub(end).is_some_and(|gap| gap <= MAX_JOIN_GAP)
+}
+
+/// What a reader keeps between records: stacks, so that none allocates, and what the header before them says.
 #[derive(Default)]
-pub(super) struct Frames(Vec<json::Frame>);
+pub(super) struct Frames {
+    json: Vec<json::Frame>,
+    xml: Vec<xml::Frame>,
+    header: Option<Box<[u8]>>,
+    /// The columns under this header, by set.
+    layouts: Vec<(u64, Option<delimited::Layout>)>,
+}
+
+impl Frames {
+    pub(super) fn set_header(&mut self, header: Option<&[u8]>) {
+        if self.header.as_deref() != header {
+            self.header = header.map(Box::from);
+            self.layouts.clear();
+        }
+    }
+
+    pub(super) fn header(&self) -> Option<&[u8]> {
+        self.header.as_deref()
+    }
+
+    #[inline]
+    fn layout(&mut self, set: &KeySet) -> Option<&delimited::Layout> {
+        let known = self.layouts.iter().position(|(id, _)| *id == set.id);
+        let known = known.unwrap_or_else(|| {
+            let layout = set.dialect.as_ref().and_then(|dialect| delimited::Layout::new(dialect, set, self.header.as_deref()));
+            self.layouts.push((set.id, layout));
+            self.layouts.len() - 1
+        });
+        self.layouts[known].1.as_ref()
+    }
+}
 
 /// The keys of a reader's records, and which one came behind which.
 #[derive(Default)]

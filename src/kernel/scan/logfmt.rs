@@ -3,6 +3,8 @@
 //! Nobody has written down what logfmt is, and any word could be a key without a value. Here a record is one only if all of it
 //! are pairs. A quote at the begin of a value ends at the next one without a backslash in front of it; any other value ends at a
 //! blank.
+//!
+//! Firewalls send the same by syslog: behind `<189>`, and cut off where the message is too long for it.
 
 use super::Span;
 use super::find::{find1, find2};
@@ -17,6 +19,22 @@ pub(super) fn begins_key(byte: u8) -> bool {
 #[inline]
 fn is_key(byte: u8) -> bool {
     byte > b' ' && !matches!(byte, b'=' | b'"' | b'\\' | 0x7f)
+}
+
+/// How a record ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// With its last pair.
+    Whole,
+    /// Anywhere; and it may begin with a priority.
+    MayBeCut,
+}
+
+/// Behind the priority in front of the pairs.
+fn begin(record: &[u8], end: End) -> usize {
+    let close = if end == End::MayBeCut && record.first() == Some(&b'<') { record.iter().take(5).position(|&byte| byte == b'>') } else { None };
+    let is_priority = |close: &usize| record[1..*close].iter().all(u8::is_ascii_digit);
+    blanks(record, close.filter(is_priority).map_or(0, |close| close + 1))
 }
 
 fn blanks(record: &[u8], mut at: usize) -> usize {
@@ -38,7 +56,7 @@ fn key_end(record: &[u8], at: usize) -> Result<usize, usize> {
 
 /// The value at `at`: where it begins and ends, and where what is behind it begins.
 #[inline]
-fn value(record: &[u8], at: usize) -> Result<((usize, usize), usize), usize> {
+fn value(record: &[u8], at: usize, cut: End) -> Result<((usize, usize), usize), usize> {
     if record.get(at) != Some(&b'"') {
         let end = find1(record, at, b' ');
         return Ok(((at, end), end));
@@ -49,6 +67,7 @@ fn value(record: &[u8], at: usize) -> Result<((usize, usize), usize), usize> {
     }
     let next = end + 1;
     match record.get(next) {
+        _ if end >= record.len() && cut == End::MayBeCut => Ok(((at + 1, record.len()), record.len())),
         _ if end >= record.len() => Err(record.len()),
         None | Some(b' ' | b'\t') => Ok(((at + 1, end), next)),
         Some(_) => Err(next),
@@ -56,8 +75,10 @@ fn value(record: &[u8], at: usize) -> Result<((usize, usize), usize), usize> {
 }
 
 /// Reads a record.
-pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], slots: &mut [Span]) -> Result<(), Failure> {
-    let mut at = blanks(record, 0);
+#[inline]
+pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], end: End, slots: &mut [Span]) -> Result<(), Failure> {
+    let cut = end;
+    let mut at = begin(record, end);
     slots[usize::from(WHOLE)] = Span { start: 0, end: record.len() as u32 };
     while at < record.len() {
         let entry = match keys.guess(ROOT, &record[at..]) {
@@ -66,7 +87,11 @@ pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], slots: &mut [Span]) -> Res
                 entry
             }
             None => {
-                let end = key_end(record, at).map_err(|at| Failure { at: at as u32, capture: None })?;
+                let end = match key_end(record, at) {
+                    // The begin of a key.
+                    Err(end) if end == record.len() && end > at && cut == End::MayBeCut => break,
+                    end => end.map_err(|at| Failure { at: at as u32, capture: None })?,
+                };
                 let entry = keys.look_up(ROOT, &record[at..=end]);
                 at = end + 1;
                 entry
@@ -74,7 +99,7 @@ pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], slots: &mut [Span]) -> Res
         };
         let failed =
             |at: usize| Failure { at: at as u32, capture: (usize::from(entry.slot) < slots.len()).then_some(entry.slot) };
-        let ((start, end), next) = value(record, at).map_err(failed)?;
+        let ((start, end), next) = value(record, at, cut).map_err(failed)?;
         if let Some(slot) = slots.get_mut(usize::from(entry.slot)) {
             *slot = Span { start: start as u32, end: end as u32 };
         }
@@ -84,10 +109,11 @@ pub(super) fn scan(mut keys: Keys<'_>, record: &[u8], slots: &mut [Span]) -> Res
 }
 
 /// The fields of a record that was read.
-pub(super) fn fields<'a>(set: &KeySet, record: &'a [u8], found: &mut Vec<Field<'a>>) {
-    let mut at = blanks(record, 0);
+pub(super) fn fields<'a>(set: &KeySet, record: &'a [u8], end: End, found: &mut Vec<Field<'a>>) {
+    let cut = end;
+    let mut at = begin(record, end);
     while let Ok(end) = key_end(record, at) {
-        let Ok(((start, stop), next)) = value(record, end + 1) else { return };
+        let Ok(((start, stop), next)) = value(record, end + 1, cut) else { return };
         let path = record[at..end].to_vec();
         let slot = set.entry(ROOT, &path).slot;
         found.push(Field { path, value: &record[start..stop], quoted: start == end + 2, slot });
@@ -117,7 +143,7 @@ mod tests {
         let mut slots = [Span::NONE; 4];
         matcher.find(record.as_bytes(), &mut slots, &mut Scratch::default())?;
         let text = |span: &Span| span.of(record.as_bytes()).map(|text| std::str::from_utf8(text).expect("UTF-8"));
-        let rest = matcher.as_keyed().expect("it goes by keys").rest(record.as_bytes()).into_iter().map(|field| {
+        let rest = matcher.as_keyed().expect("it goes by keys").rest(record.as_bytes(), None).into_iter().map(|field| {
             let quote = if field.quoted { "\"" } else { "" };
             format!("{}={quote}{}{quote}", String::from_utf8_lossy(&field.path), String::from_utf8_lossy(field.value))
         });
@@ -149,6 +175,29 @@ mod tests {
             assert_eq!(read(record), Err(Failure { at, capture }), "{record}");
         }
         assert!(read("").is_err() && read("[level=x]").is_err());
+    }
+
+    #[test]
+    fn what_firewalls_send_may_be_cut() {
+        let captures = BTreeMap::from([("time".to_owned(), vec!["date + time".to_owned()]), ("x".to_owned(), vec!["msg".to_owned()])]);
+        let matcher = Matcher::Keyed(Keyed::try_new(Syntax::Pairs, &captures, &BTreeMap::new()).expect("no path twice").into());
+        let read = |record: &str| {
+            let mut slots = vec![Span::NONE; matcher.captures().len()];
+            matcher.find(record.as_bytes(), &mut slots, &mut Scratch::default()).ok()?;
+            let rest = matcher.as_keyed().expect("it goes by keys").rest(record.as_bytes(), None);
+            let rest = rest.iter().map(|field| String::from_utf8_lossy(&field.path).into_owned()).collect::<Vec<_>>().join(" ");
+            let text = |span: &Span| span.of(record.as_bytes()).map(|text| String::from_utf8_lossy(text).into_owned());
+            Some((text(&slots[1]), text(&slots[2]), rest))
+        };
+        let time = Some("2026-11-21 time=01:02:03".to_owned());
+        let message = |text: &str| Some(text.to_owned());
+        assert_eq!(read("<189>date=2026-11-21 time=01:02:03 msg=\"a b\" x=1"), Some((time.clone(), message("a b"), "x".to_owned())));
+        assert_eq!(read("date=2026-11-21 time=01:02:03 msg=\"a b"), Some((time.clone(), message("a b"), String::new())));
+        assert_eq!(read("date=2026-11-21 time=01:02:03 ms"), Some((time, None, String::new())));
+        let apart = "time=01:02:03 msg=\"what is far\" date=2026-11-21";
+        assert_eq!(read(apart), Some((None, message("what is far"), "time date".to_owned())));
+        assert_eq!(read("<189>hello world"), None);
+        assert_eq!(read("<1x9>msg=a"), None);
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub enum PatternError {
 pub enum Matcher {
     /// A regular expression.
     Regex(Box<RegexMatcher>),
-    /// The keys of JSON or logfmt.
+    /// The names of fields: keys, or columns.
     Keyed(Arc<Keyed>),
 }
 
@@ -68,6 +68,16 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// The line that says what the columns of the records behind it are, from now on.
+    pub fn set_header(&mut self, header: Option<&[u8]>) {
+        self.frames.set_header(header);
+    }
+
+    /// The line that says what the columns are.
+    pub fn header(&self) -> Option<&[u8]> {
+        self.frames.header()
+    }
+
     /// Locations belong to one regex, and are kept for as long as that one asks.
     pub(super) fn locations(&mut self, regex: &Regex) -> &mut CaptureLocations {
         let owner = regex.as_str().as_ptr() as usize;
@@ -126,7 +136,7 @@ impl Matcher {
     pub(crate) fn ahead(&self) -> Ahead {
         match self {
             Self::Regex(regex) => ahead_of(&regex.hir),
-            Self::Keyed(keyed) => keyed.syntax().ahead(),
+            Self::Keyed(keyed) => keyed.ahead(),
         }
     }
 

@@ -10,10 +10,13 @@
 //! A pattern is matched against a whole record, from its first byte to its last. Bytes are bytes: no Unicode
 //! classes, and `.` takes every byte.
 //!
-//! JSON and logfmt name their fields, so their patterns are not regular expressions but [`keys`]. They give the same: spans.
+//! JSON, logfmt, CEF, XML and columns under a header name their fields, so their patterns are not regular expressions but
+//! [`keys`]. They give the same: spans.
 
 mod ahead;
 mod byteset;
+mod cef;
+mod delimited;
 mod find;
 mod json;
 mod keys;
@@ -26,10 +29,13 @@ mod set;
 mod shape;
 mod simd;
 mod trace;
+mod xml;
 
 pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
-pub(crate) use json::{plain, unescape};
+pub use delimited::{Dialect, Heading};
+pub(crate) use delimited::undouble;
+pub(crate) use keys::Escapes;
 pub use keys::{Field, Keyed, Syntax, Test, TwicePath, ValueType};
 pub use lower::NotLowered;
 pub use matcher::{Matcher, PatternError, RegexMatcher, Scratch};

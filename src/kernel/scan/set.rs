@@ -20,7 +20,7 @@ use regex::bytes::{CaptureLocations, Regex};
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use super::Span;
-use super::keys::{KeySet, Learned, Syntax};
+use super::keys::{KeySet, Keyed, Learned};
 use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
@@ -125,12 +125,11 @@ impl PatternSet {
         let engine = lower(&joined, captures.len(), slot);
         let mut keyed = vec![];
         let mut base = captures.len();
-        for syntax in [Syntax::Json, Syntax::Logfmt] {
-            let alike: Vec<_> = by_keys.iter().copied().filter(|(_, pattern)| pattern.syntax() == syntax).collect();
-            if alike.is_empty() {
-                continue;
-            }
-            let set = KeySet::new(syntax, alike);
+        while let Some((_, first)) = by_keys.first() {
+            let is_alike = |other: &Keyed| other.syntax() == first.syntax() && other.dialect() == first.dialect();
+            let (alike, others) = by_keys.iter().partition::<Vec<(usize, &Keyed)>, _>(|(_, pattern)| is_alike(pattern));
+            by_keys = others;
+            let set = KeySet::new(alike);
             for (pattern, own) in set.slots() {
                 slots[pattern] = own.iter().map(|slot| slot + base as u16).collect();
             }
@@ -188,15 +187,22 @@ impl PatternSet {
         record: &[u8],
         slots: &mut [Span],
         scratch: &mut Scratch,
-        mut learned: Option<&mut [Learned; 2]>,
+        mut learned: Option<&mut Vec<Learned>>,
         ends: Option<impl Fn(usize) -> usize + Copy>,
     ) -> Result<Found, Failure> {
         let mut furthest = Failure::default();
+        let mut best: Option<usize> = None;
+        if let Some(learned) = learned.as_deref_mut().filter(|learned| learned.len() < self.keyed.len()) {
+            learned.resize_with(self.keyed.len(), Learned::default);
+        }
         for (index, (set, base)) in self.keyed.iter().enumerate() {
+            if best.is_some_and(|best| best < set.first()) {
+                continue;
+            }
             let own = &mut slots[*base..*base + set.len()];
             let learned = learned.as_deref_mut().map(|learned| &mut learned[index]);
             match set.find(record, own, &mut scratch.frames, learned, ends) {
-                Ok(pattern) => return Ok(Found { pattern, trace: None }),
+                Ok(pattern) => best = Some(best.map_or(pattern, |best| best.min(pattern))),
                 Err(failure) if failure.at > furthest.at => {
                     let capture = failure.capture.map(|slot| slot + *base as u16);
                     furthest = Failure { capture, ..failure };
@@ -204,7 +210,7 @@ impl PatternSet {
                 Err(_) => {}
             }
         }
-        Err(furthest)
+        best.map(|pattern| Found { pattern, trace: None }).ok_or(furthest)
     }
 
     /// Which pattern takes the whole record; `slots` then has the spans of its captures.
@@ -245,11 +251,12 @@ impl PatternSet {
         self.first_of(|keyed| match keyed {
             true => {
                 let text = &window[record.0..record.1];
-                // Most files have no such record, and then no need of the plane.
                 if !self.keyed.iter().any(|(set, _)| set.begins(text)) {
                     return Err(Failure::default());
                 }
-                let plane = traces.text_plane(planes, window);
+                // Most files have no JSON, and then no need of the plane.
+                let is_json = self.keyed.iter().any(|(set, _)| set.is_json() && set.begins(text));
+                let plane = if is_json { traces.text_plane(planes, window) } else { None };
                 let plane = plane.map(|plane| planes.plane(plane));
                 let ends = plane.map(|plane| move |at: usize| plane.next(record.0 + at, record.1).min(record.1) - record.0);
                 self.find_keyed(text, slots, scratch, Some(&mut traces.learned), ends)

@@ -176,8 +176,8 @@ pub struct Traces {
     pub(super) path: Path,
     /// Room for the captures of ways that lead nowhere.
     nowhere: Vec<Span>,
-    /// What was learned of keys, for each syntax that has any.
-    pub(super) learned: [Learned; 2],
+    /// What was learned of keys, for each kind of record that has any.
+    pub(super) learned: Vec<Learned>,
     /// The plane of the bytes that may end a text, once it was asked for.
     text_plane: Option<Option<u8>>,
 }
