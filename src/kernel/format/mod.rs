@@ -744,7 +744,7 @@ line = "warn: hello"
             ),
             (
                 GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1),
-                "mine.toml:13:17: `has.level` of a layout without keys",
+                "mine.toml:13:17: `has.level` of a layout without names",
             ),
             (
                 noted("app_log", "grok = '%{HTPDATE:x}'", "x", ""),

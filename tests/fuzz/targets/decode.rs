@@ -102,6 +102,9 @@ fn read(reading: &Reading<'_>, piece: Piece, stamps: StampContext, dose: usize, 
         if decoded.status == Status::NeedStamps {
             assert!(piece.stamps.is_none(), "it was told");
             decoder.set_stamps(stamps);
+        } else if decoded.status == Status::NeedHeader {
+            assert!(piece.start > 0, "nothing is before the file");
+            decoder.set_header(header_before(reading, piece.start as usize));
         } else if decoded.status != Status::NeedMore
             && let Some(batch) = decoder.flush().expect("a batch")
         {
@@ -114,6 +117,21 @@ fn read(reading: &Reading<'_>, piece: Piece, stamps: StampContext, dose: usize, 
             return (decoder.stamp_summary(), decoder.stamp_context());
         }
     }
+}
+
+/// The last line that begins before `start` and says what columns are.
+fn header_before<'a>(reading: &Reading<'a>, start: usize) -> Option<&'a [u8]> {
+    let mut begin = 0;
+    let lines = reading.file.split_inclusive(|&byte| byte == b'\n').take_while(|line| {
+        begin += line.len();
+        begin - line.len() < start
+    });
+    let texts = lines.map(|line| {
+        let line = line.strip_suffix(b"\n").unwrap_or(line);
+        let nuls = line.iter().take_while(|&&byte| byte == 0).count();
+        line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..])
+    });
+    texts.filter(|line| reading.plan.is_header(line) && line.len() <= reading.max_record_bytes).last()
 }
 
 fn render(batch: &RecordBatch) -> Vec<String> {
