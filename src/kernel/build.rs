@@ -67,7 +67,11 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
     let carries_lines = def.carries.as_ref().is_some_and(|carries| carries.lines);
     let (is_joined, carries) = (def.records.start.is_some(), def.carries.is_some());
     writeln!(code, "        is_joined: {is_joined:?}, carries: {carries:?}, carries_lines: {carries_lines:?},")?;
-    writeln!(code, "        has_header: {:?},", def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()))?;
+    writeln!(
+        code,
+        "        has_header: {:?},",
+        def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
+    )?;
     writeln!(code, "        ahead: {:?},", ahead_of(&def)?)?;
     writeln!(code, "    }},")?;
     Ok(())
@@ -101,9 +105,7 @@ fn ahead_of(def: &definition::FormatDef) -> Result<scan::Ahead, Box<dyn Error>> 
             (Some((scan::Syntax::Delimited, _)), _, Some(start)) => {
                 of_regex(&format!("(?:{}).*", expand::expand(&def.define, start.get_ref())?))?
             }
-            (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => {
-                scan::Keyed::ahead_of(&delimited.get_ref().dialect()?)
-            }
+            (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => scan::Keyed::ahead_of(&delimited.get_ref().dialect()?),
             (Some((syntax, _)), ..) => syntax.ahead(),
             (None, ..) => of_regex(&regex(def, pattern)?)?,
         };

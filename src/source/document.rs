@@ -33,7 +33,9 @@ fn begin(head: &[u8]) -> Option<(usize, usize)> {
     let inner = blanks(start + 1);
     match head.get(start)? {
         b'[' if head.get(inner) == Some(&b'{') => Some((inner, 1)),
-        b'{' if head[start..inner].contains(&b'\n') && head.get(inner) == Some(&b'"') && wrapped(head, inner).is_none() => Some((start, 0)),
+        b'{' if head[start..inner].contains(&b'\n') && head.get(inner) == Some(&b'"') && wrapped(head, inner).is_none() => {
+            Some((start, 0))
+        }
         b'{' => wrapped(head, inner).map(|at| (at, 2)),
         _ => None,
     }
@@ -204,7 +206,9 @@ mod tests {
         assert_eq!(lines, in_lines(text, usize::MAX.min(text.len().max(1))));
         assert_eq!(lines.len(), text.len());
         let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_str::<serde_json::Value>(line).map_or_else(|_| format!("!{line}"), |v| v.to_string())).collect()
+        lines
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).map_or_else(|_| format!("!{line}"), |v| v.to_string()))
+            .collect()
     }
 
     #[test]

@@ -308,7 +308,9 @@ impl FileSet {
         let mut explained = Vec::new();
         for input in inputs {
             let mut look = |member: ListedMember| {
-                let chunks = member.head.map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![source::head_in_lines(head)]));
+                let chunks = member
+                    .head
+                    .map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![source::head_in_lines(head)]));
                 let expected = set.expected(&member.snapshot.path);
                 let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks), expected));
                 explained.push((member.snapshot.path, detection.map_err(|error| remark_of(&error))));

@@ -848,12 +848,11 @@ impl LogDecoder {
         self.counts.records += 1;
         let mut unescaped = None;
         for inner in &entry.inner {
-            let required = |(slot, values): &(usize, Vec<Vec<u8>>)| {
-                match spans[*slot].of(text).filter(|value| !value::is_null(value)) {
+            let required =
+                |(slot, values): &(usize, Vec<Vec<u8>>)| match spans[*slot].of(text).filter(|value| !value::is_null(value)) {
                     Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
                     None => values.iter().any(Vec::is_empty),
-                }
-            };
+                };
             let carried = spans[inner.capture];
             if carried == Span::NONE || !inner.requires.iter().all(required) {
                 continue;

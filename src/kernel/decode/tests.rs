@@ -313,7 +313,9 @@ fn what_containers_write_is_read_as_what_it_is() {
         let plan = plan_of(&catalog, ("docker_cri", of), &columns(of, names), &[], &[]);
         let mut decoder = LogDecoder::new(plan, Piece::whole(file.len() as u64), DecodeOptions::default());
         let mut at = 0;
-        while decoder.decode(&file.as_bytes()[at..], true).map(|decoded| (at += decoded.used, decoded.status).1).expect("decodes") != Status::Done {}
+        while decoder.decode(&file.as_bytes()[at..], true).map(|decoded| (at += decoded.used, decoded.status).1).expect("decodes")
+            != Status::Done
+        {}
         (render(&decoder.flush().expect("a batch").expect("rows")), decoder.counts().clone())
     };
     let (rows, counts) = read("app_log", &["level", "message", "stream", "_format", "fields", "_line"]);

@@ -297,7 +297,9 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
     if paths.clone().count() > MAX_KEYS {
         return Err(origin.error(&keys.span(), format!("more than {MAX_KEYS} paths"), None));
     }
-    if let Some(deep) = paths.clone().find(|path| path.is_empty() || (dialect.is_none() && path.matches('.').count() >= MAX_PATH_KEYS)) {
+    if let Some(deep) =
+        paths.clone().find(|path| path.is_empty() || (dialect.is_none() && path.matches('.').count() >= MAX_PATH_KEYS))
+    {
         return Err(origin.error(&keys.span(), format!("the path `{deep}` has no key, or more than {MAX_PATH_KEYS}"), None));
     }
     let mut has = BTreeMap::new();
@@ -321,8 +323,7 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
         Some(dialect) => Keyed::delimited(dialect, &captures, &has),
         None => Keyed::try_new(syntax, &captures, &has),
     };
-    let keyed = keyed
-        .map_err(|twice| origin.error(&keys.span(), format!("two captures have the path `{}`", twice.0), None))?;
+    let keyed = keyed.map_err(|twice| origin.error(&keys.span(), format!("two captures have the path `{}`", twice.0), None))?;
     Ok(Laid { matcher: Matcher::Keyed(Arc::new(keyed)), written: keys.span(), implied: BTreeMap::new() })
 }
 

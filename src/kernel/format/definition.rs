@@ -115,7 +115,9 @@ impl DelimitedDef {
         }
         let separator = match self.separator {
             None => None,
-            Some(byte) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, '"' | '\n' | '\r') => Some(byte as u8),
+            Some(byte) if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, '"' | '\n' | '\r') => {
+                Some(byte as u8)
+            }
             Some(_) => return Err("a separator is one byte, and no letter, digit or quote"),
         };
         let names = self.names.iter().map(|name| name.as_str().into()).collect();

@@ -102,7 +102,11 @@ pub struct Pattern {
 impl Pattern {
     /// What a line looks like that names the columns of its records.
     pub(crate) fn heading(&self) -> Option<&Heading> {
-        self.matcher.as_keyed().and_then(|keyed| keyed.dialect()).map(Arc::as_ref).and_then(|dialect: &Dialect| dialect.heading.as_ref())
+        self.matcher
+            .as_keyed()
+            .and_then(|keyed| keyed.dialect())
+            .map(Arc::as_ref)
+            .and_then(|dialect: &Dialect| dialect.heading.as_ref())
     }
 }
 

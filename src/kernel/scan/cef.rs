@@ -91,7 +91,8 @@ fn part_end(record: &[u8], mut at: usize) -> Option<usize> {
 
 #[inline]
 fn is_key(key: &[u8]) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']'))
+    (1..=MAX_KEY_BYTES).contains(&key.len())
+        && key.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']'))
 }
 
 /// What LEEF 2 says stands between its pairs: a byte, or its number in hexadecimal.
@@ -347,7 +348,8 @@ mod tests {
 
     #[test]
     fn leef_says_what_is_between_its_pairs() {
-        let own = [("version", "1.0"), ("deviceVendor", "v"), ("deviceProduct", "p"), ("deviceVersion", "2"), ("signatureId", "e")];
+        let own =
+            [("version", "1.0"), ("deviceVendor", "v"), ("deviceProduct", "p"), ("deviceVersion", "2"), ("signatureId", "e")];
         let all = |version: &str| {
             let mut all = map(&own);
             all.insert("version".to_owned(), version.to_owned());

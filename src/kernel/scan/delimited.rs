@@ -65,7 +65,9 @@ impl Dialect {
                 (Some(names), None, separator, least)
             }
             None if self.names.is_empty() => return None,
-            None => (None, Some(self.names.iter().map(|name| name.as_bytes())), self.separator?, self.names.len() - self.optional),
+            None => {
+                (None, Some(self.names.iter().map(|name| name.as_bytes())), self.separator?, self.names.len() - self.optional)
+            }
         };
         // Any text is a record of one column.
         if !(2..=MAX_COLUMNS).contains(&least) {
@@ -219,11 +221,15 @@ mod tests {
     #[test]
     fn the_header_says_which_column_is_which() {
         let matcher = matcher(w3c(), &["c-ip", "sc-status", "date + time"]);
-        let values = |c: &str, t: &str, s: &str| {
-            [c, t, s].map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).to_vec()
-        };
+        let values =
+            |c: &str, t: &str, s: &str| [c, t, s].map(|text| Some(text.to_owned()).filter(|text| !text.is_empty())).to_vec();
         let cases = [
-            ("#Fields: date time c-ip sc-status", "2026-11-21 01:02:03 192.0.2.1 200", values("192.0.2.1", "2026-11-21 01:02:03", "200"), vec![]),
+            (
+                "#Fields: date time c-ip sc-status",
+                "2026-11-21 01:02:03 192.0.2.1 200",
+                values("192.0.2.1", "2026-11-21 01:02:03", "200"),
+                vec![],
+            ),
             ("#Fields: sc-status c-ip x", "200 192.0.2.1 \"a b\"", values("192.0.2.1", "", "200"), vec!["x=a b"]),
             ("#Fields:\tc-ip\ttime\tdate\t", "192.0.2.1\t1\t2", values("192.0.2.1", "", ""), vec!["time=1", "date=2"]),
             ("#Fields: c-ip x", "\"a b", values("\"a", "", ""), vec!["x=b"]),

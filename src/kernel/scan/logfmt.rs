@@ -32,7 +32,11 @@ pub(super) enum End {
 
 /// Behind the priority in front of the pairs.
 fn begin(record: &[u8], end: End) -> usize {
-    let close = if end == End::MayBeCut && record.first() == Some(&b'<') { record.iter().take(5).position(|&byte| byte == b'>') } else { None };
+    let close = if end == End::MayBeCut && record.first() == Some(&b'<') {
+        record.iter().take(5).position(|&byte| byte == b'>')
+    } else {
+        None
+    };
     let is_priority = |close: &usize| record[1..*close].iter().all(u8::is_ascii_digit);
     blanks(record, close.filter(is_priority).map_or(0, |close| close + 1))
 }
@@ -179,7 +183,8 @@ mod tests {
 
     #[test]
     fn what_firewalls_send_may_be_cut() {
-        let captures = BTreeMap::from([("time".to_owned(), vec!["date + time".to_owned()]), ("x".to_owned(), vec!["msg".to_owned()])]);
+        let captures =
+            BTreeMap::from([("time".to_owned(), vec!["date + time".to_owned()]), ("x".to_owned(), vec!["msg".to_owned()])]);
         let matcher = Matcher::Keyed(Keyed::try_new(Syntax::Pairs, &captures, &BTreeMap::new()).expect("no path twice").into());
         let read = |record: &str| {
             let mut slots = vec![Span::NONE; matcher.captures().len()];
@@ -191,7 +196,10 @@ mod tests {
         };
         let time = Some("2026-11-21 time=01:02:03".to_owned());
         let message = |text: &str| Some(text.to_owned());
-        assert_eq!(read("<189>date=2026-11-21 time=01:02:03 msg=\"a b\" x=1"), Some((time.clone(), message("a b"), "x".to_owned())));
+        assert_eq!(
+            read("<189>date=2026-11-21 time=01:02:03 msg=\"a b\" x=1"),
+            Some((time.clone(), message("a b"), "x".to_owned()))
+        );
         assert_eq!(read("date=2026-11-21 time=01:02:03 msg=\"a b"), Some((time.clone(), message("a b"), String::new())));
         assert_eq!(read("date=2026-11-21 time=01:02:03 ms"), Some((time, None, String::new())));
         let apart = "time=01:02:03 msg=\"what is far\" date=2026-11-21";

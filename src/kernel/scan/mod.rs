@@ -33,8 +33,8 @@ mod xml;
 
 pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
-pub use delimited::{Dialect, Heading};
 pub(crate) use delimited::undouble;
+pub use delimited::{Dialect, Heading};
 pub(crate) use keys::Escapes;
 pub use keys::{Field, Keyed, Syntax, Test, TwicePath, ValueType};
 pub use lower::NotLowered;

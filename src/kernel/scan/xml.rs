@@ -188,7 +188,8 @@ pub(super) struct Frame {
 /// Reads a record.
 pub(super) fn scan(mut keys: Keys<'_>, text: &[u8], slots: &mut [Span], frames: &mut Vec<Frame>) -> Result<(), Failure> {
     frames.clear();
-    let failed = |at: usize, slot: u16| Failure { at: at.min(text.len()) as u32, capture: Some(slot).filter(|&slot| slot != NONE) };
+    let failed =
+        |at: usize, slot: u16| Failure { at: at.min(text.len()) as u32, capture: Some(slot).filter(|&slot| slot != NONE) };
     let mut lexer = Lexer { text, at: 0, in_tag: false };
     let mut set = |slot: u16, (start, end): Place| {
         if let Some(slot) = slots.get_mut(usize::from(slot)) {
@@ -204,7 +205,9 @@ pub(super) fn scan(mut keys: Keys<'_>, text: &[u8], slots: &mut [Span], frames: 
         let token = lexer.next().map_err(|at| failed(at, slot))?;
         if let Some(name) = pending {
             let called = match token {
-                Token::Attribute(attribute, value) if is_data(text, name) && text[attribute.0..attribute.1] == *NAME => Some(value),
+                Token::Attribute(attribute, value) if is_data(text, name) && text[attribute.0..attribute.1] == *NAME => {
+                    Some(value)
+                }
                 _ => None,
             };
             pending = None;
@@ -332,7 +335,9 @@ pub(super) fn fields<'a>(set: &KeySet, text: &'a [u8], found: &mut Vec<Field<'a>
     while let Ok(token) = lexer.next() {
         if let Some(name) = pending.take() {
             let called = match token {
-                Token::Attribute(attribute, value) if is_data(text, name) && text[attribute.0..attribute.1] == *NAME => Some(value),
+                Token::Attribute(attribute, value) if is_data(text, name) && text[attribute.0..attribute.1] == *NAME => {
+                    Some(value)
+                }
                 _ => None,
             };
             let key = called.unwrap_or_else(|| local(text, name));
@@ -437,10 +442,7 @@ mod tests {
         let keyed = matcher.as_keyed().expect("it goes by keys");
         let read = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let rest = keyed.rest(text.as_bytes(), None).into_iter();
-        rest.map(|field| {
-            (read(&field.path), read(&Escapes::Entities.undo(field.value, field.quoted.then_some(b'['))))
-        })
-        .collect()
+        rest.map(|field| (read(&field.path), read(&Escapes::Entities.undo(field.value, field.quoted.then_some(b'['))))).collect()
     }
 
     /// The same by another reader: leaves and attributes with their paths.
@@ -460,7 +462,8 @@ mod tests {
                 found.push((format!("{inner}.{}", attribute.name()), attribute.value().to_owned()));
             }
             if !child.children().any(|inside| inside.is_element()) {
-                let text: String = child.children().filter(|inside| inside.is_text()).filter_map(|inside| inside.text()).collect();
+                let text: String =
+                    child.children().filter(|inside| inside.is_text()).filter_map(|inside| inside.text()).collect();
                 found.push((inner.clone(), text));
             }
             slowly(child, &inner, found);
@@ -534,7 +537,8 @@ mod tests {
     fn element() -> impl Strategy<Value = String> {
         let texts = ["", "x", " y ", "1 &lt; 2", "&#65;&#x42;", "a\n b", "<![CDATA[<x>&amp;]]>", "é"];
         let text = prop::sample::select(texts.to_vec()).prop_map(str::to_owned);
-        let name = prop::sample::select(vec!["a", "b", "c", "Data", "Data Name='n'", "b x='1'", "a y=\"&quot;\" x = '2'", "Data x='3'"]);
+        let name =
+            prop::sample::select(vec!["a", "b", "c", "Data", "Data Name='n'", "b x='1'", "a y=\"&quot;\" x = '2'", "Data x='3'"]);
         let wrap = |(name, inner): (&str, String)| {
             let end = name.split(' ').next().unwrap_or_default();
             if inner.is_empty() { format!("<{name}/>") } else { format!("<{name} >{inner}</{end}\n>") }
