@@ -35,6 +35,7 @@ pub(crate) use ahead::Ahead;
 pub use byteset::ByteSet;
 pub(crate) use delimited::undouble;
 pub use delimited::{Dialect, Heading};
+pub(crate) use json::plain;
 pub(crate) use keys::Escapes;
 pub use keys::{Field, Keyed, Syntax, Test, TwicePath, ValueType};
 pub use lower::NotLowered;
