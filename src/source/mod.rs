@@ -43,6 +43,7 @@ mod mmap;
 mod outbox;
 mod packed;
 mod read;
+mod restart;
 mod snapshot;
 mod stream;
 mod watch;
@@ -59,6 +60,7 @@ pub use discover::{
 pub use document::head_in_lines;
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
+pub use restart::{RestartPoint, RestartPoints};
 pub(crate) use snapshot::hash as stable_hash;
 pub use snapshot::{Compression, Encoding, FileKind, Generation, Kinship, Snapshot};
 pub use stream::forget_streams;
@@ -112,6 +114,8 @@ pub struct ReadOptions {
     /// How large that temporary file may grow (and never over half of the free space) before the beginning of the
     /// stream is given up; from then on a second reading of it is an error.
     pub spool_disk_bytes: u64,
+    /// How much text lies between two places where a gzip file can be entered, at least: unpacking that takes about 10 ms.
+    pub restart_bytes: u64,
     /// How much is read from a character device (`/dev/zero` has no end) or a virtual file.
     pub device_limit: u64,
 }
@@ -125,6 +129,7 @@ impl Default for ReadOptions {
             decompress_limit: DecompressLimit::default(),
             spool_memory_bytes: 64 << 20,
             spool_disk_bytes: 10 << 30,
+            restart_bytes: 8 << 20,
             device_limit: 1 << 30,
         }
     }
@@ -215,15 +220,41 @@ pub fn open_in(pass: &Pass, snapshot: &Snapshot, start: u64, options: &ReadOptio
 }
 
 /// Opens the text of a compressed file for several readers, which take pieces of it; `counted` if they want to know the numbers
-/// of lines. `None` if it has to be read by one: not compressed, small, or not in UTF-8.
-pub fn share(snapshot: &Snapshot, counted: bool, options: &ReadOptions) -> Result<Option<SharedText>, SourceError> {
+/// of lines. `None` if it has to be read by one: not compressed, small, or not in UTF-8. Where it could be entered the next time, is
+/// put into `points`.
+pub fn share(
+    snapshot: &Snapshot,
+    counted: bool,
+    points: Option<&RestartPoints>,
+    options: &ReadOptions,
+) -> Result<Option<SharedText>, SourceError> {
     if !snapshot.is_shareable() {
         return Ok(None);
     }
     let Some(over) = packed::Unpacker::new(snapshot.compression.into(), options) else { return Ok(None) };
     let raw = read::PlainReader::new(watch::Watch::open(snapshot)?, 0, options);
     let lines = if counted { ahead::Lines::Counted } else { ahead::Lines::Uncounted };
-    Ok(SharedText::start(Box::new(over(Box::new(raw))), lines))
+    let unpacker = over(Box::new(raw));
+    let unpacker = match points {
+        Some(points) => unpacker.recording(points, options.restart_bytes),
+        None => unpacker,
+    };
+    Ok(SharedText::start(Box::new(unpacker), lines))
+}
+
+/// Opens the text of a gzip file at a restart point; `behind` is the next one. An error if the file is not the one any more that it
+/// was, or the point is none.
+pub fn open_at(
+    snapshot: &Snapshot,
+    point: &RestartPoint,
+    behind: Option<&RestartPoint>,
+    options: &ReadOptions,
+) -> Result<Box<dyn ByteReader>, SourceError> {
+    let raw = Box::new(read::PlainReader::new(watch::Watch::open(snapshot)?, point.raw(), options));
+    let unpacker = packed::Unpacker::resume(raw, point, behind, options)?;
+    let changed =
+        || SourceError::Changed { path: snapshot.path.clone(), change: Change { kind: ChangeKind::Replaced, at: point.raw() } };
+    Ok(Box::new(packed::PackedReader::resumed(unpacker.ok_or_else(changed)?, point.text())))
 }
 
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {

@@ -12,6 +12,11 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    /// As if so many bytes had been made and consumed.
+    pub(super) fn at(produced: u64) -> Self {
+        Self { produced, ..Self::default() }
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer[self.from..self.to]
     }

@@ -17,12 +17,14 @@ use bzip2::Decompress as Bunzip;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
 use liblzma::stream::{Action, Stream as Unxz};
 use zip::CompressionMethod;
+use zlib_rs::{Inflate, InflateFlush};
 use zstd::stream::raw::{DParameter, Decoder as Unzstd, Operation as _};
 
 use super::ahead::{AheadReader, Cut, Feed, Lines};
 use super::error::{Change, Issue, SourceError, take_issues};
 use super::lz4::{self, Unlz4};
 use super::outbox::Outbox;
+use super::restart::{Recorder, RestartPoint, RestartPoints};
 use super::snapshot::Compression;
 use super::{ByteReader, DecompressLimit, Fill, ReadOptions};
 
@@ -95,15 +97,17 @@ pub(super) fn peek<'a>(head: &[u8], out: &'a mut [u8]) -> &'a [u8] {
     let Some(mut codec) = Codec::new(Compression::of(head).into()) else { return &[] };
     let Header::Complete { len } = codec.header(head) else { return &[] };
     // Damage is told by the reader; here, what came out before it is enough.
-    let made = codec.run(&head[len..], out).map_or(0, |ran| ran.made);
+    let made = codec.run(&head[len..], out, InflateFlush::NoFlush).map_or(0, |ran| ran.made);
     &out[..made]
 }
 
 /// What unpacks the body of a member.
 enum Codec {
     Gzip {
-        inflate: Box<Decompress>,
+        inflate: Box<Inflate>,
         crc: Crc,
+        /// It was entered in the middle: what came out is not all that the trailer is about.
+        is_partial: bool,
     },
     /// The one member of a zip archive, without a header and a trailer.
     Deflate {
@@ -138,7 +142,7 @@ impl Codec {
                 let inflate = Box::new(Decompress::new(false));
                 Self::Deflate { inflate, crc: Crc::new(), expected: packing.crc, begun: false }
             }
-            Compression::Gzip => Self::Gzip { inflate: Box::new(Decompress::new(false)), crc: Crc::new() },
+            Compression::Gzip => Self::Gzip { inflate: Box::new(Inflate::new(false, 15)), crc: Crc::new(), is_partial: false },
             Compression::Zstd => {
                 let mut unzstd = Unzstd::new().ok()?;
                 unzstd.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
@@ -185,9 +189,10 @@ impl Codec {
     /// Forgets the member before.
     fn restart(&mut self) {
         match self {
-            Self::Gzip { inflate, crc } => {
+            Self::Gzip { inflate, crc, is_partial } => {
                 inflate.reset(false);
                 crc.reset();
+                *is_partial = false;
             }
             Self::Deflate { begun, .. } => *begun = true,
             Self::Zstd(unzstd) => drop(unzstd.reinit()),
@@ -199,9 +204,22 @@ impl Codec {
         }
     }
 
-    fn run(&mut self, input: &[u8], out: &mut [u8]) -> Result<Ran, Damaged> {
+    /// `flush` is for gzip: whether to stop at the end of a block.
+    fn run(&mut self, input: &[u8], out: &mut [u8], flush: InflateFlush) -> Result<Ran, Damaged> {
         match self {
-            Self::Gzip { inflate, crc } | Self::Deflate { inflate, crc, .. } => {
+            Self::Gzip { inflate, crc, .. } => {
+                let before = (inflate.total_in(), inflate.total_out());
+                let result = inflate.decompress(input, out, flush);
+                let (used, made) = ((inflate.total_in() - before.0) as usize, (inflate.total_out() - before.1) as usize);
+                crc.update(&out[..made]);
+                // What came out before the damage counts; the next call finds it again, without any progress.
+                match result {
+                    Ok(status) => Ok(Ran { used, made, ended: status == zlib_rs::Status::StreamEnd }),
+                    Err(_) if made > 0 => Ok(Ran { used, made, ended: false }),
+                    Err(_) => Err(Damaged),
+                }
+            }
+            Self::Deflate { inflate, crc, .. } => {
                 let before = (inflate.total_in(), inflate.total_out());
                 let result = inflate.decompress(input, out, FlushDecompress::None);
                 let (used, made) = ((inflate.total_in() - before.0) as usize, (inflate.total_out() - before.1) as usize);
@@ -244,7 +262,7 @@ impl Codec {
 
     /// Does the trailer of a gzip member fit what came out of it? The others check themselves.
     fn fits(&self, trailer: [u8; 8]) -> bool {
-        let Self::Gzip { inflate, crc } = self else { return true };
+        let Self::Gzip { inflate, crc, is_partial: false } = self else { return true };
         let [c0, c1, c2, c3, s0, s1, s2, s3] = trailer;
         let sum = u32::from_le_bytes([c0, c1, c2, c3]);
         // The length of a member is stored modulo 2^32.
@@ -334,6 +352,17 @@ pub(super) struct Unpacker {
     taken: usize,
     /// To be told once what came out before it is handed out.
     error: Option<SourceError>,
+    /// Finds places to begin at.
+    recorder: Option<Box<Recorder>>,
+    /// Up to which offset the text that comes out has which checksum.
+    check: Option<Check>,
+}
+
+/// A checksum that text has to have up to some offset.
+struct Check {
+    until: u64,
+    expected: u32,
+    crc: Crc,
 }
 
 impl Unpacker {
@@ -350,7 +379,38 @@ impl Unpacker {
             issues: Vec::new(),
             taken: 0,
             error: None,
+            recorder: None,
+            check: None,
         })
+    }
+
+    /// Finds restart points as it goes, where there can be any.
+    pub(super) fn recording(mut self, points: &RestartPoints, spacing: u64) -> Self {
+        self.recorder = (self.codec.compression() == Compression::Gzip).then(|| Box::new(Recorder::new(points.clone(), spacing)));
+        self
+    }
+
+    /// Goes on from a point; `inner` begins at its raw offset. The text up to the point behind has to be what it was. `None` if it is
+    /// no such point.
+    pub(super) fn resume(
+        mut inner: Box<dyn ByteReader>,
+        point: &RestartPoint,
+        behind: Option<&RestartPoint>,
+        options: &ReadOptions,
+    ) -> Result<Option<Self>, SourceError> {
+        let Some(&first) = inner.fill(1)?.bytes.first() else { return Ok(None) };
+        let Some(inflate) = point.inflater(first) else { return Ok(None) };
+        let Some(over) = Self::new(Compression::Gzip.into(), options) else { return Ok(None) };
+        let taken = usize::from(point.bit > 0);
+        inner.consume(taken);
+        let mut unpacker = over(inner);
+        (unpacker.at, unpacker.produced) = (point.raw + taken as u64, point.text);
+        if !point.begins_member() {
+            unpacker.state = State::Body;
+            unpacker.codec = Codec::Gzip { inflate: Box::new(inflate), crc: Crc::new(), is_partial: true };
+        }
+        unpacker.check = behind.map(|behind| Check { until: behind.text, expected: behind.crc, crc: Crc::new() });
+        Ok(Some(unpacker))
     }
 
     /// Unpacks until less than [`MIN_ROOM`] is left of `room`. Less, if the stream below has no more yet or
@@ -424,6 +484,9 @@ impl Unpacker {
         };
         match header {
             Header::Complete { len } => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.member(self.at);
+                }
                 self.use_up(len);
                 self.codec.restart();
                 self.state = State::Body;
@@ -452,12 +515,21 @@ impl Unpacker {
             }
             return Ok(Step::Blocked);
         }
-        let ran = self.codec.run(bytes, room);
+        let flush = self.recorder.as_ref().map_or(InflateFlush::NoFlush, |recorder| recorder.flush());
+        let ran = self.codec.run(bytes, room, flush);
         let kind = self.codec.compression();
         let Ok(Ran { used, made, ended }) = ran else {
             self.stop(Issue::Corrupt { kind, at: self.at, out: self.produced });
             return Ok(Step::Progress(0));
         };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.ran(&bytes[..used], &room[..made]);
+            // It stopped with work left to do.
+            if flush == InflateFlush::Block && !ended && used < bytes.len() && made < room.len() {
+                recorder.look(self.at + used as u64, &bytes[used..]);
+            }
+        }
+        self.check_sum(&room[..made]);
         self.produced += made as u64;
         self.use_up(used);
         if ended {
@@ -476,6 +548,19 @@ impl Unpacker {
             self.stop(Issue::DecompressLimit { at: self.at, out: self.produced });
         }
         Ok(Step::Progress(made))
+    }
+
+    /// Looks at the checksum of text that came out from a point on, as far as it is known.
+    fn check_sum(&mut self, made: &[u8]) {
+        let Some(Check { until, expected, crc }) = &mut self.check else { return };
+        let left = usize::try_from(*until - self.produced).unwrap_or(usize::MAX);
+        crc.update(&made[..made.len().min(left)]);
+        if made.len() >= left {
+            if crc.sum() != *expected {
+                self.issues.push(Issue::Checksum { at: self.at });
+            }
+            self.check = None;
+        }
     }
 
     fn step_trailer(&mut self) -> Result<Step, SourceError> {
@@ -536,6 +621,11 @@ impl PackedReader {
         let over = Unpacker::new(packing, options)?;
         let here_bytes = AHEAD_AFTER;
         Some(move |inner| Self { way: Way::Here(Box::new(over(inner))), out: Outbox::default(), here_bytes })
+    }
+
+    /// What an unpacker makes that begins at offset `text` of the text. Nobody unpacks ahead of who reads: others read what is behind.
+    pub(super) fn resumed(unpacker: Unpacker, text: u64) -> Self {
+        Self { way: Way::Here(Box::new(unpacker)), out: Outbox::at(text), here_bytes: u64::MAX }
     }
 
     /// Leaves the rest to a thread, unless there can be none.

@@ -21,9 +21,6 @@ use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
-/// How much text lies between two points, at least: unpacking that takes about 10 ms.
-pub(super) const SPACING: u64 = 8 << 20;
-
 /// How far back a deflate stream may copy from.
 pub(super) const WINDOW: usize = 32 << 10;
 
@@ -51,11 +48,39 @@ pub struct RestartPoint {
     pub(super) before: u8,
     /// Checksum of the text from the point before this one to here.
     pub(super) crc: u32,
-    /// The text before that it may copy from, packed.
-    window: Vec<u8>,
+    /// The text before that it may copy from, packed; empty where a member begins. Kept beside the others, which are text.
+    #[serde(skip)]
+    pub(super) window: Vec<u8>,
+    window_bytes: usize,
 }
 
 impl RestartPoint {
+    /// The windows of points, one behind the other.
+    pub fn windows(points: &[Self]) -> Vec<u8> {
+        points.iter().flat_map(|point| &point.window).copied().collect()
+    }
+
+    /// Gives points their windows back. `false` if these are not theirs, or the points are none.
+    pub fn restore(points: &mut [Self], mut windows: &[u8]) -> bool {
+        for point in points.iter_mut() {
+            let Some((window, rest)) = windows.split_at_checked(point.window_bytes) else { return false };
+            point.window = window.to_vec();
+            windows = rest;
+        }
+        let goes_on = |pair: &[Self]| pair[0].text < pair[1].text && pair[0].raw < pair[1].raw;
+        windows.is_empty() && points.windows(2).all(goes_on) && points.iter().all(|point| point.bit < 8 && point.text > 0)
+    }
+
+    /// Line feeds in the text before.
+    pub fn line_feeds(&self) -> u64 {
+        self.line_feeds
+    }
+
+    /// The last byte of the text before.
+    pub fn before(&self) -> u8 {
+        self.before
+    }
+
     /// Offset in the file.
     pub fn raw(&self) -> u64 {
         self.raw
@@ -66,10 +91,18 @@ impl RestartPoint {
         self.text
     }
 
+    /// Does a member of the file begin here, with its header?
+    pub(super) fn begins_member(&self) -> bool {
+        self.window.is_empty()
+    }
+
     /// An inflater that goes on from here, and how many bits of the first byte are taken from what it is given first.
     /// `None` if the point is no such place.
     pub(super) fn inflater(&self, first: u8) -> Option<Inflate> {
-        let window = zstd::bulk::decompress(&self.window, WINDOW).ok()?;
+        let window = match self.begins_member() {
+            true => Vec::new(),
+            false => zstd::bulk::decompress(&self.window, WINDOW).ok()?,
+        };
         resume(&window, self.bit, first)
     }
 }
@@ -215,11 +248,8 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(points: RestartPoints) -> Self {
-        Self::with_spacing(points, SPACING)
-    }
-
-    fn with_spacing(points: RestartPoints, spacing: u64) -> Self {
+    /// So much text lies between two points, at least.
+    pub(super) fn new(points: RestartPoints, spacing: u64) -> Self {
         Self {
             points,
             spacing,
@@ -281,8 +311,9 @@ impl Recorder {
     pub(super) fn member(&mut self, raw: u64) {
         self.pending = None;
         if self.text - self.last_point >= self.spacing {
-            let place = Place::new(raw, self, Vec::new(), Vec::new());
-            self.push(place, raw, 0);
+            let window = self.window.iter().copied().collect();
+            let place = Place::new(raw, self, Vec::new(), window);
+            self.push(place, raw, 0, true);
         }
         self.window.clear();
         self.taken.clear();
@@ -307,18 +338,19 @@ impl Recorder {
             // More than one are the same place: nothing but blocks without text lies between them.
             let longest = place.tried.iter().max_by_key(|(_, _, text)| text.len()).map(|(raw, bit, _)| (*raw, *bit));
             if let Some((raw, bit)) = longest {
-                self.push(place, raw, bit);
+                self.push(place, raw, bit, false);
             }
         }
     }
 
-    fn push(&mut self, place: Place, raw: u64, bit: u8) {
-        let Ok(window) = zstd::bulk::compress(&place.window, 1) else { return };
-        let before = place.window.last().copied();
-        let Some(before) = before.or_else(|| self.window.back().copied()) else { return };
+    fn push(&mut self, place: Place, raw: u64, bit: u8, is_member: bool) {
+        // A member that begins here has a header, and copies from nothing.
+        let Ok(window) = (if is_member { Ok(Vec::new()) } else { zstd::bulk::compress(&place.window, 1) }) else { return };
+        let Some(before) = place.window.last().copied() else { return };
         debug_assert!(raw <= place.raw, "a point behind its place");
         let Place { text, line_feeds, crc, since, .. } = place;
-        self.points.push(RestartPoint { raw, bit, text, line_feeds, before, crc, window });
+        let window_bytes = window.len();
+        self.points.push(RestartPoint { raw, bit, text, line_feeds, before, crc, window, window_bytes });
         (self.last_point, self.crc) = (text, since);
     }
 }

@@ -170,11 +170,11 @@ impl FileFacts {
         kept.map(|(name, facts)| (name, facts.before(size))).collect()
     }
 
-    /// A scan has read all of a stretch.
+    /// A scan has read all of a stretch. What is cut otherwise than before says nothing new.
     pub(super) fn learn(&mut self, table: &'static str, range: &Range<u64>, facts: Facts, is_anchored: bool) {
         let of_table = self.by_table.entry(table).or_default();
-        of_table.is_anchored = is_anchored;
-        if of_table.over(range).is_none_or(|(known, is_whole)| !is_whole || (known.times.is_none() && facts.times.is_some())) {
+        of_table.is_anchored |= is_anchored;
+        if of_table.over(range).is_none_or(|(known, _)| known.times.is_none() && facts.times.is_some()) {
             of_table.learn(range, facts);
             self.is_news = true;
         }
@@ -233,6 +233,8 @@ mod tests {
         // Cut otherwise, the stretches before are gone.
         known.learn("access_log", &(5..15), facts(1, None), false);
         assert_eq!(known.exact("access_log", &(0..10)), None);
+        assert!(known.exact("access_log", &(5..15)).is_some());
+        known.learn("access_log", &(6..8), facts(1, None), false);
         assert!(known.exact("access_log", &(5..15)).is_some());
     }
 

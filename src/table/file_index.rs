@@ -26,7 +26,7 @@ use super::facts::FileFacts;
 use crate::kernel::decode::{
     DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, TimeBounds, count_lines,
 };
-use crate::source::{self, Fill, Pass, ReadOptions, Snapshot, SourceError};
+use crate::source::{self, Fill, Pass, ReadOptions, RestartPoint, Snapshot, SourceError};
 
 /// How far before a piece the first look for the last stamp goes.
 const LOOK_BACK: u64 = 64 << 10;
@@ -43,6 +43,8 @@ pub(super) struct FileIndex {
     stamps: Mutex<Option<Vec<StampContext>>>,
     /// What scans have found out about its rows.
     facts: Mutex<FileFacts>,
+    /// Where a compressed file can be entered.
+    points: OnceLock<Arc<[RestartPoint]>>,
     /// What reads the times of the first records.
     stamp_plan: OnceLock<Option<Arc<ScanPlan>>>,
     /// The last line of each piece that says what columns are.
@@ -117,8 +119,22 @@ impl FileIndex {
 
 impl FileIndex {
     /// An index that begins with what was found out before.
-    pub(super) fn with(facts: FileFacts) -> Self {
-        Self { facts: Mutex::new(facts), ..Self::default() }
+    pub(super) fn with(facts: FileFacts, points: Vec<RestartPoint>) -> Self {
+        let index = Self { facts: Mutex::new(facts), ..Self::default() };
+        index.learn_points(points);
+        index
+    }
+
+    /// Where a compressed file can be entered, if that has been found out.
+    pub(super) fn points(&self) -> Option<&Arc<[RestartPoint]>> {
+        self.points.get()
+    }
+
+    /// It has been unpacked from its begin to its end, and can be entered at these.
+    pub(super) fn learn_points(&self, points: Vec<RestartPoint>) {
+        if !points.is_empty() && self.points.set(points.into()).is_ok() {
+            self.facts().is_news = true;
+        }
     }
 
     /// What scans have found out about its rows.

@@ -10,17 +10,24 @@ use crate::source::{ByteReader, Change, Fill, Issue, SourceError};
 /// How much of the reader behind it is copied to stand next to the line feed.
 const COPY: usize = 64 << 10;
 
-/// A line feed, then what `inner` reads.
+/// A byte, then what `inner` reads.
 pub(super) struct AfterGap {
     inner: Box<dyn ByteReader>,
-    /// Has the line feed been consumed?
+    byte: u8,
+    /// Has the byte been consumed?
     past: bool,
     joined: Vec<u8>,
 }
 
 impl AfterGap {
+    /// A line begins with what `inner` reads.
     pub(super) fn new(inner: Box<dyn ByteReader>) -> Self {
-        Self { inner, past: false, joined: Vec::new() }
+        Self::behind(b'\n', inner)
+    }
+
+    /// The byte before is not `inner`'s to read.
+    pub(super) fn behind(byte: u8, inner: Box<dyn ByteReader>) -> Self {
+        Self { inner, byte, past: false, joined: Vec::new() }
     }
 }
 
@@ -32,7 +39,7 @@ impl ByteReader for AfterGap {
         let Fill { bytes, end } = self.inner.fill(min.saturating_sub(1).max(1))?;
         let take = bytes.len().min(min.max(COPY));
         self.joined.clear();
-        self.joined.push(b'\n');
+        self.joined.push(self.byte);
         self.joined.extend_from_slice(&bytes[..take]);
         let end = end && take == bytes.len();
         Ok(Fill { bytes: &self.joined, end })

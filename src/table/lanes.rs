@@ -111,7 +111,10 @@ impl LaneStream {
             Ok(None) => {
                 let Some(counted) = self.counted.take() else { return Ok(false) };
                 match self.text.verify() {
-                    Ok(()) => counted.end(PieceEnd::Whole),
+                    Ok(()) => {
+                        self.opener.finish();
+                        counted.end(PieceEnd::Whole);
+                    }
                     Err(change) => self.opener.changed(&counted, change)?,
                 }
                 Ok(false)

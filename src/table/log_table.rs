@@ -36,9 +36,10 @@ use super::file_set::{FileFormat, FileSet, Listing, LogFile};
 use super::options::ScanContext;
 use super::pushdown::{FilePruner, TimePruner};
 use super::report::{FileStatus, FileTally, Remark};
-use super::source::{LogSource, ScanFile, ScanFiles};
+use super::source::{LogSource, ScanFile, ScanFiles, pieces_between};
+use crate::kernel::decode::{ScanPlan, ScanPlanArgs};
 use crate::kernel::table::{TableDef, UNPARSED};
-use crate::source::{Severity, Snapshot};
+use crate::source::{RestartPoint, Severity, Snapshot};
 
 /// A table of the taxonomy over a set of files.
 #[derive(Debug)]
@@ -113,10 +114,16 @@ impl LogTable {
             } else {
                 known = None;
             }
-            match file.pieces(piece_bytes) {
+            let points = self.points(file);
+            let scan = ScanFile { file: Arc::clone(file), tally, has_helpers: false, next: None, points };
+            let between = (!scan.points.is_empty()).then(|| pieces_between(&scan.points));
+            let ranges = between.as_deref().map_or_else(|| file.pieces(piece_bytes), Ok);
+            match ranges {
                 Ok(ranges) => {
-                    let (ranges, skipped) = self.split_off(file, ranges, pruners.time.as_ref());
-                    let skipped_bytes = skipped.iter().map(|range| range.end - range.start).sum();
+                    let tally = Arc::clone(&scan.tally);
+                    let pruner = pruners.time.as_ref().filter(|_| !scan.is_whole());
+                    let (ranges, skipped) = self.split_off(file, ranges, pruner);
+                    let skipped_bytes = skipped.iter().map(|range| scan.bytes_of(range)).sum();
                     tally.skip(skipped_bytes);
                     files.skip(skipped.len(), ranges.len() + skipped.len(), skipped_bytes);
                     if ranges.is_empty() {
@@ -130,12 +137,12 @@ impl LogTable {
                     if before.is_none() {
                         pieces.extend(ranges.iter().map(|range| partitioned_file(&file.snapshot, &location, range)));
                     }
-                    let has_helpers = partitions > 1 && file.snapshot.is_shareable() && file.part.is_none();
+                    let has_helpers = partitions > 1 && file.snapshot.is_shareable() && file.part.is_none() && scan.is_whole();
                     if has_helpers {
                         let help = |at| partitioned_file(&file.snapshot, &location, &(at..at + 1));
                         helpers.extend((1..partitions.min(MAX_LANES) as u64).map(help));
                     }
-                    let at = files.push(location, ScanFile { file: Arc::clone(file), tally, has_helpers, next: None });
+                    let at = files.push(location, ScanFile { has_helpers, ..scan });
                     if let Some(before) = before {
                         files.chain(before, at);
                     }
@@ -143,12 +150,32 @@ impl LogTable {
                         last_of.insert(archive.to_owned(), at);
                     }
                 }
-                Err(error) => tally.fail(&error),
+                Err(error) => scan.tally.fail(&error),
             }
         }
         pieces.append(&mut helpers);
         files.known = known.and_then(|known| facts::sum(known.into_iter().map(Some)));
         Ok((files, pieces))
+    }
+
+    /// Where a compressed file is entered. Nowhere, if what a stamp says depends on those before it: that is followed from the begin.
+    fn points(&self, file: &LogFile) -> Arc<[RestartPoint]> {
+        let none = || Arc::from([]);
+        let is_kept = self.context.keeps(&file.snapshot) && file.part.is_none();
+        let Some(points) = file.index.points().filter(|_| is_kept) else { return none() };
+        let time: Vec<usize> = self.def.column(TIME).into_iter().collect();
+        let plan = ScanPlan::try_new(&ScanPlanArgs {
+            catalog: &self.context.formats,
+            format: file.format.name().unwrap_or_default(),
+            table: self.def.name,
+            columns: &time,
+            filter_columns: &[],
+            required: &[],
+            file: &file.name,
+            zone: self.context.options.zone.clone(),
+            reference_us: file.snapshot.time_hint_ns().div_euclid(1000),
+        });
+        if plan.is_ok_and(|plan| !plan.needs_stamp_context()) { Arc::clone(points) } else { none() }
     }
 
     /// The pieces that have to be read, and those in which no row can pass.
@@ -158,7 +185,7 @@ impl LogTable {
         ranges: &[Range<u64>],
         pruner: Option<&TimePruner>,
     ) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
-        let Some(pruner) = pruner.filter(|_| file.snapshot.is_splittable()) else { return (ranges.to_vec(), Vec::new()) };
+        let Some(pruner) = pruner else { return (ranges.to_vec(), Vec::new()) };
         let bounds: Vec<_> = {
             let facts = file.index.facts();
             ranges.iter().map(|range| facts.bounds(self.def.name, range)).collect()
@@ -251,8 +278,10 @@ fn partitioned_file(snapshot: &Snapshot, location: &Location, range: &Range<u64>
     if let Some(time) = arrow::temporal_conversions::timestamp_ns_to_datetime(snapshot_mtime(snapshot)) {
         file.object_meta.last_modified = time.and_utc();
     }
-    match (i64::try_from(range.start), i64::try_from(range.end)) {
-        (Ok(start), Ok(end)) if range.end - range.start < snapshot.size => file.with_range(start, end),
+    // How long a text is that is unpacked is known at its end.
+    let end = i64::try_from(range.end).unwrap_or(i64::MAX);
+    match i64::try_from(range.start) {
+        Ok(start) if *range != (0..snapshot.size) => file.with_range(start, end),
         _ => file,
     }
 }
@@ -269,13 +298,15 @@ pub(super) fn partitioned_file_mtime(file: &PartitionedFile) -> i64 {
 
 /// Deals the pieces to at most `groups` groups, in order, so that each has about as many bytes.
 fn deal(pieces: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
-    let total: u64 = pieces.iter().map(|piece| piece.effective_size().max(1)).sum();
+    // The last piece of an unpacked text has no end.
+    let size = |piece: &PartitionedFile| piece.effective_size().clamp(1, 1 << 40);
+    let total: u64 = pieces.iter().map(size).sum();
     let share = total.div_ceil(groups.max(1) as u64).max(1);
     let mut dealt: Vec<Vec<PartitionedFile>> = Vec::new();
     let mut done = 0;
     for piece in pieces {
         let group = usize::try_from(done / share).unwrap_or(0);
-        done += piece.effective_size().max(1);
+        done += size(&piece);
         if dealt.len() <= group && dealt.len() < groups.max(1) {
             dealt.push(Vec::new());
         }

@@ -40,7 +40,8 @@ use super::report::{FileTally, LineCounts, PieceEnd};
 use super::source::{LogSource, ScanFile};
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds};
 use crate::source::{
-    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, Pass, ReadOptions, Snapshot, SourceError, Stretch,
+    self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, Pass, ReadOptions, RestartPoints, Snapshot, SourceError,
+    Stretch,
 };
 
 type BatchStream = BoxStream<'static, DfResult<RecordBatch>>;
@@ -185,9 +186,10 @@ impl Opening {
             tally: Arc::clone(&scan.tally),
             limit: self.limit,
             metrics: self.metrics.clone(),
+            points: None,
         };
         // What cannot be entered in the middle is read as a whole by whoever has its beginning.
-        let whole = !snapshot.is_splittable();
+        let whole = scan.is_whole();
         if whole && range.as_ref().is_some_and(|range| range.start > 0) {
             return Ok(source.lanes(at).join().map(|text| LaneStream::new(text, opener).boxed()));
         }
@@ -205,9 +207,11 @@ impl Opening {
             && opener.can_be_shared()
             && file.begin() == 0
         {
-            match source::share(snapshot, opener.plan.needs_line_numbers(), read) {
+            let points = source.context().keeps(snapshot).then(RestartPoints::default);
+            match source::share(snapshot, opener.plan.needs_line_numbers(), points.as_ref(), read) {
                 Ok(Some(text)) => {
                     let text = Arc::new(text);
+                    let opener = StretchOpener { points, ..opener };
                     announced.share(&text);
                     counted.end(PieceEnd::Whole);
                     return Ok(Some(LaneStream::new(text, opener).boxed()));
@@ -220,8 +224,11 @@ impl Opening {
         let range = range.filter(|_| !whole).unwrap_or(all);
         let before = self.before(file, range.clone());
         if !whole && before.is_excluded(&self.pass) {
-            counted.skip(range.end - range.start);
+            counted.skip(scan.bytes_of(&range));
             return Ok(None);
+        }
+        if let Some(at) = scan.points.iter().position(|point| point.text() == range.start) {
+            return self.open_at(scan, at, range, &opener, counted);
         }
         let counts_lines = opener.plan.needs_line_numbers() && range.start > 0;
         let first_line = if counts_lines { before.first_line(&self.pass) } else { Ok(1) };
@@ -233,6 +240,29 @@ impl Opening {
         });
         match opened {
             Ok((piece, reader)) => Ok(Some(opener.stream(range, piece, reader, counted)?.boxed())),
+            Err(error) => opener.failed(&counted, error).map(|()| None),
+        }
+    }
+
+    /// Opens the piece of a compressed file that begins at point `at`.
+    fn open_at(
+        &self,
+        scan: &ScanFile,
+        at: usize,
+        range: Range<u64>,
+        opener: &StretchOpener,
+        counted: Counted,
+    ) -> DfResult<Option<BatchStream>> {
+        let (point, behind) = (&scan.points[at], scan.points.get(at + 1));
+        let opened = source::open_at(&scan.file.snapshot, point, behind, &self.source.context().options.read);
+        match opened {
+            Ok(reader) => {
+                let first_line = point.line_feeds() + 1;
+                // A file whose stamps depend on those before them is entered nowhere.
+                let piece = Piece { start: range.start, end: range.end, first_line, stamps: Some(StampContext::default()) };
+                let reader = Box::new(AfterGap::behind(point.before(), reader));
+                Ok(Some(opener.stream(range, piece, reader, counted)?.boxed()))
+            }
             Err(error) => opener.failed(&counted, error).map(|()| None),
         }
     }
@@ -312,6 +342,10 @@ impl Before {
     /// Between which times its rows lie, as far as the user's word for the order of lines goes.
     fn assumed_bounds(&self, pass: &Pass) -> Result<Option<TimeBounds>, SourceError> {
         let Some(slack) = self.source.context().options.assume_ordered else { return Ok(None) };
+        // What is compressed has no ends to look at.
+        if !self.file.snapshot.is_splittable() {
+            return Ok(None);
+        }
         let Some(plan) = self.source.stamp_plan(&self.file) else { return Ok(None) };
         let slack_us = i64::try_from(slack.as_micros()).unwrap_or(i64::MAX);
         self.look(pass, |ahead, index, place| match ahead.pieces.len() {
@@ -356,6 +390,7 @@ impl Before {
 
 fn range_of(start: i64, end: i64) -> DfResult<Range<u64>> {
     match (u64::try_from(start), u64::try_from(end)) {
+        (Ok(start), Ok(_)) if end == i64::MAX => Ok(start..u64::MAX),
         (Ok(start), Ok(end)) => Ok(start..end),
         _ => Err(exec_datafusion_err!("the range {start}..{end} is no range of a file")),
     }
@@ -378,9 +413,19 @@ pub(super) struct StretchOpener {
     tally: Arc<FileTally>,
     limit: Option<usize>,
     metrics: OpenerMetrics,
+    /// Where the file can be entered, which is found out as it is read.
+    points: Option<RestartPoints>,
 }
 
 impl StretchOpener {
+    /// All of the file has been unpacked.
+    pub(super) fn finish(&self) {
+        if let Some(points) = &self.points {
+            self.file.index.learn_points(points.take());
+            self.source.context().learned(&self.file);
+        }
+    }
+
     /// Counts what is about to be read.
     pub(super) fn count(&self) -> Counted {
         self.tally.start_piece();

@@ -7,6 +7,8 @@
 //!     reading      definitions, format, zone                          is it still read in the same way?
 //!     prints       hashes of 64 bytes here and there                  asked for where the times of the log do not settle it
 //!     facts        by table and stretch: lines, rows, times
+//!     points       of a gzip file: where it can be entered
+//!     windows      the text before each of them, packed
 //! ```
 //!
 //! It is a cache: what is damaged, does not fit or cannot be written is as if it was not there, and nothing is said about it.
@@ -28,7 +30,7 @@ use super::facts::{FileFacts, TableFacts};
 use super::file_index::FileIndex;
 use super::file_set::LogFile;
 use super::options::ScanContext;
-use crate::source::{FileKind, Generation, Kinship, Snapshot, stable_hash};
+use crate::source::{FileKind, Generation, Kinship, RestartPoint, Snapshot, stable_hash};
 
 /// What the files begin with. The number is one more whenever what is written, or how records are read, is another.
 const MAGIC: &[u8; 16] = b"logsql index 1\r\n";
@@ -78,6 +80,7 @@ struct Saved {
     reading: u64,
     prints: Vec<(u64, u64)>,
     tables: Vec<(String, TableFacts)>,
+    points: Vec<RestartPoint>,
 }
 
 /// What is known of a log from earlier runs; nothing, if it is not the one any more that it was.
@@ -85,7 +88,8 @@ pub(super) fn recall(context: &ScanContext, snapshot: &Snapshot, format: Option<
     let recall = || {
         let options = context.options.index.as_ref().filter(|options| options.takes(snapshot))?;
         let saved = read(&options.path_of(&snapshot.generation())).ok()?;
-        let tables = if saved.reading == reading(context, format) { saved.tables } else { return None };
+        // Where a file can be entered does not depend on how it is read.
+        let tables = if saved.reading == reading(context, format) { saved.tables } else { Vec::new() };
         let tables = match snapshot.since(&saved.generation) {
             Kinship::Same => tables,
             Kinship::Alike if has_prints(snapshot, &saved.prints) => tables,
@@ -94,7 +98,7 @@ pub(super) fn recall(context: &ScanContext, snapshot: &Snapshot, format: Option<
             }
             Kinship::Alike | Kinship::Grown | Kinship::Other => return None,
         };
-        Some(FileIndex::with(FileFacts::of(tables)))
+        Some(FileIndex::with(FileFacts::of(tables), saved.points))
     };
     recall().unwrap_or_default()
 }
@@ -116,6 +120,7 @@ pub(super) fn keep(context: &ScanContext, file: &LogFile) {
         reading: reading(context, file.format.name()),
         prints,
         tables,
+        points: file.index.points().map_or_else(Vec::new, |points| points.to_vec()),
     };
     if write(options, &saved).is_ok() {
         shrink(options);
@@ -169,7 +174,13 @@ fn read(path: &Path) -> io::Result<Saved> {
     if checksum(body) != *sum {
         return Err(invalid());
     }
-    let saved: Saved = serde_json::from_slice(body)?;
+    let (length, body) = body.split_first_chunk::<8>().ok_or_else(invalid)?;
+    let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| invalid())?;
+    let (text, windows) = body.split_at_checked(length).ok_or_else(invalid)?;
+    let mut saved: Saved = serde_json::from_slice(text)?;
+    if !RestartPoint::restore(&mut saved.points, windows) {
+        return Err(invalid());
+    }
     if saved.tables.iter().all(|(_, facts)| facts.is_plausible()) { Ok(saved) } else { Err(invalid()) }
 }
 
@@ -177,7 +188,8 @@ fn read(path: &Path) -> io::Result<Saved> {
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 fn write(options: &IndexOptions, saved: &Saved) -> io::Result<()> {
-    let body = serde_json::to_vec(saved)?;
+    let text = serde_json::to_vec(saved)?;
+    let body = [&(text.len() as u64).to_le_bytes()[..], &text, &RestartPoint::windows(&saved.points)].concat();
     if body.len() as u64 >= MAX_FILE_BYTES.min(options.max_bytes) {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
@@ -287,6 +299,7 @@ mod tests {
             reading: 7,
             prints: vec![(8, 1)],
             tables: vec![("syslog".to_owned(), TableFacts::default())],
+            points: Vec::new(),
         }
     }
 

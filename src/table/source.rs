@@ -13,6 +13,7 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::fmt::{self, Formatter};
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use datafusion::common::config::ConfigOptions;
@@ -44,6 +45,7 @@ use super::pushdown::Pushed;
 use super::report::{FileTally, ScanReport};
 use crate::kernel::decode::{Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::table::TableDef;
+use crate::source::RestartPoint;
 
 /// The family of files that have none: all their lines are unparsed.
 const NO_FORMAT: &str = "";
@@ -57,6 +59,33 @@ pub(super) struct ScanFile {
     pub(super) has_helpers: bool,
     /// The next member of the same solid archive: they are read one after the other, in one pass.
     pub(super) next: Option<usize>,
+    /// Where it is entered though it is compressed; empty if nowhere. The pieces begin there, and at 0.
+    pub(super) points: Arc<[RestartPoint]>,
+}
+
+impl ScanFile {
+    /// Does one reader read all of it?
+    pub(super) fn is_whole(&self) -> bool {
+        !self.file.snapshot.is_splittable() && self.points.is_empty()
+    }
+
+    /// How many bytes of the file a piece takes.
+    pub(super) fn bytes_of(&self, piece: &Range<u64>) -> u64 {
+        let size = self.file.snapshot.size;
+        if self.points.is_empty() {
+            return if self.file.snapshot.is_splittable() { piece.end - piece.start } else { size };
+        }
+        let raw = |text: u64| self.points.iter().find(|point| point.text() >= text).map_or(size, RestartPoint::raw);
+        let start = if piece.start == 0 { 0 } else { raw(piece.start) };
+        raw(piece.end).saturating_sub(start)
+    }
+}
+
+/// The pieces of a compressed file that is entered at these points.
+pub(super) fn pieces_between(points: &[RestartPoint]) -> Vec<Range<u64>> {
+    let starts = std::iter::once(0).chain(points.iter().map(RestartPoint::text));
+    let ends = points.iter().map(RestartPoint::text).chain(std::iter::once(u64::MAX));
+    starts.zip(ends).map(|(start, end)| start..end).collect()
 }
 
 /// The files of a scan, by the location that stands for their path.

@@ -970,3 +970,49 @@ async fn times_that_depend_on_the_time_of_the_file_are_forgotten_when_it_grows()
     let (rows, report) = next_run(folder.path(), "syslog", "SELECT count(*) FROM syslog WHERE time IS NOT NULL").await;
     assert_eq!((rows, report[0].bytes_skipped), (vec!["3100".to_owned()], 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gzip_file_that_was_read_once_is_entered_in_the_middle() {
+    let line = |i: usize| {
+        let stamp = format!("[21/Nov/2026:{:02}:{:02}:{:02} ", i / 3600, i / 60 % 60, i % 60);
+        let noise = (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ACCESS
+            .replace("[21/Nov/2026:00:55:04 ", &stamp)
+            .replace("/a ", &format!("/{i}/{noise:x}{:x}{:x} ", noise ^ 77, noise.rotate_left(9)))
+    };
+    let text: String = (0..40_000).map(line).collect();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+    packed.write_all(text.as_bytes()).unwrap();
+    let folder = folder(&[("access.log.gz", &packed.finish().unwrap())]);
+    let options = || {
+        let read = crate::source::ReadOptions { restart_bytes: 200_000, ..crate::source::ReadOptions::default() };
+        ScanOptions { read, ..keeping(folder.path()) }
+    };
+    let input = || InputSpec::Args(vec![folder.path().join("access.log.gz").into()]);
+    let hour = "SELECT count(*), min(path), max(_line), min(_line) FROM access_log \
+                WHERE time >= '2026-11-21T05:00:00Z' AND time < '2026-11-21T06:00:00Z'";
+    let first = Session::new(input(), options(), 2);
+    let expected = first.rows(hour).await;
+    assert!(expected[0].starts_with("3600|/18000/") && expected[0].ends_with("|21600|18001"), "{expected:?}");
+    assert_eq!(skipped(&first), 0);
+    first.schema.context().keep_learned();
+    let again = Session::new(input(), options(), 2);
+    assert_eq!(again.rows(hour).await, expected);
+    let report = again.report();
+    let file = &report[0];
+    assert!(file.bytes_skipped > file.bytes * 8 / 10 && file.bytes_read < file.bytes / 4, "{report:?}");
+    assert!(file.remarks.is_empty() && file.counts.balanced() && file.status == FileStatus::PartsSkipped, "{report:?}");
+    // All of it, by several readers at once.
+    let all = "SELECT count(*), count(DISTINCT path), sum(_line) FROM access_log WHERE status = 200";
+    assert_eq!(again.rows(all).await, first.rows(all).await);
+    assert_eq!(again.report()[0].status, FileStatus::Read);
+    assert_eq!(again.rows("SELECT count(*) FROM access_log").await, ["40000"]);
+    let plan = again.plan("SELECT count(*) FROM access_log").await;
+    assert!(plan.contains("PlaceholderRowExec"), "{plan}");
+    // Compressed anew, it is another file.
+    let mut other = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(2));
+    other.write_all(text.as_bytes()).unwrap();
+    std::fs::write(folder.path().join("access.log.gz"), other.finish().unwrap()).unwrap();
+    let anew = Session::new(input(), options(), 2);
+    assert_eq!((anew.rows(hour).await, skipped(&anew)), (expected, 0));
+}

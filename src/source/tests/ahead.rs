@@ -14,7 +14,7 @@ type Read = (u64, u64, Vec<u8>);
 /// Reads a shared text by `readers` at once; the stretches in the order of the text.
 fn read_shared(path: &Path, readers: usize, options: &ReadOptions) -> (Vec<Read>, Vec<Issue>, u64) {
     let snapshot = Snapshot::take(path).unwrap();
-    let text = share(&snapshot, true, options).unwrap().expect("large enough");
+    let text = share(&snapshot, true, None, options).unwrap().expect("large enough");
     let read = || {
         let mut found = Vec::new();
         while let Some(Stretch { start, end, first_line, mut reader }) = text.next_stretch().unwrap() {

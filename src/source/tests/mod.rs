@@ -6,6 +6,7 @@ mod change;
 mod discovery;
 mod offsets;
 mod packed;
+mod restart;
 mod streams;
 
 use std::fs::File;
