@@ -169,7 +169,13 @@ impl Config {
         };
 
         let store = place_of_store(store, sources.is_typed("store"), &mut paths, &command)?;
-        let machine_zone = TimeZone::system();
+        // A machine in UTC has its zone as one whose clock might be changed: then stamps would be followed for nothing.
+        let machine_zone = match TimeZone::system() {
+            zone if matches!(zone.iana_name(), Some("UTC" | "Etc/UTC" | "Etc/UCT" | "UCT" | "Zulu" | "Universal")) => {
+                TimeZone::UTC
+            }
+            zone => zone,
+        };
         let assumed = zone(input.assume_tz.as_deref(), &sources.name("assume-tz"))?.unwrap_or_else(|| machine_zone.clone());
         let shown = zone(output.tz.as_deref(), &sources.name("tz"))?;
         let clock = Clock { now: Timestamp::now(), zone: shown.clone().unwrap_or_else(|| machine_zone.clone()) };

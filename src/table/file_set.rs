@@ -313,7 +313,7 @@ impl FileSet {
                     .map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![source::head_in_lines(head)]));
                 let expected = set.expected(&member.snapshot.path);
                 let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks), expected));
-                explained.push((member.snapshot.path, detection.map_err(|error| remark_of(&error))));
+                explained.push((member.snapshot.path, detection));
             };
             if input.snapshot.archive.is_none() {
                 look(ListedMember { snapshot: input.snapshot, head: None });
@@ -535,10 +535,10 @@ impl FileSet {
         known.max_by_key(|(is_live, _)| *is_live).and_then(|(_, log)| log.format.as_deref())
     }
 
-    fn format_of(&self, chunks: Result<Vec<Vec<u8>>, SourceError>, expected: Option<&str>) -> FileFormat {
+    fn format_of(&self, chunks: Result<Vec<Vec<u8>>, Remark>, expected: Option<&str>) -> FileFormat {
         let chunks = match chunks {
             Ok(chunks) => chunks,
-            Err(error) => return FileFormat::Unreadable(remark_of(&error)),
+            Err(remark) => return FileFormat::Unreadable(remark),
         };
         if chunks.iter().all(Vec::is_empty) {
             return FileFormat::Empty;
@@ -550,7 +550,7 @@ impl FileSet {
     }
 
     /// Bytes of the head, and of the middle and the tail where the file can be entered there.
-    fn sample(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> Result<Vec<Vec<u8>>, SourceError> {
+    fn sample(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> Result<Vec<Vec<u8>>, Remark> {
         let options = &self.context.options;
         let len = options.sample_bytes as u64;
         let mut chunks = vec![self.sample_at(snapshot, 0, cancelled)?];
@@ -562,15 +562,21 @@ impl FileSet {
         Ok(chunks)
     }
 
-    fn sample_at(&self, snapshot: &Snapshot, at: u64, cancelled: &AtomicBool) -> Result<Vec<u8>, SourceError> {
+    fn sample_at(&self, snapshot: &Snapshot, at: u64, cancelled: &AtomicBool) -> Result<Vec<u8>, Remark> {
         let options = &self.context.options;
-        let mut reader = source::open(snapshot, at, &options.read)?;
-        loop {
-            let Fill { bytes, end } = reader.fill(options.sample_bytes)?;
+        let mut reader = source::open(snapshot, at, &options.read).map_err(|error| remark_of(&error))?;
+        let sample = loop {
+            let Fill { bytes, end } = reader.fill(options.sample_bytes).map_err(|error| remark_of(&error))?;
             let enough = end || bytes.len() >= options.sample_bytes || bytes.contains(&b'\n');
             if enough || cancelled.load(Ordering::Relaxed) {
-                return Ok(bytes[..bytes.len().min(options.sample_bytes)].to_vec());
+                break bytes[..bytes.len().min(options.sample_bytes)].to_vec();
             }
+        };
+        // A compressed file that is cut before anything comes out of it is not empty.
+        let loss = reader.issues().iter().find(|issue| issue.severity() == Severity::Loss);
+        match loss.filter(|_| sample.is_empty()) {
+            Some(issue) => Err(Remark { severity: Severity::Loss, text: issue.to_string(), hint: None }),
+            None => Ok(sample),
         }
     }
 }

@@ -706,7 +706,9 @@ impl PieceStream {
             }
             Ok(Ok(Step::Done(batch))) => {
                 let Work { reader, decoder, counted, .. } = work;
-                self.before.learn(&decoder, reader.issues(), self.is_anchored);
+                // Years are counted back from the end only where a stamp has none.
+                let is_anchored = self.is_anchored && decoder.stamp_summary().first.is_some();
+                self.before.learn(&decoder, reader.issues(), is_anchored);
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
             }

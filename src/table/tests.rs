@@ -1016,3 +1016,18 @@ async fn a_gzip_file_that_was_read_once_is_entered_in_the_middle() {
     let anew = Session::new(input(), options(), 2);
     assert_eq!((anew.rows(hour).await, skipped(&anew)), (expected, 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_file_that_is_cut_before_its_first_block_is_not_empty() {
+    let whole = zstd::bulk::compress(&access_lines(1000), 3).unwrap();
+    for cut in [5, 20, whole.len() / 2] {
+        let folder = folder(&[("access.log.zst", &whole[..cut])]);
+        let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log.zst").into()]), ScanOptions::default(), 2);
+        assert_eq!(session.rows("SELECT count(*) FROM access_log").await, ["0"], "{cut}");
+        let report = session.report();
+        assert!(
+            report.iter().any(|file| file.status == FileStatus::Failed && file.remarks[0].severity == Severity::Loss),
+            "{report:?}"
+        );
+    }
+}
