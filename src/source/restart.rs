@@ -51,7 +51,7 @@ pub struct RestartPoint {
     /// The text before that it may copy from, packed; empty where a member begins. Kept beside the others, which are text.
     #[serde(skip)]
     pub(super) window: Vec<u8>,
-    window_bytes: usize,
+    pub(super) window_bytes: usize,
 }
 
 impl RestartPoint {
@@ -96,8 +96,8 @@ impl RestartPoint {
         self.window.is_empty()
     }
 
-    /// An inflater that goes on from here, and how many bits of the first byte are taken from what it is given first.
-    /// `None` if the point is no such place.
+    /// An inflater that goes on from here, and has taken `first`, the byte at the point's offset, unless all of it is to come. `None` if
+    /// the point is no such place.
     pub(super) fn inflater(&self, first: u8) -> Option<Inflate> {
         let window = match self.begins_member() {
             true => Vec::new(),
@@ -172,11 +172,11 @@ impl Bits {
     /// The low `count` bits of `value`, low ones first.
     fn push(&mut self, value: u32, count: usize) {
         for at in 0..count {
-            if self.len % 8 == 0 {
+            if self.len.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             if let Some(last) = self.bytes.last_mut() {
-                *last |= ((value >> at & 1) as u8) << (self.len % 8);
+                *last |= (((value >> at) & 1) as u8) << (self.len % 8);
             }
             self.len += 1;
         }
@@ -184,7 +184,7 @@ impl Bits {
 
     /// A Huffman code stands with its high bit first.
     fn push_code(&mut self, code: u32, count: usize) {
-        (0..count).rev().for_each(|at| self.push(code >> at & 1, 1));
+        (0..count).rev().for_each(|at| self.push((code >> at) & 1, 1));
     }
 
     /// An empty block with a code of its own, of 99 bits: an odd number.

@@ -38,9 +38,6 @@ const MAGIC: &[u8; 16] = b"logsql index 1\r\n";
 /// The end of their names.
 const EXTENSION: &str = "idx";
 
-/// Stretches of unpacked text are saved in parts of about this size.
-const STRETCH_BYTES: u64 = 4 << 20;
-
 /// Where the index is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexOptions {
@@ -111,7 +108,7 @@ pub(super) fn keep(context: &ScanContext, file: &LogFile) {
         if !std::mem::take(&mut facts.is_news) {
             return;
         }
-        facts.to_save(if file.snapshot.is_splittable() { 0 } else { STRETCH_BYTES })
+        facts.to_save(if file.snapshot.is_splittable() { 0 } else { context.options.read.restart_bytes / 2 })
     };
     let Some(prints) = prints(&file.snapshot, &tables) else { return };
     let saved = Saved {
