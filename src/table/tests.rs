@@ -981,7 +981,7 @@ async fn a_gzip_file_that_was_read_once_is_entered_in_the_middle() {
             .replace("/a ", &format!("/{i}/{noise:x}{:x}{:x} ", noise ^ 77, noise.rotate_left(9)))
     };
     let text: String = (0..60_000).map(line).collect();
-    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(1));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(3));
     packed.write_all(text.as_bytes()).unwrap();
     let folder = folder(&[("access.log.gz", &packed.finish().unwrap())]);
     let options = || {

@@ -39,10 +39,10 @@ fn points_of(snapshot: &Snapshot, spacing: u64, room: usize) -> (Vec<u8>, Vec<Re
 
 #[test]
 fn a_gzip_file_is_entered_at_every_point_and_gives_the_same_text() {
-    let text = noisy(20_000);
-    let halves = [gzip(&text[..text.len() / 2], 6), gzip(&text[text.len() / 2..], 1)].concat();
+    let text = noisy(50_000);
+    let halves = [gzip(&text[..text.len() / 2], 6), gzip(&text[text.len() / 2..], 3)].concat();
     let small: Vec<u8> = text.chunks(5000).flat_map(|part| gzip(part, 6)).collect();
-    let named = [(gzip(&text, 1), "1"), (gzip(&text, 6), "6"), (gzip(&text, 0), "0"), (halves, "halves"), (small, "small")];
+    let named = [(gzip(&text, 3), "3"), (gzip(&text, 6), "6"), (gzip(&text, 0), "0"), (halves, "halves"), (small, "small")];
     for (packed, what) in named {
         let (_dir, path) = file("log.gz", &packed);
         let snapshot = Snapshot::take(&path).unwrap();
@@ -70,7 +70,7 @@ fn a_gzip_file_is_entered_at_every_point_and_gives_the_same_text() {
 
 #[test]
 fn a_point_that_is_none_is_found_out() {
-    let text = noisy(20_000);
+    let text = noisy(50_000);
     let (_dir, path) = file("log.gz", &gzip(&text, 6));
     let snapshot = Snapshot::take(&path).unwrap();
     let (_, points) = points_of(&snapshot, 60_000, 65_536);
