@@ -335,9 +335,8 @@ impl Recorder {
         } else if place.seen.len() == TELLING
             && let Some(place) = self.pending.take()
         {
-            // More than one are the same place: nothing but blocks without text lies between them.
-            let longest = place.tried.iter().max_by_key(|(_, _, text)| text.len()).map(|(raw, bit, _)| (*raw, *bit));
-            if let Some((raw, bit)) = longest {
+            // Text that is stored as it is comes out from several bits, and not all of them know where the data end.
+            if let [(raw, bit, _)] = place.tried[..] {
                 self.push(place, raw, bit, false);
             }
         }
