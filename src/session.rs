@@ -16,6 +16,7 @@
 mod explain;
 mod headings;
 mod origin;
+mod pseudonym;
 mod running;
 
 use std::num::NonZeroUsize;
@@ -42,6 +43,9 @@ use futures::StreamExt as _;
 use thiserror::Error;
 
 pub use explain::QueryError;
+pub use pseudonym::PseudonymKey;
+
+use pseudonym::Pseudonyms;
 
 use self::headings::Headings;
 use crate::function;
@@ -86,6 +90,8 @@ pub struct SessionOptions {
     pub shown_zone: Option<String>,
     /// Settings of the engine, as variables: `DATAFUSION_EXECUTION_BATCH_SIZE`.
     pub settings: Vec<(String, String)>,
+    /// Results have pseudonyms, by this key, in place of addresses and names.
+    pub pseudonyms: Option<PseudonymKey>,
 }
 
 /// A half-open stretch of time, in microseconds since the epoch.
@@ -166,6 +172,7 @@ pub struct Session {
     context: SessionContext,
     schema: Arc<LogSchema>,
     window: TimeWindow,
+    pseudonyms: Option<Arc<Pseudonyms>>,
 }
 
 impl Session {
@@ -212,7 +219,8 @@ impl Session {
         function::register(&mut state)?;
         let context = SessionContext::new_with_state(state);
         context.register_catalog(CATALOG, Arc::new(LogCatalog::new(Arc::clone(&schema))));
-        Ok(Self { context, schema, window: options.window })
+        let pseudonyms = options.pseudonyms.as_ref().map(|key| Arc::new(Pseudonyms::new(key)));
+        Ok(Self { context, schema, window: options.window, pseudonyms })
     }
 
     /// The tables.
@@ -268,7 +276,14 @@ impl Session {
         });
         let plan = plan.map_err(|error| self.explain(&error))?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
+        if self.pseudonyms.is_some() && matches!(plan, LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
+            let error =
+                DataFusionError::Plan("COPY and INSERT write what was logged, without pseudonyms; write with -o FILE".to_owned());
+            return Err(self.explain(&error));
+        }
         let traced = match trace {
+            // The line behind a row has no pseudonyms.
+            Trace::Records if self.pseudonyms.is_some() => None,
             Trace::Records => origin::with_origin(&plan).map_err(|error| self.explain(&error))?,
             Trace::No => None,
         };
@@ -278,6 +293,7 @@ impl Session {
         };
         // Without ANALYZE, nothing of what the plan is about happens.
         let runs = !matches!(plan, LogicalPlan::Explain(_));
+        let hidden = self.pseudonyms.as_ref().map(|pseudonyms| (Arc::clone(pseudonyms), plan.clone()));
         let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
         let context = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await.map_err(|error| self.explain(&error))?;
@@ -286,6 +302,10 @@ impl Session {
         }
         let rows = running::start(plan, context).map_err(|error| self.explain(&error))?;
         let rows = self.keeping(rows);
+        let rows = match hidden {
+            Some((pseudonyms, plan)) => pseudonyms.hide(&plan, rows),
+            None => rows,
+        };
         Ok(Answer { rows, shows, origin })
     }
 

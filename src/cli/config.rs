@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::Exit;
 use super::options::{CollectArgs, CollectCommand, Command, ExpandedArg, IndexArgs, MmapArg, Options, Subcommands, When};
 use super::sources::Sources;
 use super::tell::Problem;
 use crate::output::{
-    Charset, ChartSpec, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Target, UnknownFormat,
+    Charset, ChartSpec, Color, CsvSafety, Expanded, Header, MaxRows, OutputFormat, OutputOptions, Pager, PagerWhen, Target,
+    UnknownFormat,
 };
 use crate::query::{Clock, SavedQuery, TIME_FORMS, duration, moment};
-use crate::session::{SessionOptions, TimeWindow};
+use crate::session::{PseudonymKey, SessionOptions, TimeWindow, xdg_folder};
 use crate::source::{DecompressLimit, MmapMode, ReadOptions, ResolveOptions};
 use crate::store::{Copies, is_store};
 use crate::table::{IndexOptions, InputSpec, OnChange, ScanOptions};
@@ -73,6 +75,8 @@ pub(super) struct Config {
     pub(super) output: OutputOptions,
     pub(super) output_file: Option<PathBuf>,
     pub(super) talk: Talk,
+    /// Whether a long query says how far it is.
+    pub(super) progress: bool,
     /// Colours on stderr.
     pub(super) color_messages: Color,
     pub(super) strict: bool,
@@ -248,12 +252,22 @@ impl Config {
                 if !refused && (terminal || forced) { Color::Always } else { Color::Never }
             }
         };
+        let paging = if output.no_pager { When::Never } else { output.paging.unwrap_or(When::Auto) };
+        let pager = match paging {
+            When::Never => None,
+            _ if target != Target::Terminal || term.as_deref() == Some("dumb") => None,
+            paging => pager_command().map(|command| Pager {
+                command,
+                when: if matches!(paging, When::Always) { PagerWhen::Always } else { PagerWhen::TooHigh },
+            }),
+        };
+        let all_rows = pager.as_ref().is_some_and(|pager| pager.when == PagerWhen::Always);
         let output_options = OutputOptions {
             width: (target == Target::Terminal).then(crate::output::terminal_width).flatten(),
             color: if target == Target::File { Color::Never } else { color(on_terminal) },
             target,
             null: output.null.clone(),
-            max_rows: max_rows.unwrap_or_default(),
+            max_rows: max_rows.unwrap_or(if all_rows { MaxRows::Inf } else { MaxRows::default() }),
             header: if output.no_header { Header::Hide } else { Header::Show },
             csv: if output.csv_safe { CsvSafety::FormulaSafe } else { CsvSafety::Raw },
             expanded: match output.expanded {
@@ -265,10 +279,17 @@ impl Config {
             },
             charset: Charset::of(term.as_deref(), locale.as_deref()),
             zone: shown.clone(),
+            pager,
             chart,
             ..OutputOptions::new(format)
         };
 
+        let pseudonyms = match (output.anonymize || output.anonymize_key.is_some(), &output.anonymize_key) {
+            (false, _) => None,
+            (true, Some(text)) if text.is_empty() => return Err(Problem::usage("the key of pseudonyms is empty", None)),
+            (true, Some(text)) => Some(PseudonymKey::of_text(text)),
+            (true, None) => Some(kept_key()?),
+        };
         let slack = |text: &str| {
             let hint = "write how far a line may be from its place, like `--assume-ordered=10m` or `--assume-ordered=2h`";
             duration(text).ok_or_else(|| {
@@ -338,6 +359,7 @@ impl Config {
                 threads,
                 shown_zone: shown.and_then(|zone| zone.iana_name().map(str::to_owned)),
                 settings: datafusion_settings(),
+                pseudonyms,
             },
             output: output_options,
             output_file: output.output,
@@ -346,6 +368,7 @@ impl Config {
                 (_, true) => Talk::Verbose,
                 _ => Talk::Normal,
             },
+            progress: !output.quiet && std::io::stderr().is_terminal() && !matches!(term.as_deref(), None | Some("dumb")),
             color_messages: color(std::io::stderr().is_terminal()),
             strict: input.strict,
             max_errors: input.max_errors,
@@ -396,6 +419,33 @@ fn place_of_store(
         return Err(Problem::usage("there is more than one store", Some(hint)));
     }
     Ok(folder.map(|folder| Store { folder, is_all }))
+
+/// The pager that the user wants, or else less, if it is there.
+fn pager_command() -> Option<String> {
+    let set = |name: &str| std::env::var(name).ok();
+    match set("LOGSQL_PAGER").or_else(|| set("PAGER")) {
+        Some(command) => Some(command).filter(|command| !matches!(command.trim(), "" | "cat")),
+        None => {
+            let path = std::env::var_os("PATH")?;
+            std::env::split_paths(&path).any(|folder| folder.join("less").is_file()).then(|| "less".to_owned())
+        }
+    }
+}
+
+/// The key of pseudonyms of this user, made when it is needed first.
+fn kept_key() -> Result<PseudonymKey, Problem> {
+    let hint = "give one with --anonymize-key";
+    let Some(folder) = xdg_folder("XDG_STATE_HOME", ".local/state") else {
+        return Err(Problem::new(Exit::Failed, "there is no folder for the key of pseudonyms", Some(hint.to_owned())));
+    };
+    let path = folder.join("anonymize.key");
+    PseudonymKey::kept(&path).map_err(|error| {
+        Problem::new(
+            Exit::Failed,
+            format!("cannot keep the key of pseudonyms in `{}`: {error}", path.display()),
+            Some(hint.to_owned()),
+        )
+    })
 }
 
 /// SQL has a blank in it; a path rarely has, and one that exists is a path.
@@ -406,12 +456,12 @@ fn is_sql(word: &OsString) -> bool {
 
 /// `$XDG_CONFIG_HOME/logsql`.
 pub(super) fn config_folder() -> Option<PathBuf> {
-    crate::session::xdg_folder("XDG_CONFIG_HOME", ".config")
+    xdg_folder("XDG_CONFIG_HOME", ".config")
 }
 
 /// `$XDG_CACHE_HOME/logsql/index`.
 fn index_folder() -> Option<PathBuf> {
-    crate::session::xdg_folder("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("index"))
+    xdg_folder("XDG_CACHE_HOME", ".cache").map(|cache| cache.join("index"))
 }
 
 /// Settings of the engine, from variables such as `DATAFUSION_EXECUTION_BATCH_SIZE`.

@@ -232,6 +232,23 @@ pub(super) struct OutputArgs {
     #[arg(long, value_name = "WHEN", value_enum, global = true)]
     pub(super) color: Option<When>,
 
+    /// Read results that are higher than the terminal in a pager (LOGSQL_PAGER, PAGER, less): auto, always or never
+    #[arg(long, value_name = "WHEN", value_enum, global = true)]
+    pub(super) paging: Option<When>,
+
+    /// Same as --paging never
+    #[arg(short = 'P', long, global = true, conflicts_with = "paging")]
+    pub(super) no_pager: bool,
+
+    /// Put pseudonyms in place of addresses and of names of users and hosts. They are the same in every run: their key is kept
+    /// in the state folder. In free text only addresses, hardware addresses and e-mail addresses are found
+    #[arg(long, global = true)]
+    pub(super) anonymize: bool,
+
+    /// The key of pseudonyms, so that they are the same on several machines
+    #[arg(long, value_name = "TEXT", global = true)]
+    pub(super) anonymize_key: Option<String>,
+
     /// Say nothing but errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,

@@ -1,8 +1,8 @@
 //! SQL once: each statement in order, its rows to stdout or a file; or line by line, in the REPL.
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::common::ScalarValue;
@@ -15,7 +15,7 @@ use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
 use crate::interrupt::Interrupts;
 use crate::output::people::footer;
-use crate::output::{OutputError, OutputFormat, Target, Written, write_file, write_stream};
+use crate::output::{OutputError, OutputFormat, ProgressLine, Target, Written, write_file, write_screen};
 use crate::query::{SavedQuery, SavedQueryError};
 use crate::repl::ReplError;
 use crate::session::{Answer, Session};
@@ -68,6 +68,7 @@ pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
         rc: rc.map(|(_, text)| text),
         quiet: config.talk == Talk::Quiet,
         queries: config.query_folder.clone(),
+        progress: config.progress,
         aside: &|| Session::try_new(&config.session).ok(),
         report: &show,
     };
@@ -221,6 +222,8 @@ impl Run<'_> {
 
     async fn write(&mut self, answer: Answer) -> Result<Written, Failure> {
         let options = &self.config.output;
+        let report = Arc::clone(self.session.report());
+        let progress = self.config.progress.then(|| ProgressLine::start(move || report.progress()));
         let failed = |error: OutputError| match error {
             OutputError::ClosedPipe => Failure::ClosedPipe,
             OutputError::Query(error) => Failure::Problem(self.session.explain(&error).in_sql(&self.sql).into()),
@@ -247,10 +250,8 @@ impl Run<'_> {
                 write_file(answer.rows, path, options).await.map_err(failed)
             }
             None => {
-                // The descriptor itself: std's own stdout would cut what we write into lines.
-                let out = std::io::stdout().as_fd().try_clone_to_owned();
-                let out = out.map_err(|source| failed(OutputError::Write { target: "standard output".to_owned(), source }))?;
-                write_stream(answer.rows, &mut std::fs::File::from(out), options).await.map_err(failed)
+                let written = write_screen(answer.rows, options, progress.as_ref()).await.map_err(failed)?;
+                Ok(written.unwrap_or_default())
             }
         }
     }

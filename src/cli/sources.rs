@@ -22,7 +22,7 @@ use crate::settings::{Known, Place, Setting, SettingsError, Written};
 use crate::table::nearest;
 
 /// Options that say what this run is to do: they have neither a key nor a variable.
-const JOB: [&str; 18] = [
+const JOB: [&str; 19] = [
     "chart",
     "command",
     "completions",
@@ -38,6 +38,7 @@ const JOB: [&str; 18] = [
     "markdown",
     "ndjson",
     "no-config",
+    "no-pager",
     "output",
     "tsv",
     "version",

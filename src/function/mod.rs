@@ -4,7 +4,7 @@
 //!   time.rs template.rs …  const X: Function { name, args, about, example, run }      data, one per function
 //!                                   │
 //!   mod.rs                          └─► LogFunction: ScalarUDFImpl                    types checked, constants kept
-//!   sessionize.rs                       Sessionize:  WindowUDFImpl
+//!   sessionize.rs change.rs             Sessionize, Changes: WindowUDFImpl
 //!                                   │
 //!   session.rs                      └─► register()                                    the only caller
 //! ```
@@ -12,6 +12,7 @@
 //! Rules for all of them: NULL in, NULL out; a value of a log that makes no sense is NULL; a constant that makes no sense is
 //! an error that names the argument, since it is the query that is wrong. Nothing depends on what other rows hold.
 
+mod change;
 mod grok;
 mod ip;
 mod number;
@@ -154,7 +155,7 @@ pub fn described() -> Vec<Described> {
         about: function.about,
         example: function.example,
     });
-    scalar.chain([sessionize::described()]).collect()
+    scalar.chain([sessionize::described()]).chain(change::Change::ALL.map(change::Change::described)).collect()
 }
 
 /// Adds all functions to a session.
@@ -163,6 +164,9 @@ pub fn register(registry: &mut dyn FunctionRegistry) -> DfResult<()> {
         registry.register_udf(Arc::new(ScalarUDF::from(LogFunction::new(function))))?;
     }
     registry.register_udwf(Arc::new(WindowUDF::from(sessionize::Sessionize::new())))?;
+    for change in change::Change::ALL {
+        registry.register_udwf(Arc::new(WindowUDF::from(change::Changes::new(change))))?;
+    }
     Ok(())
 }
 

@@ -43,8 +43,10 @@ mod layout;
 mod markdown;
 pub mod people;
 mod plot;
+mod progress;
 mod record;
 mod sanitise;
+mod screen;
 mod sink;
 mod table;
 mod terminal;
@@ -69,7 +71,9 @@ use jiff::tz::TimeZone;
 pub use chart::{Chart, ChartError, ChartKind, ChartSpec, Series, number};
 pub(crate) use file::sync_folder;
 pub use file::{write_file, write_whole};
+pub use progress::ProgressLine;
 pub use sanitise::{for_terminal, sanitise, sanitise_cell};
+pub use screen::{Pager, PagerWhen, write_screen};
 pub use terminal::terminal_width;
 
 pub(crate) use layout::text_width;
@@ -326,6 +330,8 @@ pub struct OutputOptions {
     pub zone: Option<TimeZone>,
     /// In place of a table: a drawing of the result.
     pub chart: Option<ChartSpec>,
+    /// For results on a terminal.
+    pub pager: Option<Pager>,
 }
 
 impl OutputOptions {
@@ -344,6 +350,7 @@ impl OutputOptions {
             charset: Charset::default(),
             zone: None,
             chart: None,
+            pager: None,
         }
     }
 }

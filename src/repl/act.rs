@@ -15,14 +15,16 @@ use jiff::tz::TimeZone;
 use super::command::{Command, Switch, help, parse};
 use super::input::Input;
 use super::list::{self, Detail, Tables, Values};
-use super::query::{Sink, Whole, screen_options, write_screen};
+use super::query::{Sink, Whole, screen_options};
 use super::script::{Then, unquote};
 use super::seen::Places;
 use super::voice::Problem;
 use super::{Flow, Repl};
 use crate::function::{self, Described};
 use crate::output::people::{bytes, count};
-use crate::output::{Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell};
+use crate::output::{
+    Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell, write_screen,
+};
 use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, open_editor};
 use crate::session::QueryError;
 use crate::table::FileSet;
@@ -485,7 +487,7 @@ impl Repl<'_> {
             ..screen_options(&self.output)
         };
         let shown = list::stream_of(columns).map_err(OutputError::from);
-        let shown = shown.and_then(|rows| self.runtime.block_on(Box::pin(write_screen(rows, &options))));
+        let shown = shown.and_then(|rows| self.runtime.block_on(Box::pin(write_screen(rows, &options, None))));
         match shown {
             Ok(_) => Flow::GoOn,
             Err(OutputError::ClosedPipe) => Flow::Quit,

@@ -59,6 +59,8 @@ pub struct ReplOptions<'a> {
     pub quiet: bool,
     /// Where the user's saved queries are.
     pub queries: Option<PathBuf>,
+    /// Whether a long query says how far it is.
+    pub progress: bool,
     /// Opens another session over the same logs: what completion looks up is no query of the user's, and is in no report.
     pub aside: &'a dyn Fn() -> Option<Session>,
     /// Says what a query had to leave out: its files, their sums, and the number of its rows.
@@ -95,7 +97,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
     {
         return Err(ReplError::StdinTaken);
     }
-    let ReplOptions { output, rc, quiet, queries, aside, report } = options;
+    let ReplOptions { output, rc, quiet, queries, progress, aside, report } = options;
     let color = if io::stderr().is_terminal() { output.color } else { Color::Never };
     let talk = if quiet { Talk::Quiet } else { Talk::Normal };
     let voice = Voice { talk, color };
@@ -121,6 +123,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         last_sql: String::new(),
         values: SeenValues::clone(&values),
         places: Places::default(),
+        progress,
         failed: 0,
         said: HashSet::new(),
     };
@@ -175,6 +178,8 @@ struct Repl<'a> {
     values: SeenValues,
     /// Where the rows of the last result are.
     places: Places,
+    /// Whether a long query says how far it is.
+    progress: bool,
     failed: u64,
     /// Remarks about files that were made before.
     said: HashSet<(PathBuf, String)>,

@@ -11,8 +11,8 @@
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
-use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use datafusion::common::ScalarValue;
@@ -28,7 +28,8 @@ use super::voice::Problem;
 use super::{Flow, Repl};
 use crate::output::people::{bytes, count, footer};
 use crate::output::{
-    Color, Expanded, OutputError, OutputFormat, OutputOptions, Target, Written, terminal_width, write_file, write_stream,
+    Color, Expanded, OutputError, OutputFormat, OutputOptions, ProgressLine, Target, Written, terminal_width, write_file,
+    write_screen, write_stream,
 };
 use crate::session::Trace;
 use crate::source::Severity;
@@ -193,10 +194,11 @@ impl Repl<'_> {
         let noticed = Noticed::default();
         let rows = if shows && to_screen { noticed.watch(answer.rows, answer.origin) } else { answer.rows };
         let written = match (shows, file) {
-            (false, _) => drain(rows).await.map(|()| (Written::default(), None)),
+            (false, _) => drain(rows).await.map(|()| Some((Written::default(), None))),
             (true, Some(path)) => {
                 let options = self.file_options(path);
-                write_file(rows, path, &options).await.map(|written| (written, Some(path.to_owned())))
+                let _progress = self.progress_line();
+                write_file(rows, path, &options).await.map(|written| Some((written, Some(path.to_owned()))))
             }
             (true, None) => self.write(rows, then).await,
         };
@@ -204,12 +206,23 @@ impl Repl<'_> {
             self.places = noticed.end(&self.values);
         }
         match written {
-            Ok((written, path)) => Outcome::Done { written, shows, planned, path },
+            Ok(Some((written, path))) => Outcome::Done { written, shows, planned, path },
+            // The pager was left: how many rows there are was not found out.
+            Ok(None) => Outcome::Done { written: Written::default(), shows: false, planned, path: None },
             Err(error) => explain(error),
         }
     }
 
-    async fn write(&mut self, rows: SendableRecordBatchStream, then: &Then) -> Result<(Written, Option<PathBuf>), OutputError> {
+    fn progress_line(&self) -> Option<ProgressLine> {
+        let report = Arc::clone(self.session.report());
+        self.progress.then(|| ProgressLine::start(move || report.progress()))
+    }
+
+    async fn write(
+        &mut self,
+        rows: SendableRecordBatchStream,
+        then: &Then,
+    ) -> Result<Option<(Written, Option<PathBuf>)>, OutputError> {
         match &mut self.sink {
             Sink::Screen => {
                 let mut options = screen_options(&self.output);
@@ -217,12 +230,14 @@ impl Repl<'_> {
                     options.expanded = Expanded::On;
                 }
                 let rows = if options.target == Target::Terminal { sliced(rows) } else { rows };
-                Ok((write_screen(rows, &options).await?, None))
+                let progress = self.progress_line();
+                let written = write_screen(rows, &options, progress.as_ref()).await?;
+                Ok(written.map(|written| (written, None)))
             }
             Sink::Text { file, path, format } => {
                 let options = to_file(&self.output, *format);
                 let path = path.clone();
-                Ok((write_stream(rows, file, &options).await?, Some(path)))
+                Ok(Some((write_stream(rows, file, &options).await?, Some(path))))
             }
             Sink::Whole { path, state: Whole::Written, .. } => {
                 let source = io::Error::new(io::ErrorKind::AlreadyExists, "it holds a result; name another file with `\\o`");
@@ -232,7 +247,7 @@ impl Repl<'_> {
                 let options = to_file(&self.output, *format);
                 let written = write_file(rows, path, &options).await?;
                 *state = Whole::Written;
-                Ok((written, Some(path.clone())))
+                Ok(Some((written, Some(path.clone()))))
             }
         }
     }
@@ -301,14 +316,6 @@ pub(super) fn to_file(output: &OutputOptions, format: OutputFormat) -> OutputOpt
     }
 }
 
-/// Writes to standard output.
-pub(super) async fn write_screen(rows: SendableRecordBatchStream, options: &OutputOptions) -> Result<Written, OutputError> {
-    // The descriptor itself: std's own stdout would cut what we write into lines.
-    let out = io::stdout().as_fd().try_clone_to_owned();
-    let out = out.map_err(|source| OutputError::Write { target: "standard output".to_owned(), source })?;
-    write_stream(rows, &mut File::from(out), options).await
-}
-
 /// The rows in small pieces, with a pause after each for others to have their turn.
 fn sliced(rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
     let schema = rows.schema();
@@ -339,7 +346,6 @@ async fn drain(mut rows: SendableRecordBatchStream) -> Result<(), OutputError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     use arrow::array::{Int64Array, RecordBatch};
     use datafusion::arrow::datatypes::{DataType, Field, Schema};

@@ -42,7 +42,7 @@ pub use history::{Begin, History, HistoryTable, Part, Rest, Stored, def_of, log_
 pub use log_table::LogTable;
 pub use opener::LogOpener;
 pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};
-pub use report::{FileReport, FileStatus, LineCounts, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
+pub use report::{FileReport, FileStatus, LineCounts, Progress, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
 pub use saved_index::{IndexEntry, IndexOptions};
 pub use source::{LogSource, settle};
 

@@ -429,7 +429,7 @@ impl StretchOpener {
     /// Counts what is about to be read.
     pub(super) fn count(&self) -> Counted {
         self.tally.start_piece();
-        Counted { tally: Arc::clone(&self.tally), metrics: self.metrics.clone(), ended: false }
+        Counted { tally: Arc::clone(&self.tally), metrics: self.metrics.clone(), told: 0, ended: false }
     }
 
     /// Can any line be read without those before it?
@@ -539,10 +539,18 @@ fn skip(reader: &mut dyn ByteReader, offset: u64) -> Result<(), SourceError> {
 pub(super) struct Counted {
     tally: Arc<FileTally>,
     metrics: OpenerMetrics,
+    /// Bytes that the progress knows of.
+    told: u64,
     ended: bool,
 }
 
 impl Counted {
+    /// Tells how far the reader is.
+    fn advance(&mut self, bytes_read: u64) {
+        self.tally.advance(bytes_read.saturating_sub(self.told));
+        self.told = self.told.max(bytes_read);
+    }
+
     /// Without anything to count.
     pub(super) fn end(mut self, end: PieceEnd) {
         self.ended = true;
@@ -553,11 +561,13 @@ impl Counted {
     fn skip(mut self, bytes: u64) {
         self.ended = true;
         self.metrics.skip(1, bytes);
+        self.tally.advance(bytes);
         self.tally.end_piece(PieceEnd::Skipped(bytes), 0, None, &[]);
     }
 
     fn finish(mut self, end: PieceEnd, reader: &dyn ByteReader, decoder: &LogDecoder) {
         self.ended = true;
+        self.advance(reader.bytes_read());
         let counts = decoder.counts();
         self.metrics.bytes.add(usize::try_from(reader.bytes_read()).unwrap_or(usize::MAX));
         self.metrics.lines.add(usize::try_from(counts.lines).unwrap_or(usize::MAX));
@@ -685,6 +695,7 @@ impl PieceStream {
     fn step(&mut self) -> Poll<Option<DfResult<RecordBatch>>> {
         let Some(mut work) = self.work.take() else { return Poll::Ready(None) };
         let step = catch_unwind(AssertUnwindSafe(|| work.step(&mut self.want, self.step_bytes)));
+        work.counted.advance(work.reader.bytes_read());
         let stop = match step {
             Ok(Ok(Step::Batch(batch))) => {
                 self.work = Some(work);

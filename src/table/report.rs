@@ -208,6 +208,19 @@ pub struct Summary {
     pub lossy: u64,
 }
 
+/// How far the scans of a query are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Files that are read.
+    pub files: u64,
+    /// Those that are done with.
+    pub files_done: u64,
+    /// Their bytes; 0 of a stream.
+    pub bytes: u64,
+    /// Bytes that were read or skipped.
+    pub bytes_done: u64,
+}
+
 /// What was read and what was not, by query.
 #[derive(Debug, Default)]
 pub struct ScanReport {
@@ -240,6 +253,21 @@ impl ScanReport {
     /// The files of the query that runs or has just run.
     pub fn current(&self) -> Vec<FileReport> {
         self.state().current.iter().map(|tally| tally.report()).collect()
+    }
+
+    /// How far the query is that runs.
+    pub fn progress(&self) -> Progress {
+        let mut all = Progress::default();
+        for tally in &self.state().current {
+            let state = tally.state();
+            if state.fixed.is_none() {
+                all.files += 1;
+                all.files_done += u64::from(state.pieces > 0 && state.finished >= state.pieces);
+                all.bytes += tally.bytes;
+                all.bytes_done += tally.live.load(Ordering::Relaxed).min(tally.bytes);
+            }
+        }
+        all
     }
 
     /// The files of the latest query before this one that scanned any.
@@ -353,6 +381,8 @@ pub(super) struct FileTally {
     table: String,
     format: Option<String>,
     bytes: u64,
+    /// Bytes that were read or skipped so far, by pieces that still run too.
+    live: AtomicU64,
     state: Mutex<TallyState>,
 }
 
@@ -403,7 +433,7 @@ impl TallyState {
 
 impl FileTally {
     pub(super) fn new(path: PathBuf, table: &str, format: Option<String>, bytes: u64) -> Self {
-        Self { path, table: table.to_owned(), format, bytes, state: Mutex::default() }
+        Self { path, table: table.to_owned(), format, bytes, live: AtomicU64::new(0), state: Mutex::default() }
     }
 
     /// It will not be read, and this is why.
@@ -418,6 +448,7 @@ impl FileTally {
 
     /// So many bytes are no piece of the scan, since none of their rows can pass the filter.
     pub(super) fn skip(&self, bytes: u64) {
+        self.advance(bytes);
         self.state().bytes_skipped += bytes;
     }
 
@@ -440,6 +471,11 @@ impl FileTally {
         let mut state = self.state();
         state.started += 1;
         state.running += 1;
+    }
+
+    /// So many bytes more were read or skipped.
+    pub(super) fn advance(&self, bytes: u64) {
+        self.live.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// A piece is over.

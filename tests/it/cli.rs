@@ -337,6 +337,77 @@ fn log_text_does_not_steer_a_terminal() {
 }
 
 #[test]
+fn results_are_drawn_in_characters() {
+    let got = run(&["--chart", "bar", THREE, "testdata/logs/rotated/access.log.1"]);
+    assert_eq!((got.code, got.err.as_str()), (0, ""));
+    let lines: Vec<&str> = got.out.lines().collect();
+    assert_eq!(lines[0], "status  hits");
+    assert!(lines[1].starts_with("200       17  ████") && lines[2].starts_with("404        3  ██"), "{}", got.out);
+    for (args, error) in [
+        (
+            &["--chart", "pie", "SELECT 1"][..],
+            "error: --chart: there is no chart `pie`\nhint: there are bar, line, spark and heatmap\n",
+        ),
+        (&["--chart", "bar", "--csv", "SELECT 1"][..], "error: --chart draws with characters, and the result is to be csv\n"),
+        (&["--chart", "bar", "SELECT 'a' AS a"][..], "error: the result has no column of numbers to draw\nhint: "),
+        (&["--chart", "bar y=b", "SELECT 'a' AS a"][..], "error: the result has no column `b` to draw\nhint: columns: a\n"),
+    ] {
+        let got = run(args);
+        assert!(got.code != 0 && got.err.starts_with(error), "{args:?}: {}", got.err);
+    }
+}
+
+#[test]
+fn pseudonyms_hide_addresses_and_names_wherever_they_go() {
+    let home = tempfile::tempdir().expect("a folder");
+    let log = home.path().join("access.log");
+    let lines = [
+        "192.0.2.7 - alice [21/Nov/2026:00:00:00 +0000] \"GET /a?from=192.0.2.7 HTTP/1.1\" 200 1 \"-\" \"x\"",
+        "192.0.2.9 - bob [21/Nov/2026:00:00:01 +0000] \"GET /b HTTP/1.1\" 404 2 \"-\" \"mail bob@example.com\"",
+    ];
+    std::fs::write(&log, lines.join("\n") + "\n").expect("written");
+    let log = log.to_str().expect("UTF-8");
+    let hidden = |args: &[&str]| {
+        let mut all = vec!["--anonymize", "--no-header"];
+        all.extend(args);
+        all.push(log);
+        ran(&logsql(home.path()).args(&all).output().expect("runs"))
+    };
+    let sql = "SELECT client_ip, user_name FROM access_log WHERE client_ip = '192.0.2.7'";
+    let (first, again) = (hidden(&[sql]), hidden(&[sql]));
+    assert_eq!((first.code, &first.out), (0, &again.out), "{}", first.err);
+    assert!(first.out.contains("\tuser-") && first.out.lines().count() == 1, "the filter sees what was logged: {}", first.out);
+    for sql in [
+        "SELECT * FROM access_log",
+        "SELECT _raw, _line FROM access_log",
+        "SELECT upper(user_name) AS x, max(client_ip) AS y, count(*) FROM access_log GROUP BY user_name",
+        "SELECT concat(user_name, ' of ', client_ip) AS x FROM access_log",
+        "SELECT a.u FROM (SELECT user_name AS u FROM access_log) a JOIN (SELECT user_name AS u FROM access_log) b ON a.u = b.u",
+        "SELECT user_name FROM access_log UNION ALL SELECT client_ip FROM access_log",
+        "SELECT array_agg(user_name), array_agg(client_ip) FROM access_log",
+        "SELECT (SELECT max(user_name) FROM access_log) AS x",
+        "SELECT user_name, row_number() OVER (ORDER BY client_ip), first_value(client_ip) OVER (ORDER BY time) FROM access_log",
+        "SELECT substr(client_ip, 1, 5) AS x FROM access_log",
+        "SELECT CASE WHEN status = 200 THEN user_name ELSE 'x' END AS x FROM access_log",
+    ] {
+        for format in ["--csv", "--json", "--format=table"] {
+            let got = hidden(&[format, sql]);
+            assert_eq!(got.code, 0, "{sql}: {}", got.err);
+            for secret in ["192.0", "alice", "ALICE", "example.com"] {
+                assert!(!got.out.contains(secret), "{sql} tells {secret}:\n{}", got.out);
+            }
+        }
+    }
+    let got = hidden(&["COPY (SELECT * FROM access_log) TO 'x.csv'"]);
+    assert!(got.code == 1 && got.err.contains("write with -o FILE"), "{}", got.err);
+    let shared = |key: &str| {
+        let args = ["--anonymize-key", key, "--no-header", sql, log];
+        ran(&logsql(home.path()).args(args).output().expect("runs")).out
+    };
+    assert!(shared("a") == shared("a") && shared("a") != shared("b") && shared("a") != first.out);
+}
+
+#[test]
 fn an_interrupt_ends_a_long_query_at_once() {
     let home = tempfile::tempdir().expect("a folder");
     let sql = "SELECT count(*) FROM generate_series(1, 1000000000000)";

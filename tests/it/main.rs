@@ -62,6 +62,7 @@ fn session(inputs: Vec<PathBuf>, reading: Reading) -> Session {
         threads: reading.partitions,
         shown_zone: None,
         settings: vec![],
+        pseudonyms: None,
     };
     Session::try_new(&options).expect("a session")
 }

@@ -219,3 +219,50 @@ fn a_query_that_fails_is_a_section_and_an_exit_code() {
     let (code, html, _) = report(home.path(), &["mail-queue", "--format", "html", COMBINED]);
     assert!(code == 0 && html.contains("No file feeds mail_log."), "{html}");
 }
+
+/// A browser that can run without a screen: the one that `LOGSQL_CHROMIUM` names, or one that is there.
+fn browser() -> Option<PathBuf> {
+    let named = std::env::var_os("LOGSQL_CHROMIUM").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "google-chrome", "chromium-browser", "chrome"];
+    let mut found = std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
+    named.or_else(|| found.find(|path| path.is_file()))
+}
+
+/// Where there is a browser, it is asked: nothing of a hostile log is markup or runs, on a telephone and on a desk.
+#[test]
+fn a_browser_shows_a_page_of_hostile_lines_as_text() {
+    let Some(browser) = browser() else { return };
+    let home = tempfile::tempdir().expect("a folder");
+    let evil = "</td></svg><script>document.title='owned'</script><img/src=x onerror=document.title='owned'>\u{202e}";
+    let log = home.path().join("access.log");
+    let line = |hour: u8| {
+        format!("192.0.2.{hour} - - [21/Nov/2026:{hour:02}:00:00 +0000] \"GET /{evil} HTTP/1.1\" 404 1 \"-\" \"{evil}\"\n")
+    };
+    std::fs::write(&log, (0..20).map(line).collect::<String>()).expect("written");
+    let page = home.path().join("report.html");
+    let (log, page) = (log.to_str().expect("UTF-8"), page.to_str().expect("UTF-8"));
+    let (code, _, err) = report(home.path(), &["web", log, "-o", page]);
+    assert_eq!(code, 0, "{err}");
+    for size in ["390,844", "1280,900"] {
+        let picture = home.path().join(format!("{size}.png"));
+        let run = |job: &str| {
+            let mut command = Command::new(&browser);
+            command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--virtual-time-budget=1000"]);
+            command.arg(format!("--user-data-dir={}", home.path().join("profile").display()));
+            let output =
+                command.arg(format!("--window-size={size}")).arg(job).arg(format!("file://{page}")).output().expect("runs");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        let dom = run("--dump-dom");
+        assert!(dom.contains("<h1>") && dom.contains("</html>"), "{dom}");
+        assert!(dom.contains("<title>Log report</title>"), "the title was changed");
+        for tag in ["<script", "<img", "<iframe", "<link"] {
+            assert!(!dom.contains(tag), "{tag} at {size}");
+        }
+        assert!(dom.contains("&lt;script&gt;document.title='owned'&lt;/script&gt;"), "it is shown as text");
+        run(&format!("--screenshot={}", picture.display()));
+        let bytes = std::fs::metadata(&picture).expect("a picture").len();
+        assert!(bytes > 10_000, "an empty page at {size}: {bytes} bytes");
+    }
+}

@@ -270,6 +270,44 @@ fn a_statement_is_watched_edited_and_drawn() {
     assert_eq!(terminal.quit(), 0);
 }
 
+#[test]
+fn what_is_higher_than_the_terminal_is_paged() {
+    let pager = "sed -e 's/^/> /'";
+    let mut terminal = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", pager), ("NO_COLOR", "1")], (12, 80));
+    terminal.prompt();
+    terminal.keys("SELECT 5 AS low;\r");
+    terminal.shows("│   5 │");
+    terminal.keys("SELECT value AS high FROM generate_series(1, 20);\r");
+    let screen = terminal.wait("the end of the table", |screen| screen.contains("> └──────┘") && screen.contains("20 rows"));
+    assert!(screen.contains("> │   20 │"), "{screen}");
+    // A pager that is left at once ends neither the session nor its next query.
+    assert_eq!(terminal.quit(), 0);
+    let mut terminal = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", "true")], (12, 80));
+    terminal.prompt();
+    terminal.keys("\\maxrows inf\rSELECT value FROM generate_series(1, 3000000);\r");
+    terminal.wait("the next prompt", |screen| screen.contains("3000000);") && screen.trim_end().ends_with("logsql>"));
+    terminal.keys("SELECT 6 AS low;\r");
+    terminal.shows("│   6 │");
+    assert_eq!(terminal.quit(), 0);
+}
+
+#[test]
+fn a_long_query_says_how_far_it_is_and_the_line_goes_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("access.log");
+    let text = std::fs::read_to_string(root().join("testdata/logs/rotated/access.log.1")).expect("testdata");
+    std::fs::write(&log, text.repeat(40_000)).expect("written");
+    let mut terminal = Terminal::with(&["repl", log.to_str().expect("UTF-8")], &[], (30, 100));
+    terminal.prompt();
+    terminal.keys("SELECT count(*) AS n, count(DISTINCT log_template(_raw)) AS m FROM access_log WHERE redact(_raw) <> '';\r");
+    let screen = terminal.wait("progress", |screen| screen.contains(" left"));
+    assert!(screen.contains(" of 132.7 MB (") && screen.contains(" %) · ") && screen.contains("/s"), "{screen}");
+    terminal.keys("\x03");
+    let screen = terminal.prompt();
+    assert!(screen.contains("cancelled") && !screen.contains(" %) · "), "{screen}");
+    assert_eq!(terminal.quit(), 0);
+}
+
 /// Scan, sort, aggregation, cross join, hash join with a filter: none of them pauses for long, and none goes on in the dark.
 #[test]
 fn a_query_is_cancelled_whatever_it_does() {
