@@ -267,7 +267,7 @@ impl Config {
             color: if target == Target::File { Color::Never } else { color(on_terminal) },
             target,
             null: output.null.clone(),
-            max_rows: max_rows.unwrap_or(if all_rows { MaxRows::Inf } else { MaxRows::default() }),
+            max_rows: max_rows.unwrap_or_else(|| if all_rows { MaxRows::Inf } else { MaxRows::default() }),
             header: if output.no_header { Header::Hide } else { Header::Show },
             csv: if output.csv_safe { CsvSafety::FormulaSafe } else { CsvSafety::Raw },
             expanded: match output.expanded {

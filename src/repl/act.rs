@@ -425,13 +425,7 @@ impl Repl<'_> {
         match edited {
             Ok(text) => {
                 let text = text.trim();
-                if text.is_empty() {
-                    Flow::GoOn
-                } else if input.offer(text) {
-                    Flow::GoOn
-                } else {
-                    self.run_all(text, input)
-                }
+                if text.is_empty() || input.offer(text) { Flow::GoOn } else { self.run_all(text, input) }
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
