@@ -419,6 +419,7 @@ fn place_of_store(
         return Err(Problem::usage("there is more than one store", Some(hint)));
     }
     Ok(folder.map(|folder| Store { folder, is_all }))
+}
 
 /// The pager that the user wants, or else less, if it is there.
 fn pager_command() -> Option<String> {

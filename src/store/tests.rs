@@ -61,6 +61,7 @@ impl Room {
             threads: self.threads,
             shown_zone: None,
             settings: vec![],
+            pseudonyms: None,
         };
         Session::try_new(&options).unwrap()
     }
