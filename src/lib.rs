@@ -7,6 +7,7 @@
 //!       query, settings  saved queries; files of settings
 //!       schedule         what is due, and what has happened
 //!       store            logs as Parquet
+//!       propose          a definition for lines that no format takes
 //!   L2  table, function  the DataFusion seam: tables, push-down, detection of each file; SQL functions
 //!   L1  source           bytes of files and streams; what a file was when it was opened
 //!       interrupt        Ctrl-C
@@ -21,6 +22,7 @@ pub mod cli;
 pub mod function;
 mod interrupt;
 pub mod output;
+pub mod propose;
 pub mod query;
 pub mod repl;
 pub mod report;

@@ -1,19 +1,28 @@
-//! `logsql format list|show|why|import|test`: what formats are known, what they say, and why a file is what it is.
+//! `logsql format list|show|why|import|new|test`: what formats are known, what they say, why a file is what it is, and what a new one could be.
 
 use std::ffi::OsString;
 use std::path::Path;
 
+use arrow::array::AsArray as _;
+use arrow::datatypes::DataType;
+use futures::StreamExt as _;
+
 use super::Exit;
 use super::config::Config;
 use super::options::FormatCommand;
+use super::query::{LAST_MOMENT, runtime};
 use super::tell::{self, Mark, Problem};
 use crate::kernel::format::{Candidate, Catalog, Format, SampleFailure};
 use crate::kernel::table::{UNPARSED, tables};
-use crate::session::Session;
-use crate::table::FileSet;
+use crate::propose::propose;
+use crate::session::{Session, SessionOptions};
+use crate::table::{FileSet, InputSpec, nearest};
 
 /// Families that `why` shows beside the best one.
 const RUNNERS_UP: usize = 3;
+
+/// Lines that a proposal is made of.
+const PROPOSAL_LINES: usize = 5000;
 
 /// Runs a `format` command.
 pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Problem> {
@@ -22,6 +31,7 @@ pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Prob
         FormatCommand::Show { name, program } => show(config, name, *program),
         FormatCommand::Why { paths } => why(config, paths),
         FormatCommand::Import { files, kind } => super::import::run(config, files, *kind),
+        FormatCommand::New { paths, name, feeds } => new(config, paths, name.as_deref(), feeds),
         FormatCommand::Test { names } => test(config, names),
     }
 }
@@ -118,6 +128,94 @@ fn why(config: &Config, paths: &[OsString]) -> Result<Exit, Problem> {
     }
     tell::out(&text)?;
     Ok(exit)
+}
+
+/// Proposes a definition for the lines of files that no format takes.
+fn new(config: &Config, paths: &[OsString], name: Option<&str>, feeds: &str) -> Result<Exit, Problem> {
+    let known = || tables().iter().map(|table| table.name).filter(|table| *table != UNPARSED);
+    let table = tables().iter().find(|table| table.name == feeds && table.name != UNPARSED).ok_or_else(|| {
+        let near = nearest(feeds, known());
+        let hint = near.first().map_or_else(
+            || format!("there are {}", known().collect::<Vec<_>>().join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
+        Problem::usage(format!("there is no table `{feeds}`"), Some(hint))
+    })?;
+    let options = SessionOptions { inputs: InputSpec::Args(paths.to_vec()), ..config.session.clone() };
+    let session = Session::try_new(&options)?;
+    let runtime = runtime(config)?;
+    let lines = runtime.block_on(unparsed_lines(&session));
+    runtime.shutdown_timeout(LAST_MOMENT);
+    let lines = lines?;
+    let shown = Path::new(&paths[0]).display();
+    if lines.is_empty() {
+        let hint = format!("see what they are with `logsql format why {shown}`");
+        return Err(Problem::new(Exit::Failed, "there is no line that no format takes".to_owned(), Some(hint)));
+    }
+    let mut name = match name {
+        Some(name) if is_family(name) => name.to_owned(),
+        Some(name) => {
+            let hint = "use lower-case letters, figures and `_`, and begin with a letter".to_owned();
+            return Err(Problem::usage(format!("`{name}` is no name for a format"), Some(hint)));
+        }
+        None => {
+            let stem = Path::new(&paths[0]).file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+            let stem: String = stem.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+            if is_family(&stem) { stem } else { "mine".to_owned() }
+        }
+    };
+    let catalog = catalog(config)?;
+    if catalog.family_of(&name).is_some() {
+        name += "_mine";
+    }
+    let modified = std::fs::metadata(&paths[0]).and_then(|metadata| metadata.modified()).ok();
+    let reference = modified.and_then(|modified| jiff::Timestamp::try_from(modified).ok()).unwrap_or(config.clock.now);
+    let reference = jiff::Timestamp::from_second(reference.as_second()).unwrap_or(reference);
+    let proposal = propose(&name, table, &lines, reference, &catalog)
+        .map_err(|error| Problem::from(crate::session::SessionError::from(error)))?;
+    let target = match &config.output_file {
+        Some(path) => {
+            crate::output::write_whole(&proposal.text, path)?;
+            path.display().to_string()
+        }
+        None => {
+            tell::out(&proposal.text)?;
+            format!("{name}.toml")
+        }
+    };
+    tell::line(
+        config.color_messages,
+        Mark::Note,
+        &format!("it takes {} of {} lines", tell::count(proposal.taken as u64), tell::count(lines.len() as u64)),
+    );
+    tell::line(
+        config.color_messages,
+        Mark::Hint,
+        &format!(
+            "edit it, run `logsql format test {target}`, and put it into ~/.config/logsql/formats or name its folder with --formats"
+        ),
+    );
+    Ok(Exit::Done)
+}
+
+fn is_family(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+/// Lines that no format takes, from the begin of the files on.
+async fn unparsed_lines(session: &Session) -> Result<Vec<String>, Problem> {
+    let sql = format!("SELECT CAST(raw AS VARCHAR) FROM unparsed LIMIT {PROPOSAL_LINES}");
+    let Some(statement) = session.statements(&sql)?.pop() else { return Ok(vec![]) };
+    let mut answer = session.run(statement).await?;
+    let mut lines = vec![];
+    while let Some(batch) = answer.rows.next().await {
+        let batch = batch.map_err(|error| session.explain(&error))?;
+        let texts = arrow::compute::cast(batch.column(0), &DataType::Utf8)
+            .map_err(|error| Problem::new(Exit::Failed, error.to_string(), None))?;
+        lines.extend(texts.as_string::<i32>().iter().flatten().map(|line| line.trim_end_matches(['\r', '\n']).to_owned()));
+    }
+    Ok(lines)
 }
 
 fn describe(candidate: &Candidate, chosen: bool) -> String {

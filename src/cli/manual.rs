@@ -135,6 +135,7 @@ fn completed() -> clap::Command {
         command
             .mut_subcommand("show", |command| with(command, "name", listed(formats)))
             .mut_subcommand("why", |command| with(command, "paths", typed(paths)))
+            .mut_subcommand("new", |command| with(command, "paths", typed(paths)))
             .mut_subcommand("test", |command| with(command, "names", typed(format_or_path)))
     })
     .mut_subcommand("schedule", |mut command| {

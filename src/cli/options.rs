@@ -290,7 +290,7 @@ pub(super) enum Subcommands {
         /// Paths, globs, directories [default: the usual places of this machine]
         paths: Vec<OsString>,
     },
-    /// Formats: list, show, why, test
+    /// Formats: list, show, why, new, test
     #[command(subcommand, after_help = FORMAT_EXAMPLES)]
     Format(FormatCommand),
     /// Find out about large files what later queries need not read: how many rows there are where, and of which times
@@ -336,6 +336,7 @@ Examples:
   logsql format list
   logsql format why /var/log/nginx/access.log
   logsql format show combined
+  logsql format new app.log -o app.toml
   logsql format test ./mine.toml";
 
 const CONFIG_EXAMPLES: &str = "\
@@ -714,6 +715,21 @@ pub(super) enum FormatCommand {
         /// What the files are, where their content does not tell
         #[arg(long = "as", value_name = "KIND", value_enum)]
         kind: Option<ImportKind>,
+    },
+    /// Propose a definition for lines that no format takes: stamp, level, `name:`, key=, and the most frequent messages
+    #[command(
+        after_help = "Examples:\n  logsql format new app.log -o app.toml      then edit it, and: logsql format test app.toml\n  logsql format new app.log --name shop --feeds app_log"
+    )]
+    New {
+        /// A log, or several of one kind
+        #[arg(required = true)]
+        paths: Vec<OsString>,
+        /// Name of the format [default: that of the file]
+        #[arg(long)]
+        name: Option<String>,
+        /// The table that it feeds
+        #[arg(long, value_name = "TABLE", default_value = "app_log")]
+        feeds: String,
     },
     /// Run the samples of formats, or of definition files
     #[command(after_help = "Examples:\n  logsql format test\n  logsql format test access\n  logsql format test ./mine.toml")]

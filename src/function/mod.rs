@@ -17,7 +17,7 @@ mod grok;
 mod ip;
 mod number;
 mod sessionize;
-mod template;
+pub(crate) mod template;
 mod text;
 mod time;
 mod url;

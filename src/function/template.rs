@@ -92,7 +92,7 @@ fn template_id(message: &str) -> String {
 
 /// The variable parts of a message, in order and apart, each with its mark. All ends are at ASCII characters, so they are
 /// boundaries.
-fn variables(message: &str) -> Vec<(Range<usize>, &'static str)> {
+pub(crate) fn variables(message: &str) -> Vec<(Range<usize>, &'static str)> {
     let bytes = message.as_bytes();
     let mut found = vec![];
     let mut at = 0;

@@ -9,7 +9,7 @@ fn rank(module: &str) -> Option<u8> {
         "kernel" => 0,
         "source" | "interrupt" => 1,
         "table" | "function" => 2,
-        "session" | "settings" | "query" | "output" | "schedule" | "store" => 3,
+        "session" | "settings" | "query" | "output" | "schedule" | "propose" | "store" => 3,
         "repl" | "report" | "monitor" | "server" | "cluster" => 4,
         "cli" | "main" => 5,
         _ => return None,

@@ -6,6 +6,7 @@
 //! - `identity`: every line has its place, in every plan, over all of testdata and the corpus.
 //! - `terminal`: the REPL on a terminal, by its keys and its screen.
 //! - `report`: every saved query runs, with rows where there are logs for it; pages are harmless whatever a log holds.
+//! - `propose`: definitions that are proposed for unknown logs pass their samples and read the logs.
 //! - `schedule`: jobs, what they deliver, and what is left when their process is killed.
 //! - `store`: logs converted and collected, read back, and a collector that is killed.
 //! - `readme`: the commands of the README do what it says.
@@ -13,6 +14,7 @@
 mod cli;
 mod identity;
 mod layering;
+mod propose;
 mod readme;
 mod report;
 mod schedule;
