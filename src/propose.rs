@@ -128,7 +128,7 @@ pub fn propose(
             shape.samples =
                 taken.iter().step_by((taken.len() / SAMPLES).max(1)).take(SAMPLES).map(|line| (*line).clone()).collect();
             // A record of several lines, too.
-            let long = records.iter().find(|(head, text)| text.len() > head.len() && taken.contains(&head));
+            let long = records.iter().find(|(head, text)| text.len() > head.len() && taken.contains(head));
             shape.samples.extend(long.map(|(_, text)| text.clone()));
             shape.samples.dedup();
             if begins.is_some() {

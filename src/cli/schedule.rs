@@ -456,10 +456,8 @@ impl<'a> Schedule<'a> {
                 .parse()
                 .map_err(|error: crate::output::UnknownFormat| Problem::usage(format!("{}: {error}", job.name), None))?,
             None if by_line => config.output.format,
-            None => by_name.unwrap_or(if job.mail.is_empty() && job.file.is_none() {
-                OutputFormat::Markdown
-            } else {
-                OutputFormat::Html
+            None => by_name.unwrap_or_else(|| {
+                if job.mail.is_empty() && job.file.is_none() { OutputFormat::Markdown } else { OutputFormat::Html }
             }),
         };
         let mut scripts = vec![];

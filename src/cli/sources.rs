@@ -259,8 +259,8 @@ impl Sources {
 
     /// The value of an option, wherever it comes from.
     pub(super) fn value(&self, option: &str) -> Option<String> {
-        let raw = self.matches.try_get_raw(&id(option)).ok().flatten()?;
-        raw.last().map(|value| value.to_string_lossy().into_owned())
+        let mut raw = self.matches.try_get_raw(&id(option)).ok().flatten()?;
+        raw.next_back().map(|value| value.to_string_lossy().into_owned())
     }
 
     /// … if it stands on the command line.

@@ -104,7 +104,7 @@ impl MailSettings {
             }
         }
         // What leaves the machine is secret unless somebody says otherwise.
-        mail.tls = tls.unwrap_or(if is_here(&mail.host) { Tls::None } else { Tls::StartTls });
+        mail.tls = tls.unwrap_or_else(|| if is_here(&mail.host) { Tls::None } else { Tls::StartTls });
         Ok(mail)
     }
 
