@@ -29,7 +29,7 @@ pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) 
     }
     for (kind, text) in texts {
         match kind {
-            Kind::Server(server) => imported.server(&catalog, server, text, &mut reader),
+            Kind::Server(server) => imported.server(&catalog, server, &text, &mut reader),
             Kind::Grok => imported.grok(&catalog, &text),
             Kind::Lnav => imported.lnav(&catalog, &text),
         }

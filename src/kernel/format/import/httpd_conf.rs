@@ -11,7 +11,7 @@ const COMMON: &str = r#"%h %l %u %t \"%r\" %>s %b"#;
 const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Reads httpd.conf or apache2.conf, and all that it includes.
-pub(super) fn httpd_conf(main: ConfigFile, files: &mut dyn ConfigFiles) -> ServerLogs {
+pub(super) fn httpd_conf(main: &ConfigFile, files: &mut dyn ConfigFiles) -> ServerLogs {
     let folder = main.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     // Fedora's has its main file in `conf`, and the root is above it.
     let root = folder.strip_suffix("/conf").unwrap_or(&folder).to_owned();
@@ -129,7 +129,7 @@ impl Reader<'_> {
         out + rest
     }
 
-    fn file(&mut self, file: ConfigFile, depth: usize) {
+    fn file(&mut self, file: &ConfigFile, depth: usize) {
         if depth > MAX_DEPTH {
             return self.note(format!("{}: included too deep", file.path));
         }
@@ -194,7 +194,7 @@ impl Reader<'_> {
                 let mut notes = vec![];
                 let found = self.files.read(&pattern, &mut notes);
                 notes.into_iter().for_each(|note| self.note(note));
-                for file in found {
+                for file in &found {
                     self.file(file, depth + 1);
                 }
             }
@@ -343,7 +343,7 @@ mod tests {
     fn read(main: &str, others: Vec<(&'static str, &str)>) -> ServerLogs {
         let others = others.into_iter().map(|(path, text)| (path, text.to_owned())).collect();
         let main = ConfigFile { path: "/etc/apache2/apache2.conf".to_owned(), text: main.to_owned() };
-        httpd_conf(main, &mut Files(others))
+        httpd_conf(&main, &mut Files(others))
     }
 
     #[test]

@@ -169,7 +169,7 @@ impl Kind {
 
 impl Imported {
     /// Adds the layouts of a server's configuration.
-    pub fn server(&mut self, catalog: &Catalog, server: Server, main: ConfigFile, files: &mut dyn ConfigFiles) {
+    pub fn server(&mut self, catalog: &Catalog, server: Server, main: &ConfigFile, files: &mut dyn ConfigFiles) {
         let logs = match server {
             Server::Nginx => nginx_conf(main, files),
             Server::Apache => httpd_conf(main, files),
@@ -225,8 +225,8 @@ const STANDARD: &[(Server, &str)] = &[
 pub fn read_server(server: Server, main: &str, files: &mut dyn ConfigFiles, notes: &mut Vec<String>) -> Option<ServerLogs> {
     let main = files.read(main, notes).into_iter().next()?;
     Some(match server {
-        Server::Nginx => nginx_conf(main, files),
-        Server::Apache => httpd_conf(main, files),
+        Server::Nginx => nginx_conf(&main, files),
+        Server::Apache => httpd_conf(&main, files),
     })
 }
 

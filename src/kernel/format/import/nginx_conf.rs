@@ -12,7 +12,7 @@ const COMBINED: &str =
 const PREFIXES: &[&str] = &["/usr/share/nginx", "/usr/local/nginx", "/etc/nginx", "/var/lib/nginx"];
 
 /// Reads nginx.conf and all that it includes.
-pub(super) fn nginx_conf(main: ConfigFile, files: &mut dyn ConfigFiles) -> ServerLogs {
+pub(super) fn nginx_conf(main: &ConfigFile, files: &mut dyn ConfigFiles) -> ServerLogs {
     let folder = main.path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let mut reader = Reader { files, folder, seen: HashSet::new(), formats: vec![], logs: vec![], found: ServerLogs::default() };
     reader.file(main, "http", 0);
@@ -44,7 +44,7 @@ impl Reader<'_> {
         }
     }
 
-    fn file(&mut self, file: ConfigFile, context: &'static str, depth: usize) {
+    fn file(&mut self, file: &ConfigFile, context: &'static str, depth: usize) {
         if depth > MAX_DEPTH {
             return self.note(format!("{}: included too deep", file.path));
         }
@@ -103,7 +103,7 @@ impl Reader<'_> {
                 let mut notes = vec![];
                 let found = self.files.read(&pattern, &mut notes);
                 notes.into_iter().for_each(|note| self.note(note));
-                for file in found {
+                for file in &found {
                     self.file(file, context, depth + 1);
                 }
             }
@@ -309,7 +309,7 @@ mod tests {
     fn read(main: &str, others: Vec<(&'static str, &str)>) -> ServerLogs {
         let others = others.into_iter().map(|(path, text)| (path, text.to_owned())).collect();
         let main = ConfigFile { path: "/etc/nginx/nginx.conf".to_owned(), text: main.to_owned() };
-        nginx_conf(main, &mut Files(others))
+        nginx_conf(&main, &mut Files(others))
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) fn log_format(text: &str) -> Result<Translated, NotationError> {
         }
     }
     items.push(Item::Literal(literal));
-    let items = with_times(items, &times);
+    let items = with_times(&items, &times);
     if !items.iter().any(|item| matches!(item, Item::Variable(_))) {
         let hint = Some("such as '%h %l %u %t \"%r\" %>s %b'".to_owned());
         return Err(NotationError { message: "a `LogFormat` without a directive".to_owned(), hint });
@@ -114,7 +114,7 @@ fn time(argument: &str) -> Result<Directives, NotationError> {
 }
 
 /// Makes one variable of each stretch of times with nothing but text between them: `%{%d/%b/%Y %T}t.%{msec_frac}t %{%z}t`.
-fn with_times(items: Vec<Item>, times: &[(usize, Directives)]) -> Vec<Item> {
+fn with_times(items: &[Item], times: &[(usize, Directives)]) -> Vec<Item> {
     let mut out: Vec<Item> = vec![];
     let mut count = 0;
     let mut at = 0;
