@@ -12,7 +12,8 @@
 //!
 //! Sets may be over-approximated: a branch is then ambiguous where it need not be, never wrong.
 
-use regex_syntax::hir::{Class, Hir, HirKind, Look};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
+use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 use thiserror::Error;
 
 use super::ahead::Ahead;
@@ -145,9 +146,12 @@ impl Lowering<'_> {
                 };
                 self.push(step)?;
             }
-            HirKind::Class(class) => {
-                self.push(Step::Set(byte_class(class)?))?;
-            }
+            HirKind::Class(class) => match characters(class) {
+                Some(branches) => self.emit_alternation(&branches, follow, rest)?,
+                None => {
+                    self.push(Step::Set(byte_class(class)?))?;
+                }
+            },
             HirKind::Look(look) => {
                 let step = match look {
                     Look::Start => Step::Start,
@@ -184,7 +188,9 @@ impl Lowering<'_> {
             HirKind::Alternation(branches) => self.emit_alternation(branches, follow, rest)?,
             HirKind::Repetition(repetition) => {
                 let (min, max) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
-                if let HirKind::Class(class) = repetition.sub.kind() {
+                if let HirKind::Class(class) = repetition.sub.kind()
+                    && characters(class).is_none()
+                {
                     return self.emit_run(byte_class(class)?, min, max, repetition.greedy, follow, rest);
                 }
                 if let HirKind::Literal(literal) = repetition.sub.kind()
@@ -308,6 +314,23 @@ impl Lowering<'_> {
     }
 }
 
+/// The bytes of the characters of a class, where they are more than one byte: the syntax tree has a class of characters for
+/// `a|ä`, although the parser was told that bytes are bytes.
+fn characters(class: &Class) -> Option<Vec<Hir>> {
+    let Class::Unicode(class) = class else { return None };
+    if class.is_ascii() {
+        return None;
+    }
+    let sequences = class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
+    let range = |range: &Utf8Range| Hir::class(Class::Bytes(ClassBytes::new([ClassBytesRange::new(range.start, range.end)])));
+    Some(sequences.map(|sequence| Hir::concat(sequence.as_slice().iter().map(range).collect())).collect())
+}
+
+/// What a record can begin with that one of the branches takes.
+fn first_of(branches: &[Hir], follow: &Ahead) -> Result<Ahead, NotLowered> {
+    branches.iter().try_fold(Ahead::NOTHING, |all, branch| Ok(all.union(&first(branch, follow)?)))
+}
+
 fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
     let mut set = ByteSet::EMPTY;
     match class {
@@ -338,19 +361,18 @@ fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
     Ok(match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => *follow,
         HirKind::Literal(literal) => literal.0.iter().rev().fold(*follow, |behind, &byte| behind.behind(ByteSet::of(byte), 1)),
-        HirKind::Class(class) => follow.behind(byte_class(class)?, 1),
+        HirKind::Class(class) => match characters(class) {
+            Some(branches) => first_of(&branches, follow)?,
+            None => follow.behind(byte_class(class)?, 1),
+        },
         HirKind::Capture(capture) => first(&capture.sub, follow)?,
         HirKind::Concat(parts) => parts.iter().rev().try_fold(*follow, |behind, part| first(part, &behind))?,
-        HirKind::Alternation(branches) => {
-            let mut all = Ahead::NOTHING;
-            for branch in branches {
-                all = all.union(&first(branch, follow)?);
-            }
-            all
-        }
+        HirKind::Alternation(branches) => first_of(branches, follow)?,
         HirKind::Repetition(repetition) => {
             let (min, max) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
-            if let HirKind::Class(class) = repetition.sub.kind() {
+            if let HirKind::Class(class) = repetition.sub.kind()
+                && characters(class).is_none()
+            {
                 return Ok(follow.behind_run(byte_class(class)?, min, max));
             }
             // What comes behind the first of several is not worked out.

@@ -228,17 +228,17 @@ impl RegexMatcher {
 }
 
 pub(super) fn build(regex: &str) -> Result<Regex, PatternError> {
-    build_up_to(regex, SIZE_LIMIT)
+    build_up_to(regex, false, SIZE_LIMIT)
 }
 
-/// The same for a set, whose patterns passed one by one.
+/// The same for a set, whose patterns passed one by one. It is a syntax tree as text, which says of bytes that they are no characters.
 pub(super) fn build_set(regex: &str) -> Result<Regex, PatternError> {
-    build_up_to(regex, SET_SIZE_LIMIT)
+    build_up_to(regex, true, SET_SIZE_LIMIT)
 }
 
-fn build_up_to(regex: &str, limit: usize) -> Result<Regex, PatternError> {
+fn build_up_to(regex: &str, is_unicode: bool, limit: usize) -> Result<Regex, PatternError> {
     let mut builder = RegexBuilder::new(regex);
-    builder.unicode(false).dot_matches_new_line(true).size_limit(limit);
+    builder.unicode(is_unicode).dot_matches_new_line(true).size_limit(limit);
     builder.build().map_err(|error| PatternError::TooLarge(error.to_string()))
 }
 

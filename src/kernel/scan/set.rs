@@ -544,6 +544,13 @@ mod tests {
         assert_eq!(set.find_by_regex(line, &mut slots, &mut Scratch::default()), Ok(1));
     }
 
+    #[test]
+    fn characters_of_several_bytes_are_bytes() {
+        let patterns = ["(?<w>a|ä|€)=(?<v>[0-9]+)", "(?<w>(?:o|ö)+)=(?<v>.*)"];
+        let lines = ["a=1", "ä=2", "€=3", "oöo=4", "ö=x", "\u{fc}=1"].map(str::as_bytes);
+        assert_eq!(check(&patterns, &lines), [Some(0), Some(0), Some(0), Some(1), Some(1), None]);
+    }
+
     /// Many sets have a layout in front that begins as most lines do, and that no line of the file has.
     #[test]
     fn a_way_that_leads_nowhere_keeps_no_record_from_its_trace() {
