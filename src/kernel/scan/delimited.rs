@@ -55,7 +55,7 @@ impl Dialect {
             Some((heading, header)) => {
                 let names = if heading.is_behind { &header[heading.begin.len()..] } else { header };
                 let has = |separator: u8| memchr::memchr(separator, names).is_some();
-                let separator = self.separator.unwrap_or(if has(b'\t') { b'\t' } else { b' ' });
+                let separator = self.separator.unwrap_or_else(|| if has(b'\t') { b'\t' } else { b' ' });
                 // CloudFront has blanks between names and tabs between values.
                 let between = if has(separator) { separator } else { b' ' };
                 let names = names.split(move |&byte| byte == between).map(|name| name.trim_ascii());

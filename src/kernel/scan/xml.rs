@@ -252,7 +252,7 @@ pub(super) fn scan(mut keys: Keys<'_>, text: &[u8], slots: &mut [Span], frames: 
             Token::End if is_over => break,
             Token::End => return Err(failed(text.len(), slot)),
         }
-        if is_over && !text[lexer.at..].iter().find(|byte| !byte.is_ascii_whitespace()).is_none_or(|&byte| byte == b'<') {
+        if is_over && text[lexer.at..].iter().find(|byte| !byte.is_ascii_whitespace()).is_some_and(|&byte| byte != b'<') {
             return Err(failed(lexer.at, NONE));
         }
     }
