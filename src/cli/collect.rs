@@ -127,7 +127,8 @@ async fn round(
                 let read = session.report().summary().bytes_read;
                 let rate = bytes((read as f64 / began.elapsed().as_secs_f64()) as u64);
                 let (done, total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
-                let share = if total > 0 { format!(" · {}% done", done.saturating_mul(100) / total) } else { String::new() };
+                let share =
+                    done.saturating_mul(100).checked_div(total).map_or_else(String::new, |share| format!(" · {share}% done"));
                 let _ = write!(std::io::stderr(), "\r\x1b[K{} read of this part{share} · {rate}/s", bytes(read));
             }
         }

@@ -11,7 +11,7 @@ use super::config::{Config, IndexCommand};
 use super::query;
 use super::tell::{self, Mark, Problem};
 use crate::session::Session;
-use crate::table::{IndexEntry, IndexOptions};
+use crate::table::{IndexEntry, IndexOptions, IndexedTable};
 
 /// Does what was asked for.
 pub(super) fn run(config: &Config, command: &IndexCommand) -> Result<Exit, Problem> {
@@ -75,7 +75,7 @@ fn list(entries: &[IndexEntry]) -> Result<Exit, Problem> {
         let state = if entry.is_current { "" } else { ", not that file any more" };
         let (log, index) = (tell::bytes(entry.log_bytes), tell::bytes(entry.index_bytes));
         text += &format!("{}: {log}, index {index}{state}\n", entry.path.display());
-        for (table, rows, times) in &entry.tables {
+        for IndexedTable { name: table, rows, times } in &entry.tables {
             let moment = |us: i64| Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |time| time.to_string());
             let times = times.map_or_else(String::new, |(min, max)| format!(", {} to {}", moment(min), moment(max)));
             text += &format!("  {table}  {} rows{times}\n", tell::count(*rows));

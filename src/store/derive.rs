@@ -50,7 +50,8 @@ impl Derived {
 
     /// What is stored of the column of a batch.
     pub(super) fn stored(&self, batch: &RecordBatch) -> DfResult<ArrayRef> {
-        let text = |name: &str| Ok::<_, datafusion::error::DataFusionError>(batch.column(batch.schema().index_of(name)?).clone());
+        let text =
+            |name: &str| Ok::<_, datafusion::error::DataFusionError>(Arc::clone(batch.column(batch.schema().index_of(name)?)));
         let actual = text(self.column)?;
         let actual = actual.as_string_view();
         let parts = self.parts.iter().map(|part| text(part)).collect::<DfResult<Vec<_>>>()?;
@@ -142,8 +143,9 @@ pub(super) fn column(name: &str, stored: &SchemaRef, config: &Arc<ConfigOptions>
 
 /// The columns of a table as a store has them.
 pub(super) fn stored_fields(schema: &Schema) -> Vec<Field> {
-    let name =
-        |field: &Field| Derived::of(field.name(), schema).map_or(field.name().as_str(), |derived| derived.other).to_owned();
+    let name = |field: &Field| {
+        Derived::of(field.name(), schema).map_or_else(|| field.name().as_str(), |derived| derived.other).to_owned()
+    };
     schema.fields().iter().map(|field| field.as_ref().clone().with_name(name(field))).collect()
 }
 

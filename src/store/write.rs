@@ -194,7 +194,7 @@ impl DayFiles {
     }
 
     fn folder(&self, day: Option<i64>) -> PathBuf {
-        self.root.join(format!("table={}", self.table)).join(format!("date={}", day.map_or(NO_DAY.to_owned(), date)))
+        self.root.join(format!("table={}", self.table)).join(format!("date={}", day.map_or_else(|| NO_DAY.to_owned(), date)))
     }
 
     fn open(&mut self, day: Option<i64>) -> Result<(), StoreError> {

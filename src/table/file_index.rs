@@ -247,11 +247,11 @@ impl ReadAhead<'_> {
                     return Ok(last);
                 }
                 let feed = memchr::memchr(b'\n', &bytes[at..]).map(|feed| at + feed);
-                let Some(stop) = feed.or(end.then_some(bytes.len())) else { break };
+                let Some(stop) = feed.or_else(|| end.then_some(bytes.len())) else { break };
                 if begins {
                     let line = &bytes[at..stop];
                     let nuls = line.iter().take_while(|&&byte| byte == 0).count();
-                    let line = line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..]);
+                    let line = line[nuls..].strip_suffix(b"\r").unwrap_or_else(|| &line[nuls..]);
                     if plan.is_header(line) && line.len() <= self.max_record_bytes {
                         last = Some(Header::from(line));
                     }

@@ -110,7 +110,9 @@ impl LogTable {
                 && let Some(facts) = file.known(self.def.name, piece_bytes)
             {
                 tally.know(facts.counts);
-                known.as_mut().map(|known| known.push(facts));
+                if let Some(known) = &mut known {
+                    known.push(facts);
+                }
             } else {
                 known = None;
             }

@@ -43,7 +43,7 @@ pub use log_table::LogTable;
 pub use opener::LogOpener;
 pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Progress, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
-pub use saved_index::{IndexEntry, IndexOptions};
+pub use saved_index::{IndexEntry, IndexOptions, IndexedTable};
 pub use source::{LogSource, settle};
 
 #[cfg(test)]

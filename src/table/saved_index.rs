@@ -247,8 +247,19 @@ pub struct IndexEntry {
     pub log_bytes: u64,
     /// Is the log still what it was, or has it only grown?
     pub is_current: bool,
-    /// The tables that something is known of: name, rows, first and last time in microseconds.
-    pub tables: Vec<(String, u64, Option<(i64, i64)>)>,
+    /// The tables that something is known of.
+    pub tables: Vec<IndexedTable>,
+}
+
+/// What is known of the rows that one log has for a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexedTable {
+    /// The table.
+    pub name: String,
+    /// Its rows.
+    pub rows: u64,
+    /// Their first and last time in microseconds.
+    pub times: Option<(i64, i64)>,
 }
 
 impl IndexOptions {
@@ -275,7 +286,7 @@ impl IndexEntry {
         let is_current = now.is_some_and(|now| now.since(&saved.generation) != Kinship::Other);
         let tables = saved.tables.iter().map(|(name, facts)| {
             let (rows, times) = facts.totals();
-            (name.clone(), rows, times.map(|bounds| (bounds.min, bounds.max)))
+            IndexedTable { name: name.clone(), rows, times: times.map(|bounds| (bounds.min, bounds.max)) }
         });
         let (tables, log_bytes) = (tables.collect(), saved.generation.size());
         Self { path, index, index_bytes, log_bytes, is_current, tables }

@@ -189,12 +189,12 @@ fn header_before<'a>(plan: &ScanPlan, file: &'a [u8], start: usize) -> Option<&'
         (begin - line.len(), line)
     });
     let lines: Vec<(usize, &[u8])> = lines.collect();
-    let before = lines.into_iter().filter(|(begin, _)| *begin < start).map(|(_, line)| {
+    let mut before = lines.into_iter().filter(|(begin, _)| *begin < start).map(|(_, line)| {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let nuls = line.iter().take_while(|&&byte| byte == 0).count();
-        line[nuls..].strip_suffix(b"\r").unwrap_or(&line[nuls..])
+        line[nuls..].strip_suffix(b"\r").unwrap_or_else(|| &line[nuls..])
     });
-    before.filter(|line| plan.is_header(line) && line.len() <= 64).last()
+    before.rfind(|line| plan.is_header(line) && line.len() <= 64)
 }
 
 fn render(batch: &RecordBatch) -> Vec<String> {
