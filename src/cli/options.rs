@@ -663,13 +663,13 @@ pub(super) struct ReportOptions {
 }
 
 const IMPORT_EXAMPLES: &str = "\
-Definitions are written to the config folder, or into the folder that -o names. The configuration of the servers of this machine is
-read anyway, wherever logs are queried.
-
 Examples:
   logsql format import /backup/etc/nginx/nginx.conf
   logsql format import -o formats/ --as grok patterns.d/shop
-  logsql format import -o formats/ ~/.config/lnav/formats/installed/*.json";
+  logsql format import -o formats/ ~/.config/lnav/formats/installed/*.json
+
+Definitions are written to the config folder, or into the folder that -o names. The configuration of the servers of this machine is
+read anyway, wherever logs are queried.";
 
 /// What a file to import is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
