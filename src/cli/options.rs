@@ -532,14 +532,14 @@ pub(super) enum Shell {
 }
 
 const INDEX_EXAMPLES: &str = "\
-Queries do the same as they go: what a query has read to its end is known to the next one, until the file is another one; a file
-that only grew is read from there on. Files under 32 MiB (4 MiB if compressed) are read anew each time.
-
 Examples:
   logsql index /var/log/nginx/access.log*
   logsql index --list
   logsql index --remove /var/log/nginx/access.log.1
-  logsql index --clear";
+  logsql index --clear
+
+Queries do the same as they go: what a query has read to its end is known to the next one, until the file is another one; a file
+that only grew is read from there on. Files under 32 MiB (4 MiB if compressed) are read anew each time.";
 
 /// What to do about the index.
 #[derive(Clone, Debug, Args)]
