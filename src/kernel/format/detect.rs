@@ -27,11 +27,13 @@ pub struct Candidate {
     pub score: usize,
     /// The first line that it does not take, if that was asked for.
     pub miss: Option<Miss>,
+    /// A line names the columns, as this family does it.
+    pub has_heading: bool,
 }
 
 impl Candidate {
     fn of(format: &Format) -> Self {
-        Self { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None }
+        Self { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None, has_heading: false }
     }
 
     /// By how many lines each of the family's patterns took.
@@ -107,7 +109,10 @@ fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -
     // A catch-all takes what nobody else does; it must not win by those few lines.
     let specific = candidates.iter().position(|c| c.score > 0 && c.taken * 10 >= most * 9);
     let is_expected = |c: &Candidate| Some(c.format.as_str()) == expected && c.taken * 10 >= most * 9;
-    if let Some(index) = candidates.iter().position(is_expected).or(specific) {
+    // Who names the columns knows what the file is, even if some lines are damaged that a laxer family takes.
+    let is_named = |c: &Candidate| c.has_heading && c.score > 0 && c.taken as f64 >= c.lines as f64 * MIN_SHARE;
+    let named = candidates.iter().position(is_named);
+    if let Some(index) = candidates.iter().position(is_expected).or(named).or(specific) {
         let chosen = candidates.remove(index);
         candidates.insert(0, chosen);
     }
@@ -166,6 +171,7 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
     for &(number, line) in lines {
         if format.headings().any(|heading| heading.is(line)) {
             scratch.set_header(Some(line));
+            candidate.has_heading = true;
             continue;
         }
         let taken = set.find(line, &mut slots, &mut scratch).ok();
