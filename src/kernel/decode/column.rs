@@ -81,18 +81,25 @@ impl ColumnBuilder {
     /// Appends the wanted column `column` of the chosen rows.
     pub(super) fn append(&mut self, chunk: &Chunk<'_>, column: usize, rows: impl Iterator<Item = usize>, tally: &mut Tally) {
         match self {
-            Self::Text(builder) => {
-                for row in rows {
-                    append_text(builder, chunk, column, row, tally);
+            Self::Text(builder) => match chunk.alike(column) {
+                Some((slot, Extract::Text(rule))) if rule.is_plain() => {
+                    rows.for_each(|row| push_text(builder, chunk.capture(slot, row), tally));
                 }
-            }
+                _ => rows.for_each(|row| append_text(builder, chunk, column, row, tally)),
+            },
             Self::UInt16(builder) => {
-                for row in rows {
-                    let number = number(chunk, column, row, tally);
-                    builder.append_option(number.and_then(|n| narrow(n, tally)));
+                let narrow = |number: Option<u64>, tally: &mut Tally| number.and_then(|number| narrow(number, tally));
+                match chunk.alike(column) {
+                    Some((slot, Extract::Integer)) => {
+                        rows.for_each(|row| builder.append_option(narrow(chunk.integer(slot, row, tally), tally)));
+                    }
+                    _ => rows.for_each(|row| builder.append_option(narrow(number(chunk, column, row, tally), tally))),
                 }
             }
-            Self::UInt64(builder) => rows.for_each(|row| builder.append_option(number(chunk, column, row, tally))),
+            Self::UInt64(builder) => match chunk.alike(column) {
+                Some((slot, Extract::Integer)) => rows.for_each(|row| builder.append_option(chunk.integer(slot, row, tally))),
+                _ => rows.for_each(|row| builder.append_option(number(chunk, column, row, tally))),
+            },
             Self::Int16(builder) => rows.for_each(|row| builder.append_option(offset_minutes(chunk, column, row))),
             Self::Float64(builder) => rows.for_each(|row| builder.append_option(float(chunk, column, row, tally))),
             Self::Time(builder) => rows.for_each(|row| {
@@ -121,11 +128,35 @@ impl<'a> Chunk<'a> {
         self.rows.record(row).of(self.bytes).unwrap_or_default()
     }
 
+    /// The capture that has the values of the column as they stand, and what is read there, if that is the same in all rows.
+    fn alike(&self, column: usize) -> Option<(u16, &'a Extract)> {
+        let ColumnPlan::Feeds(feeds) = &self.plan.kinds[usize::from(self.rows.only_kind()?)].columns[column] else { return None };
+        match &feeds[..] {
+            [Feed { source: Source::Capture(slot), extract }] => Some((*slot, extract)),
+            _ => None,
+        }
+    }
+
+    /// The bytes of a capture, unless it took no part or says that there is nothing.
+    #[inline]
+    fn capture(&self, slot: u16, row: usize) -> Option<&'a [u8]> {
+        self.rows.capture(self.bytes, row, slot).map(|(bytes, _)| bytes).filter(|bytes| !value::is_null(bytes))
+    }
+
+    /// The number that is a capture; what is there and none is counted.
+    #[inline]
+    fn integer(&self, slot: u16, row: usize, tally: &mut Tally) -> Option<u64> {
+        let bytes = self.capture(slot, row)?;
+        let number = integer_of(bytes);
+        tally.bad += u64::from(number.is_none());
+        number
+    }
+
     /// The bytes of a feed, unless its capture took no part or says that there is nothing.
     #[inline]
     fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<Text<'a>> {
         let bytes = match &feed.source {
-            Source::Capture(slot) => Cow::Borrowed(self.rows.capture(self.bytes, row, *slot)?.0),
+            Source::Capture(slot) => return self.capture(*slot, row).map(Cow::Borrowed),
             Source::Escaped(slot, escapes) => {
                 let (bytes, before) = self.rows.capture(self.bytes, row, *slot)?;
                 escapes.undo(bytes, before)
@@ -157,18 +188,19 @@ impl<'a> Chunk<'a> {
     }
 }
 
+#[inline]
+fn push_text(builder: &mut StringViewBuilder, bytes: Option<&[u8]>, tally: &mut Tally) {
+    let Some(bytes) = bytes else { return builder.append_null() };
+    tally.text_bytes += bytes.len();
+    match std::str::from_utf8(bytes) {
+        Ok(text) => builder.append_value(text),
+        Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
+    }
+}
+
 fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) {
     let kind = chunk.kind(row);
-    let mut push = |bytes: Option<&[u8]>| match bytes {
-        None => builder.append_null(),
-        Some(bytes) => {
-            tally.text_bytes += bytes.len();
-            match std::str::from_utf8(bytes) {
-                Ok(text) => builder.append_value(text),
-                Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
-            }
-        }
-    };
+    let mut push = |bytes: Option<&[u8]>| push_text(builder, bytes, tally);
     match &kind.columns[column] {
         ColumnPlan::Feeds(feeds) => {
             for feed in feeds {
@@ -215,14 +247,19 @@ fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<Text<'a>> {
     }
 }
 
+/// Rarely a list, as nginx has them where several upstreams were asked: its last item counts.
+#[inline]
+fn integer_of(bytes: &[u8]) -> Option<u64> {
+    integer(bytes).or_else(|| integer(value::take(crate::format::Take::Last, bytes)))
+}
+
 #[inline]
 fn number(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Option<u64> {
     match &chunk.kind(row).columns[column] {
         ColumnPlan::Feeds(feeds) => chunk.first(feeds, row, tally, |extract, bytes| match extract {
             Extract::Address(half, take) => integer(value::address(*half, value::take(*take, bytes))?),
             Extract::Priority => integer(bytes).filter(|&priority| value::facility(priority).is_some()),
-            // Rarely a list, as nginx has them where several upstreams were asked: its last item counts.
-            Extract::Integer => integer(bytes).or_else(|| integer(value::take(crate::format::Take::Last, bytes))),
+            Extract::Integer => integer_of(bytes),
             _ => None,
         }),
         ColumnPlan::Line => Some(chunk.rows.lines[row]),

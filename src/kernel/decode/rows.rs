@@ -128,6 +128,12 @@ impl Rows {
         Span { start: moved(span.start), end: moved(span.end) }
     }
 
+    /// The kind of all rows, if they are of one.
+    pub(super) fn only_kind(&self) -> Option<u16> {
+        let first = *self.kinds.first()?;
+        self.kinds.iter().all(|&kind| kind == first).then_some(first)
+    }
+
     /// The bytes of a capture, and the one before it. `None` if it took no part.
     #[inline]
     pub(super) fn capture<'a>(&'a self, bytes: &'a [u8], row: usize, slot: u16) -> Option<(&'a [u8], Option<u8>)> {

@@ -18,6 +18,8 @@ const MAX_PLANES: usize = 32;
 const FILL_BYTES: usize = 4096;
 /// Bits of one load that are sure to be there, whatever the offset in the first byte is.
 const SURE_BITS: usize = 57;
+/// Words that are looked at together where a field is long.
+const FAR_WORDS: usize = 4;
 /// The plane of the line feeds.
 pub(super) const FEEDS: u8 = 0;
 
@@ -56,6 +58,11 @@ impl Planes {
     /// Nobody looks at what is before `at` any more.
     pub fn skip_to(&mut self, at: usize) {
         self.filled = self.filled.max(at / 64 * 64);
+    }
+
+    /// Is there a plane of `set`?
+    pub(super) fn has(&self, set: ByteSet) -> bool {
+        set == ByteSet::ALL || self.members.iter().any(|member| member.set() == set)
     }
 
     /// The plane of `set`, filled as far as the others are. `None` if there are too many.
@@ -139,6 +146,23 @@ impl Plane {
 
     fn next_far(&self, at: usize, limit: usize) -> usize {
         let mut at = (at + SURE_BITS) & !7;
+        // How far a long field goes is not foreseeable: several words at a time are looked at without a jump.
+        while at < limit
+            && let Some(words) = self.0.get(at >> 3..).and_then(|bits| bits.first_chunk::<{ 8 * FAR_WORDS }>())
+        {
+            let (words, _) = words.as_chunks::<8>();
+            let (mut empty, mut passed) = (u64::MAX, 0);
+            for word in words {
+                let zeros = u64::from(u64::from_le_bytes(*word).trailing_zeros());
+                passed += zeros & empty;
+                // All ones as long as no word had a bit.
+                empty &= (zeros >> 6).wrapping_neg();
+            }
+            at += passed as usize;
+            if empty == 0 {
+                return at;
+            }
+        }
         while at < limit {
             let word = self.word(at);
             if word != 0 {

@@ -211,8 +211,8 @@ pub(super) struct Stacks {
 /// What the machine does.
 #[derive(Clone, Copy)]
 enum Event {
-    /// It begins a step.
-    Step(u32),
+    /// It begins a step at a byte of the record.
+    Step(u32, usize),
     /// It leaves a frame; so many there are now.
     Pushed(usize),
     /// It comes back to the latest frame; so many are left. That of a branch, or of a run that may end elsewhere?
@@ -223,6 +223,8 @@ enum Event {
 #[derive(Default)]
 pub(super) struct Path {
     pub(super) steps: Vec<u32>,
+    /// Where in the record each of them begins.
+    pub(super) places: Vec<u32>,
     /// Which of them are branches whose first way led nowhere.
     pub(super) detours: Vec<usize>,
     /// Which of them are runs that did not end where they first could.
@@ -234,6 +236,7 @@ pub(super) struct Path {
 impl Path {
     fn clear(&mut self) {
         self.steps.clear();
+        self.places.clear();
         self.detours.clear();
         self.second_tries.clear();
         self.marks.clear();
@@ -245,7 +248,10 @@ impl Path {
 
     fn note(&mut self, event: Event) {
         match event {
-            Event::Step(pc) => self.steps.push(pc),
+            Event::Step(pc, at) => {
+                self.steps.push(pc);
+                self.places.push(at as u32);
+            }
             Event::Pushed(frames) => {
                 self.marks.truncate(frames - 1);
                 self.marks.push(self.steps.len());
@@ -254,6 +260,7 @@ impl Path {
                 let steps = self.marks.get(frames).copied().unwrap_or(0);
                 self.marks.truncate(frames);
                 self.steps.truncate(steps);
+                self.places.truncate(steps);
                 let last = steps.saturating_sub(1);
                 self.detours.retain(|&step| step < last);
                 self.second_tries.retain(|&step| step < last);
@@ -312,7 +319,7 @@ impl Program {
         loop {
             // Runs steps until one fails or all are done.
             let failed_at = 'steps: loop {
-                note(Event::Step(pc as u32));
+                note(Event::Step(pc as u32, at));
                 match &self.steps[pc] {
                     Step::Byte(byte) => {
                         if record.get(at) != Some(byte) {

@@ -20,6 +20,57 @@ pub(super) struct Shape {
     odd: Vec<(u8, ByteSet)>,
 }
 
+/// The end of a run that is short: it is looked for in the bytes themselves, eight at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Near {
+    first: u64,
+    last: u64,
+    /// Top bits if what is between `first` and `last` ends the run, and none if all else does.
+    flip: u64,
+}
+
+impl Near {
+    /// `None` if the bytes that end the run are neither what is between two bytes nor all but these.
+    pub(super) fn new(stops: ByteSet) -> Option<Self> {
+        let (range, flip) = match range_of(stops.complement()) {
+            Some(range) => (range, TOPS),
+            None => (range_of(stops)?, 0),
+        };
+        Some(Self { first: u64::from_le_bytes([range.0; 8]), last: u64::from_le_bytes([range.1; 8]), flip })
+    }
+
+    /// The first byte at or behind `at` that ends the run. What is found behind `limit` is behind `limit` and else unknown.
+    #[inline(always)]
+    pub(super) fn next(&self, window: &[u8], mut at: usize, limit: usize) -> usize {
+        while at < limit
+            && let Some(eight) = window.get(at..).and_then(|rest| rest.first_chunk())
+        {
+            let ends = (in_range(u64::from_le_bytes(*eight), self.first, self.last) ^ self.flip) & TOPS;
+            if ends != 0 {
+                return at + (ends.trailing_zeros() / 8) as usize;
+            }
+            at += 8;
+        }
+        while at < limit
+            && let Some(byte) = window.get(at)
+        {
+            if (in_range(u64::from(*byte), self.first & 0xff, self.last & 0xff) ^ self.flip) & 0x80 != 0 {
+                return at;
+            }
+            at += 1;
+        }
+        at.max(limit)
+    }
+}
+
+/// In the top bit of each byte, whether it is between that of `first` and that of `last`, which are ASCII.
+#[inline(always)]
+fn in_range(bytes: u64, first: u64, last: u64) -> u64 {
+    let low = bytes & !TOPS;
+    // The top bit is what is left of the one that was put there: no byte borrows from its neighbour.
+    ((low | TOPS) - first) & ((last | TOPS) - low) & !bytes
+}
+
 /// For each of eight bytes, the first and the last value that it may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ranges {
@@ -62,11 +113,7 @@ impl Shape {
         let Some(bytes) = window.get(at..at + 8 * self.ranges.len()).filter(|_| at + self.len() <= limit) else { return false };
         let (eights, _) = bytes.as_chunks::<8>();
         let wrong = self.ranges.iter().zip(eights).fold(0, |wrong, (ranges, eight)| {
-            let bytes = u64::from_le_bytes(*eight);
-            let low = bytes & !TOPS;
-            // In each byte, the top bit is what is left of the one that was put there: no byte borrows from its neighbour.
-            let is_right = ((low | TOPS) - ranges.first) & ((ranges.last | TOPS) - low) & !bytes;
-            wrong | (!is_right & ranges.asked)
+            wrong | (!in_range(u64::from_le_bytes(*eight), ranges.first, ranges.last) & ranges.asked)
         });
         wrong == 0 && self.odd.iter().all(|(place, set)| set.contains(bytes[usize::from(*place)]))
     }
@@ -81,6 +128,26 @@ fn range_of(set: ByteSet) -> Option<(u8, u8)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_near_end_is_the_first_byte_that_a_plain_loop_finds() {
+        let mut digits = ByteSet::EMPTY;
+        digits.insert_range(b'0', b'9');
+        let window: Vec<u8> = (0..1000u32).map(|i| (i.wrapping_mul(i) / 7 % 251) as u8).chain([b'5'; 21]).collect();
+        for stops in [digits, digits.complement(), ByteSet::of(b'5'), ByteSet::of(0), ByteSet::of(0x7f).complement()] {
+            let near = Near::new(stops).expect("a range");
+            for at in 0..window.len() {
+                for limit in
+                    [at, at + 1, at + 7, at + 8, at + 20, window.len()].into_iter().filter(|&limit| limit <= window.len())
+                {
+                    let slow = window[at..limit].iter().position(|&byte| stops.contains(byte)).map_or(limit, |next| at + next);
+                    assert_eq!(near.next(&window, at, limit).min(limit), slow, "{stops:?} at {at} before {limit}");
+                }
+            }
+        }
+        assert_eq!(Near::new(digits.union(ByteSet::of(b' '))), None);
+        assert_eq!(Near::new(ByteSet::of(0xff)), None);
+    }
 
     #[test]
     fn a_shape_is_where_each_byte_is_one_of_its_place() {

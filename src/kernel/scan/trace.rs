@@ -19,7 +19,7 @@ use super::byteset::ByteSet;
 use super::keys::Learned;
 use super::planes::Planes;
 use super::program::{Path, Prefer, Program, SKIP, Stacks, Step, TAKE};
-use super::shape::{self, Shape};
+use super::shape::{self, Near, Shape};
 use super::{Span, json};
 
 /// Traces of one program at most.
@@ -36,6 +36,12 @@ const SLOTS: usize = 256;
 const NO_GUARD: u8 = u8::MAX;
 /// No shape.
 const NO_SHAPE: u8 = u8::MAX;
+/// The end of the run is looked for in its plane.
+const FAR: u8 = u8::MAX;
+/// A run that takes one byte or two is taken for as long as it was, so that it can be part of a shape, in so many traces.
+const EXACT_TRACES: usize = 6;
+/// Runs that are so long on the record that is learned are short.
+const NEAR_BYTES: usize = 12;
 
 /// What it means that a run ends where its literal is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +93,8 @@ struct Op {
     candidate: u8,
     /// The shape that stands for all else, or [`NO_SHAPE`].
     shape: u8,
+    /// What finds the end of a short run, or [`FAR`].
+    near: u8,
     /// Bytes of the run: at least, and how many more there may be.
     min: u32,
     more: u32,
@@ -102,6 +110,7 @@ const BLANK: Op = Op {
     guard: NO_GUARD,
     candidate: NO_GUARD,
     shape: NO_SHAPE,
+    near: FAR,
     min: 0,
     more: 0,
     literal: 0,
@@ -158,6 +167,18 @@ impl Default for Places {
 struct Rules {
     guards: Vec<Guard>,
     shapes: Vec<Shape>,
+    nears: Vec<Near>,
+}
+
+impl Rules {
+    /// Where the run of the step ends that begins at `at`, if it does before `limit`.
+    #[inline(always)]
+    fn end(&self, op: &Op, planes: &Planes, window: &[u8], at: usize, limit: usize) -> usize {
+        match self.nears.get(usize::from(op.near)) {
+            None => planes.plane(op.plane).next(at, limit),
+            Some(near) => near.next(window, at, limit),
+        }
+    }
 }
 
 /// The traces of one program over one decoder's records.
@@ -262,7 +283,10 @@ impl Traces {
     pub(super) fn learn(&mut self, program: &Program, planes: &mut Planes, window: &[u8]) {
         let path = &self.path.steps[..];
         let ahead = ahead_of(program, path);
-        let mut compiler = Compiler { program, path, detours: &self.path.detours, ahead, rules: &mut self.rules, drafts: vec![] };
+        let is_exact = self.traces.len() < EXACT_TRACES;
+        let Path { places, detours, .. } = &self.path;
+        let rules = &mut self.rules;
+        let mut compiler = Compiler { program, path, places, detours, is_exact, ahead, rules, drafts: vec![] };
         let made = compiler.compile().and_then(|()| compiler.finish(planes, window));
         let is_new = |ops: &Vec<Op>| !ops.is_empty() && !self.traces.iter().any(|trace| trace.ops == *ops);
         let Some((ops, mut edges, detours)) = made.filter(|(ops, ..)| program.captures <= SLOTS && is_new(ops)) else {
@@ -315,7 +339,7 @@ impl Trace {
                     return Err(index);
                 }
             }
-            let end = planes.plane(op.plane).next(at, limit);
+            let end = rules.end(op, planes, window, at, limit);
             let end =
                 if op.is_at(window, at, end) { end } else { op.search(guards, planes, window, (at, end), limit).ok_or(index)? };
             places[(index * 2 + 1) & 0xff] = end;
@@ -324,7 +348,7 @@ impl Trace {
             places[(index * 2) & 0xff] = at;
         }
         // Only the last run may be one that ends with the record.
-        let end = planes.plane(last.plane).next(at, limit).min(limit);
+        let end = rules.end(last, planes, window, at, limit).min(limit);
         let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
         let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
         places[(index * 2 + 1) & 0xff] = end.filter(is_end).ok_or(index)?;
@@ -472,6 +496,10 @@ fn capture(slot: u16) -> Option<u8> {
 struct Compiler<'a> {
     program: &'a Program,
     path: &'a [u32],
+    /// Where in the record each step of the path begins.
+    places: &'a [u32],
+    /// May runs be taken for as long as they are?
+    is_exact: bool,
     /// Steps of the path that are branches whose first way led nowhere.
     detours: &'a [usize],
     /// What can come at each step of the path.
@@ -491,6 +519,8 @@ struct Draft {
     inner: Option<(u8, u8, u8)>,
     /// The branches before the run, and those so many bytes behind it.
     detours: Vec<(Guard, u32, Option<u8>)>,
+    /// Is the run short on the record that is learned?
+    is_short: bool,
 }
 
 impl Draft {
@@ -556,10 +586,10 @@ impl Compiler<'_> {
                 Step::Byte(byte) => self.literal(*byte)?,
                 Step::Literal(literal) => literal.bytes().iter().try_for_each(|&byte| self.literal(byte))?,
                 Step::Set(set) => self.set(*set)?,
-                Step::Run { run, min, max } => self.run(run.set(), *min, *max)?,
+                Step::Run { run, min, max } => self.run_at(index, run.set(), (*min, *max))?,
                 Step::Field { slot, run, min, max } => {
                     self.open(*slot)?;
-                    self.run(run.set(), *min, *max)?;
+                    self.run_at(index, run.set(), (*min, *max))?;
                     self.close(*slot)?;
                 }
                 Step::Escaped { stop, escape } => self.escaped(*stop, *escape)?,
@@ -631,7 +661,9 @@ impl Compiler<'_> {
             });
             let fixed = &rest[..fixed.count()];
             let bytes: Vec<ByteSet> = fixed.iter().flat_map(Draft::fixed_bytes).collect();
-            if fixed.len() > 1
+            // One alone is worth it where it saves a plane.
+            let saves = |draft: &Draft| draft.op.min > 0 && draft.fixed_len() <= 8 && !planes.has(draft.stops);
+            if (fixed.len() > 1 || fixed.first().is_some_and(saves))
                 && let Some(shape) = Shape::new(&bytes)
             {
                 let mut begin = 0;
@@ -649,7 +681,14 @@ impl Compiler<'_> {
             let places = [(place, 0), (place + 1, 0)];
             draft.edges(places, &mut edges);
             draft.detours(places, &mut detours);
-            ops.push(Op { plane: planes.plane_of(draft.stops, window)?, ..draft.op.clone() });
+            let Op { otherwise, candidate, .. } = draft.op;
+            let is_short = draft.is_short && (otherwise, candidate) == (Otherwise::Fail, NO_GUARD) && !planes.has(draft.stops);
+            let near = if is_short { Near::new(draft.stops) } else { None };
+            let (plane, near) = match near {
+                Some(near) => (0, numbered(&mut self.rules.nears, near)?),
+                None => (planes.plane_of(draft.stops, window)?, FAR),
+            };
+            ops.push(Op { plane, near, ..draft.op.clone() });
             next += 1;
         }
         Some((ops, edges, detours))
@@ -694,7 +733,15 @@ impl Compiler<'_> {
     /// A step of its own.
     fn blank(&mut self) {
         // No run at all is one that every byte ends.
-        self.drafts.push(Draft { op: BLANK, stops: ByteSet::ALL, open: None, close: None, inner: None, detours: vec![] });
+        self.drafts.push(Draft {
+            op: BLANK,
+            stops: ByteSet::ALL,
+            open: None,
+            close: None,
+            inner: None,
+            detours: vec![],
+            is_short: false,
+        });
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
@@ -752,6 +799,16 @@ impl Compiler<'_> {
         op.literal |= u64::from(byte) << shift;
         op.mask |= 0xff << shift;
         op.literal_len += 1;
+        Some(())
+    }
+
+    /// The run of a step of the path.
+    fn run_at(&mut self, index: usize, set: ByteSet, (min, max): (u32, u32)) -> Option<()> {
+        let seen = self.places.get(index + 1).zip(self.places.get(index)).map(|(end, begin)| end - begin);
+        // A run gives no byte back, as nothing that follows can begin inside of it: what follows says how long it is.
+        let exact = seen.filter(|_| self.is_exact && max <= 2);
+        self.run(set, exact.unwrap_or(min), exact.unwrap_or(max))?;
+        self.drafts.last_mut()?.is_short = seen.is_some_and(|seen| seen as usize <= NEAR_BYTES);
         Some(())
     }
 
