@@ -85,6 +85,9 @@ impl ColumnBuilder {
                 Some((slot, Extract::Text(rule))) if rule.is_plain() => {
                     rows.for_each(|row| push_text(builder, chunk.capture(slot, row), tally));
                 }
+                Some((slot, Extract::Ip | Extract::HostIp)) => rows.for_each(|row| {
+                    push_text(builder, chunk.capture(slot, row).filter(|bytes| value::is_ip(bytes)), tally);
+                }),
                 _ => rows.for_each(|row| append_text(builder, chunk, column, row, tally)),
             },
             Self::UInt16(builder) => {
@@ -192,10 +195,28 @@ impl<'a> Chunk<'a> {
 fn push_text(builder: &mut StringViewBuilder, bytes: Option<&[u8]>, tally: &mut Tally) {
     let Some(bytes) = bytes else { return builder.append_null() };
     tally.text_bytes += bytes.len();
+    // Nearly all text is ASCII and short: the library's way to find that out costs more than all else here.
+    if is_ascii(bytes) {
+        // SAFETY: ASCII is UTF-8.
+        return builder.append_value(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
     match std::str::from_utf8(bytes) {
         Ok(text) => builder.append_value(text),
         Err(_) => builder.append_value(String::from_utf8_lossy(bytes)),
     }
+}
+
+/// Are the top bits of all bytes zero?
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let words = words.iter().fold(0, |all, word| all | u64::from_le_bytes(*word));
+    let rest = match bytes.last_chunk::<8>() {
+        // What is left, and more that was seen.
+        Some(last) => u64::from_le_bytes(*last),
+        None => u64::from(rest.iter().fold(0, |all, byte| all | byte)),
+    };
+    (words | rest) & 0x8080_8080_8080_8080 == 0
 }
 
 fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) {

@@ -12,7 +12,7 @@ use std::fmt;
 use super::byteset::ByteSet;
 
 /// How many bytes are looked at.
-pub(crate) const DEPTH: usize = 8;
+pub(super) const DEPTH: usize = 8;
 
 /// For each of the next bytes, the values that it can have, and whether the record can be over there.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 use thiserror::Error;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, DEPTH};
 use super::byteset::ByteSet;
 use super::program::{Literal, Prefer, Program, Run, SKIP, Step, TAKE};
 
@@ -235,17 +235,18 @@ impl Lowering<'_> {
 
     fn emit_alternation(&mut self, branches: &[Hir], follow: &Ahead, rest: &[u8]) -> Result<(), NotLowered> {
         let mut jumps = vec![];
+        let ahead = branches.iter().map(|branch| first(branch, follow)).collect::<Result<Vec<_>, _>>()?;
+        // For each branch, what those behind it begin with.
+        let mut skips = vec![Ahead::NOTHING; branches.len()];
+        for index in (1..branches.len()).rev() {
+            skips[index - 1] = skips[index].union(&ahead[index]);
+        }
         for (index, branch) in branches.iter().enumerate() {
             if index + 1 == branches.len() {
                 self.emit(branch, follow, rest)?;
                 break;
             }
-            let take = first(branch, follow)?;
-            let mut skip = Ahead::NOTHING;
-            for later in &branches[index + 1..] {
-                skip = skip.union(&first(later, follow)?);
-            }
-            let choice = self.push_branch(&take, &skip, Prefer::Take)?;
+            let choice = self.push_branch(&ahead[index], &skips[index], Prefer::Take)?;
             self.emit(branch, follow, rest)?;
             jumps.push(self.push(Step::Jump(0))?);
             self.land(choice);
@@ -366,7 +367,16 @@ fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
             None => follow.behind(byte_class(class)?, 1),
         },
         HirKind::Capture(capture) => first(&capture.sub, follow)?,
-        HirKind::Concat(parts) => parts.iter().rev().try_fold(*follow, |behind, part| first(part, &behind))?,
+        HirKind::Concat(parts) => {
+            // What is behind the bytes that are looked at does not matter.
+            let mut len = 0;
+            let far = parts.iter().position(|part| {
+                len += part.properties().minimum_len().unwrap_or(0);
+                len >= DEPTH
+            });
+            let near = far.map_or(&parts[..], |last| &parts[..=last]);
+            near.iter().rev().try_fold(*follow, |behind, part| first(part, &behind))?
+        }
         HirKind::Alternation(branches) => first_of(branches, follow)?,
         HirKind::Repetition(repetition) => {
             let (min, max) = (repetition.min, repetition.max.unwrap_or(u32::MAX));
