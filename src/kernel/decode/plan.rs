@@ -160,13 +160,16 @@ impl ScanPlan {
         let carries = family.and_then(|format| format.carries());
         // Of what carries any line, the line is the better row even of the same table.
         let own = family.filter(|format| format.carries_lines()).map_or(0, |format| format.own().count());
+        let of_family = family.map_or(0, |format| format.own().count());
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
             let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
             let depends = |layout: Layout| layout.may_lack_year() || (layout.may_lack_zone() && zone.has_transitions());
             let mut tracked: Vec<(usize, Layout)> =
                 time_feeds(pattern).map(|(slot, layout)| (lines.set.slot(index, slot), layout)).collect();
-            if !tracked.iter().any(|(_, layout)| depends(*layout)) {
+            // A line that belongs to another family than its file stands for itself: else the layouts of all families, which are
+            // tried on each line, would make each query that shows times go through all lines in order.
+            if index >= of_family || !tracked.iter().any(|(_, layout)| depends(*layout)) {
                 tracked.clear();
             }
             let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
