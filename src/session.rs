@@ -55,7 +55,7 @@ use crate::source::ConfigReader;
 use crate::store::{Copies, StoreError, StoreHistory};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
 use crate::table::{
-    ConfiguredLog, History, InputSpec, ScanContext, ScanOptions, ScanReport, TableError, def_of, factory, settle, star,
+    ConfiguredLog, History, InputSpec, ScanContext, ScanOptions, ScanReport, Stores, TableError, def_of, factory, settle, star,
 };
 
 /// Consumers of memory that are named when there is too little of it.
@@ -211,7 +211,11 @@ impl Session {
         }
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS);
         let disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.disk_bytes);
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .with_object_store_registry(Arc::new(Stores::default()))
+            .build_arc()?;
         let mut state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         for (name, factory) in factory::factories(&scan) {
             state.table_factories_mut().insert(name, factory);

@@ -10,7 +10,7 @@
 //! unpacked to a disk, and a name is only a name. A member may be compressed itself (`access.log.1.gz` in a tar), but no archive
 //! is looked for in an archive.
 //!
-//! A solid archive can only be read from its beginning. A [`Pass`] is one walk through it: members that are opened in their order
+//! A solid archive, and one that comes in by a stream, can only be read from its beginning. A [`Pass`] is one walk through it: members that are opened in their order
 //! go on where the one before has ended.
 
 use std::cell::RefCell;
@@ -23,13 +23,17 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flate2::Crc;
+
 use super::discover::{FileIssue, Inputs, Problem};
 use super::encoding::Sniffed;
 use super::error::{Change, Issue, Severity, SourceError, take_issues};
 use super::glob;
 use super::packed::{PackedReader, Packing};
 use super::read::PlainReader;
+use super::remote;
 use super::snapshot::{self, Compression, FIRST_BLOCK_BYTES, FileKind, HEAD_BYTES, Nature, Snapshot};
+use super::stream;
 use super::watch::Watch;
 use super::{ByteReader, Fill, ReadOptions};
 
@@ -129,7 +133,9 @@ pub fn list_members(
         Listing { archive, options, head_bytes, each, names: HashMap::new(), count: 0, special: 0, issues: Vec::new() };
     match archive.archive {
         Some(ArchiveKind::Zip) => listing.zip()?,
-        Some(ArchiveKind::Tar) if archive.compression == Compression::None => listing.tar()?,
+        Some(ArchiveKind::Tar) if archive.compression == Compression::None && archive.kind == FileKind::Regular => {
+            listing.tar()?
+        }
         Some(ArchiveKind::Tar) => listing.solid_tar()?,
         None => {}
     }
@@ -144,8 +150,9 @@ pub fn list_members(
 pub(super) fn named_members(path: &Path, options: &ReadOptions) -> Option<Result<Inputs, SourceError>> {
     let bytes = path.as_os_str().as_bytes();
     let at = memchr::memmem::find_iter(bytes, MEMBER_MARK.as_bytes());
-    let (file, name) =
-        at.map(|at| (Path::new(OsStr::from_bytes(&bytes[..at])), &bytes[at..])).find(|(file, _)| file.is_file())?;
+    let (file, name) = at
+        .map(|at| (Path::new(OsStr::from_bytes(&bytes[..at])), &bytes[at..]))
+        .find(|(file, _)| file.is_file() || remote::is_url(file.as_os_str()))?;
     let archive = match Snapshot::take(file) {
         Ok(archive) => archive,
         Err(error) => return Some(Err(error)),
@@ -399,6 +406,7 @@ impl Listing<'_> {
             gzip_mtime_s: nature.gzip_mtime_s,
             archive: None,
             member: Some(member),
+            remote: None,
         };
         // Where its text is still hidden, whoever wants to see it has to open the member.
         let head = head.filter(|_| entry.is_solid).map(|head| self.text_of(&snapshot, head)).transpose()?;
@@ -612,9 +620,16 @@ impl Read for Pull {
 
 /// All that is in a solid archive, unpacked.
 fn solid_stream(archive: &Snapshot, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
+    if archive.kind != FileKind::Regular {
+        let raw = stream::open(archive, options)?;
+        return Ok(match PackedReader::new(archive.compression.into(), options) {
+            Some(over) => Box::new(over(raw)),
+            None => raw,
+        });
+    }
     let raw = Box::new(PlainReader::new(Watch::open(archive)?, 0, options));
     Ok(match PackedReader::new(archive.compression.into(), options) {
-        Some(over) => Box::new(over(raw)),
+        Some(over) => Box::new(over(raw).of_file()),
         None => raw,
     })
 }
@@ -625,10 +640,70 @@ fn unpacked(pass: &Pass, member: &Member, start: u64, options: &ReadOptions) -> 
         return pass.reader(member, options);
     }
     let raw = Box::new(PlainReader::window(Watch::open(&member.archive)?, &member.range, start, options));
-    Ok(match PackedReader::new(member.packing, options) {
+    let bytes: Box<dyn ByteReader> = match PackedReader::new(member.packing, options) {
         Some(over) => Box::new(over(raw)),
         None => raw,
+    };
+    // Who enters it in the middle does not see all that the checksum is of. (What is deflated checks it itself.)
+    Ok(match member.packing.crc.filter(|_| start == 0 && member.packing.compression != Compression::Deflate) {
+        Some(expected) => {
+            Box::new(Checked { bytes, crc: Crc::new(), expected, at_end: member.range.end, issues: Vec::new(), taken: 0 })
+        }
+        None => bytes,
     })
+}
+
+/// [`ByteReader`] that looks at the checksum of what was read from begin to end.
+struct Checked {
+    bytes: Box<dyn ByteReader>,
+    crc: Crc,
+    expected: u32,
+    at_end: u64,
+    issues: Vec<Issue>,
+    taken: usize,
+}
+
+impl ByteReader for Checked {
+    fn fill(&mut self, min: usize) -> Result<Fill<'_>, SourceError> {
+        self.bytes.fill(min)
+    }
+
+    fn consume(&mut self, n: usize) {
+        if n > 0
+            && let Ok(Fill { bytes, end }) = self.bytes.fill(n)
+        {
+            self.crc.update(&bytes[..n]);
+            let is_over = end && n == bytes.len();
+            self.bytes.consume(n);
+            take_issues(&mut self.issues, &mut self.taken, self.bytes.issues());
+            // Data that end early have no checksum to be right.
+            if is_over && self.crc.sum() != self.expected && self.issues.iter().all(|issue| issue.severity() != Severity::Loss) {
+                self.issues.push(Issue::Checksum { at: self.at_end });
+            }
+        }
+    }
+
+    fn verify(&mut self) -> Result<(), Change> {
+        let verified = self.bytes.verify();
+        take_issues(&mut self.issues, &mut self.taken, self.bytes.issues());
+        verified
+    }
+
+    fn issues(&self) -> &[Issue] {
+        if self.taken == self.bytes.issues().len() { &self.issues } else { self.bytes.issues() }
+    }
+
+    fn bytes_read(&self) -> u64 {
+        self.bytes.bytes_read()
+    }
+
+    fn offset(&self) -> u64 {
+        self.bytes.offset()
+    }
+
+    fn begins(&self) -> super::Begins {
+        self.bytes.begins()
+    }
 }
 
 /// Opens a member.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use super::error::{Severity, SourceError};
 use super::glob::{self, Expansion};
 use super::snapshot::{self, Compression, Encoding, FileKind, HEAD_BYTES, Snapshot};
-use super::{ReadOptions, archive, packed};
+use super::{ReadOptions, archive, packed, remote};
 
 /// How arguments are understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -337,6 +337,9 @@ impl Collector {
 
     fn argument(&mut self, path: &Path) {
         let exists = path.as_os_str() == "-" || path.symlink_metadata().is_ok();
+        if !exists && remote::is_url(path.as_os_str()) && !path.as_os_str().as_bytes().windows(2).any(|mark| mark == b"!/") {
+            return self.remote(path);
+        }
         if !exists && let Some(members) = archive::named_members(path, &ReadOptions::default()) {
             return self.members(path, members);
         }
@@ -348,6 +351,27 @@ impl Collector {
             self.issue(path, Severity::Loss, Problem::NoMatch);
         }
         self.add_all(expansion, Origin::Pattern);
+    }
+
+    /// Objects of a store.
+    fn remote(&mut self, path: &Path) {
+        let objects = match remote::find(path, self.options.recursive) {
+            Ok(remote::Found::Objects(objects)) => objects,
+            Ok(remote::Found::Folder) => {
+                return self.error(SourceError::IsDirectory { path: path.to_owned() }, Severity::Loss);
+            }
+            Err(error) => return self.error(error, Severity::Loss),
+        };
+        if objects.is_empty() {
+            self.issue(path, Severity::Loss, Problem::NoMatch);
+        }
+        let (found, failed): (Vec<_>, Vec<_>) = objects.into_iter().partition(Result::is_ok);
+        failed.into_iter().filter_map(Result::err).for_each(|error| self.error(error, Severity::Loss));
+        let mut by_path: HashMap<PathBuf, Snapshot> =
+            found.into_iter().flatten().map(|snapshot| (snapshot.path.clone(), snapshot)).collect();
+        for path in in_rotation_order(by_path.keys().cloned().collect()) {
+            by_path.remove(&path).into_iter().for_each(|snapshot| self.add_snapshot(snapshot, Origin::Pattern));
+        }
     }
 
     /// Members of an archive that were typed.

@@ -157,7 +157,7 @@ impl Sniffed {
                 self.stage = Stage::Text;
                 continue;
             }
-            let archive = ArchiveKind::of(bytes).map(|_| Unsupported::StreamedArchive);
+            let archive = ArchiveKind::of(bytes).filter(|kind| *kind == ArchiveKind::Zip).map(|_| Unsupported::StreamedZip);
             if let Some(what) = archive.or_else(|| unsupported(bytes)) {
                 return Err(SourceError::Unsupported { path: self.path.clone(), what });
             }

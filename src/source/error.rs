@@ -74,6 +74,16 @@ pub enum SourceError {
         /// How it changed.
         change: Change,
     },
+    /// A store or web server does not give it.
+    #[error("{}: {text}", .path.display())]
+    Remote {
+        /// Its address.
+        path: PathBuf,
+        /// What was said.
+        text: String,
+        /// What to do about it, where that is known.
+        hint: Option<&'static str>,
+    },
     /// The temporary file that keeps a stream for a second reader cannot be written.
     #[error("{}: cannot keep the stream in a temporary file", .path.display())]
     Spool {
@@ -108,8 +118,8 @@ pub enum Unsupported {
     BlockDevice,
     /// Compressed by this program, or an archive of its kind; holds the command that turns it into plain text on stdout.
     Packed(&'static str, &'static str),
-    /// A tar or zip archive from a stream: its members are found in a file only.
-    StreamedArchive,
+    /// A zip archive from a stream, which says at its end what is in it.
+    StreamedZip,
     /// Text in this encoding.
     Text(&'static str),
 }
@@ -120,7 +130,7 @@ impl fmt::Display for Unsupported {
             Self::Socket => f.write_str("a socket"),
             Self::BlockDevice => f.write_str("a block device"),
             Self::Packed(name, _) => write!(f, "{name} files yet"),
-            Self::StreamedArchive => f.write_str("an archive from a stream"),
+            Self::StreamedZip => f.write_str("a zip archive from a stream, since it says at its end what is in it"),
             Self::Text(name) => write!(f, "{name} text"),
         }
     }
@@ -138,6 +148,7 @@ impl SourceError {
             | Self::Open { path, .. }
             | Self::Read { path, .. }
             | Self::Changed { path, .. }
+            | Self::Remote { path, .. }
             | Self::Spool { path, .. }
             | Self::SpoolFull { path, .. }
             | Self::StreamGone { path } => path,
@@ -156,7 +167,7 @@ impl SourceError {
             Self::Unsupported { what, .. } => match what {
                 Unsupported::Socket | Unsupported::BlockDevice => None,
                 Unsupported::Packed(_, command) => Some(format!("unpack it on the way: `{command} {path} | logsql … -`")),
-                Unsupported::StreamedArchive => Some("write it to a file and name that".to_owned()),
+                Unsupported::StreamedZip => Some("write it to a file and name that".to_owned()),
                 Unsupported::Text(name) => Some(format!("convert it: `iconv -f {name} -t UTF-8 {path} | logsql … -`")),
             },
             Self::Open { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
@@ -164,6 +175,7 @@ impl SourceError {
             }
             Self::Open { .. } | Self::Read { .. } => None,
             Self::Changed { .. } => Some("run the query again: the file was rotated or rewritten".to_owned()),
+            Self::Remote { hint, .. } => hint.map(str::to_owned),
             Self::Spool { .. } => Some("set `TMPDIR` to a folder with room".to_owned()),
             Self::SpoolFull { .. } | Self::StreamGone { .. } => Some("write the stream to a file and query the file".to_owned()),
         }

@@ -17,7 +17,7 @@ use std::os::fd::AsRawFd as _;
 
 use super::Begins;
 use super::error::SourceError;
-use super::snapshot::{self, Snapshot};
+use super::snapshot::Snapshot;
 use super::watch::Watch;
 
 /// What a reader that is opened at some offset reads.
@@ -28,22 +28,22 @@ pub(super) struct Around {
 }
 
 /// From `start` to the first hole after the data there.
-pub(super) fn around(watch: &Watch, start: u64) -> Around {
+pub(super) fn around(watch: &mut Watch, start: u64) -> Around {
     let Snapshot { size, bom_len, sparse, .. } = *watch.snapshot();
     let start = start.max(u64::from(bom_len)).min(size);
     let mut stop = size;
     let mut after_hole = false;
-    if sparse && start < size {
+    if let Some(file) = watch.file().filter(|_| sparse && start < size) {
         // Of a start inside a hole, the hole comes along: no piece starts there.
-        let data = seek_data(watch.file(), start).unwrap_or(size);
-        stop = seek_hole(watch.file(), data).unwrap_or(size).min(size).max(start);
-        after_hole = start > 0 && data == start && seek_data(watch.file(), start - 1) == Some(start);
+        let data = seek_data(file, start).unwrap_or(size);
+        stop = seek_hole(file, data).unwrap_or(size).min(size).max(start);
+        after_hole = start > 0 && data == start && seek_data(file, start - 1) == Some(start);
     }
     let mut before = [0];
     let begins = if start <= u64::from(bom_len)
         || after_hole
         || start == size
-        || snapshot::read_full_at(watch.file(), &mut before, start - 1).is_ok_and(|n| n == 1 && before[0] == b'\n')
+        || watch.peek_at(&mut before, start - 1).is_ok_and(|n| n == 1 && before[0] == b'\n')
     {
         Begins::Line
     } else {
@@ -61,10 +61,11 @@ pub fn data_extents(snapshot: &Snapshot) -> Result<Vec<Range<u64>>, SourceError>
         return Ok(one(0..snapshot.size));
     }
     let watch = Watch::open(snapshot)?;
+    let Some(file) = watch.file() else { return Ok(one(0..snapshot.size)) };
     let mut extents: Vec<Range<u64>> = Vec::new();
     let mut at = 0;
-    while let Some(start) = seek_data(watch.file(), at).filter(|start| *start < snapshot.size) {
-        let stop = seek_hole(watch.file(), start).unwrap_or(snapshot.size).min(snapshot.size);
+    while let Some(start) = seek_data(file, at).filter(|start| *start < snapshot.size) {
+        let stop = seek_hole(file, start).unwrap_or(snapshot.size).min(snapshot.size);
         if stop <= start {
             break;
         }

@@ -47,11 +47,11 @@ pub(super) struct MapReader {
 
 impl MapReader {
     /// Maps the file from `start` on, or gives it back to be read.
-    pub(super) fn open(watch: Box<Watch>, start: u64, options: &ReadOptions) -> Result<Self, Box<Watch>> {
+    pub(super) fn open(mut watch: Box<Watch>, start: u64, options: &ReadOptions) -> Result<Self, Box<Watch>> {
         if !is_wanted(&watch, options) {
             return Err(watch);
         }
-        let extent = extent::around(&watch, start);
+        let extent = extent::around(&mut watch, start);
         let page = page_size() as u64;
         let base = extent.start / page * page;
         let begins = extent.begins;
@@ -61,7 +61,7 @@ impl MapReader {
         let cursor = (extent.start - base) as usize;
         let map = match len - cursor {
             0 => None,
-            _ => match GuardedMap::new(watch.file(), base, len) {
+            _ => match watch.file().and_then(|file| GuardedMap::new(file, base, len)) {
                 Some(map) => Some(map),
                 None => return Err(watch),
             },
@@ -132,7 +132,7 @@ fn is_wanted(watch: &Watch, options: &ReadOptions) -> bool {
         MmapMode::Always => true,
         MmapMode::Auto => is_sealed(watch.snapshot().mtime_ns, options.sealed_after),
     };
-    wanted && snapshot::file_system(watch.file()).is_some_and(is_local)
+    wanted && watch.file().and_then(snapshot::file_system).is_some_and(is_local)
 }
 
 /// Not modified for `sealed_after`. A time in the future seals nothing.

@@ -8,6 +8,7 @@
 //!                              ByteReader ◄── encoding ◄───────┼── read      live or remote: pread into a block of our own
 //!                              fill, consume,  (BOM, UTF-16)   ├── packed ◄─ read | stream
 //!                              verify, issues                  ├── archive   a member of a tar or zip: a range of another file
+//!                                                              ├── remote    s3://, https://: as read, in blocks that are fetched
 //!                                                              └── stream    stdin, FIFO, device, /proc; shared by a spool
 //! ```
 //!
@@ -31,6 +32,7 @@
 
 mod ahead;
 mod archive;
+mod beside;
 mod config_files;
 mod discover;
 mod document;
@@ -43,6 +45,7 @@ mod mmap;
 mod outbox;
 mod packed;
 mod read;
+mod remote;
 mod restart;
 mod snapshot;
 mod stream;
@@ -60,11 +63,12 @@ pub use discover::{
 pub use document::head_in_lines;
 pub use error::{Change, ChangeKind, Issue, Severity, SourceError};
 pub use extent::{data_extents, pieces};
+pub use remote::store_of;
 pub use restart::{RestartPoint, RestartPoints};
 pub(crate) use snapshot::hash as stable_hash;
 pub use snapshot::{Compression, Encoding, FileKind, Generation, Kinship, Snapshot};
-pub use stream::forget_streams;
 pub(crate) use stream::free_bytes;
+pub use stream::{forget_streams, settle_stream};
 
 /// When to map a file into memory instead of reading it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -114,7 +118,7 @@ pub struct ReadOptions {
     /// How large that temporary file may grow (and never over half of the free space) before the beginning of the
     /// stream is given up; from then on a second reading of it is an error.
     pub spool_disk_bytes: u64,
-    /// How much text lies between two places where a gzip file can be entered, at least: unpacking that takes about 10 ms.
+    /// How much text lies between two places where a compressed file can be entered, at least: unpacking that takes about 10 ms.
     pub restart_bytes: u64,
     /// How much is read from a character device (`/dev/zero` has no end) or a virtual file.
     pub device_limit: u64,
@@ -234,15 +238,15 @@ pub fn share(
     let Some(over) = packed::Unpacker::new(snapshot.compression.into(), options) else { return Ok(None) };
     let raw = read::PlainReader::new(watch::Watch::open(snapshot)?, 0, options);
     let lines = if counted { ahead::Lines::Counted } else { ahead::Lines::Uncounted };
-    let unpacker = over(Box::new(raw));
-    let unpacker = match points {
-        Some(points) => unpacker.recording(points, options.restart_bytes),
-        None => unpacker,
-    };
+    let mut unpacker = over(Box::new(raw));
+    if let Some(points) = points {
+        unpacker = unpacker.recording(points, options.restart_bytes);
+    }
+    unpacker.in_parallel(beside::JOB_BYTES);
     Ok(SharedText::start(Box::new(unpacker), lines))
 }
 
-/// Opens the text of a gzip file at a restart point; `behind` is the next one. An error if the file is not the one any more that it
+/// Opens the text of a compressed file at a restart point; `behind` is the next one. An error if the file is not the one any more that it
 /// was, or the point is none.
 pub fn open_at(
     snapshot: &Snapshot,
@@ -251,7 +255,7 @@ pub fn open_at(
     options: &ReadOptions,
 ) -> Result<Box<dyn ByteReader>, SourceError> {
     let raw = Box::new(read::PlainReader::new(watch::Watch::open(snapshot)?, point.raw(), options));
-    let unpacker = packed::Unpacker::resume(raw, point, behind, options)?;
+    let unpacker = packed::Unpacker::resume(raw, snapshot.compression, point, behind, options)?;
     let changed =
         || SourceError::Changed { path: snapshot.path.clone(), change: Change { kind: ChangeKind::Replaced, at: point.raw() } };
     Ok(Box::new(packed::PackedReader::resumed(unpacker.ok_or_else(changed)?, point.text())))
@@ -260,7 +264,7 @@ pub fn open_at(
 fn open_regular(snapshot: &Snapshot, start: u64, options: &ReadOptions) -> Result<Box<dyn ByteReader>, SourceError> {
     let watch = watch::Watch::open(snapshot)?;
     if let Some(over) = packed::PackedReader::new(snapshot.compression.into(), options) {
-        let text = Box::new(over(Box::new(read::PlainReader::new(watch, 0, options))));
+        let text = Box::new(over(Box::new(read::PlainReader::new(watch, 0, options))).of_file());
         return Ok(Box::new(encoding::Sniffed::decompressed(text, snapshot.path.clone(), options)));
     }
     match (snapshot.compression, snapshot.encoding) {

@@ -15,15 +15,17 @@
 
 use bzip2::Decompress as Bunzip;
 use flate2::{Crc, Decompress, FlushDecompress, Status};
-use liblzma::stream::{Action, Stream as Unxz};
+use liblzma::stream::{Action, MtStreamBuilder, Stream as Unxz};
 use zip::CompressionMethod;
 use zlib_rs::{Inflate, InflateFlush};
 use zstd::stream::raw::{DParameter, Decoder as Unzstd, Operation as _};
 
 use super::ahead::{AheadReader, Cut, Feed, Lines};
+use super::beside::{Cutter, JOB_BYTES, Text};
 use super::error::{Change, Issue, SourceError, take_issues};
 use super::lz4::{self, Unlz4};
 use super::outbox::Outbox;
+use super::read::Empty;
 use super::restart::{Recorder, RestartPoint, RestartPoints};
 use super::snapshot::Compression;
 use super::{ByteReader, DecompressLimit, Fill, ReadOptions};
@@ -45,6 +47,14 @@ const MAX_HEADER: usize = 256 << 10;
 const ZSTD_WINDOW_LOG: u32 = 27;
 const XZ_MEMORY_BYTES: u64 = 256 << 20;
 
+/// Blocks of xz that are unpacked at once, at most.
+const MAX_XZ_THREADS: usize = 8;
+
+/// The bounds where several members are unpacked at once.
+const MODEST_WINDOW_LOG: u32 = 24;
+const MODEST_XZ_BYTES: u64 = 40 << 20;
+
+const GZIP: &[u8] = &[0x1F, 0x8B, 8];
 const ZSTD: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 const XZ: &[u8] = b"\xFD7zXZ\0";
 const BZIP2: &[u8] = b"BZh";
@@ -54,7 +64,7 @@ const BZIP2: &[u8] = b"BZh";
 pub(super) struct Packing {
     pub(super) compression: Compression,
     /// The checksum of what is packed.
-    crc: Option<u32>,
+    pub(super) crc: Option<u32>,
 }
 
 impl From<Compression> for Packing {
@@ -87,14 +97,45 @@ impl Compression {
             _ if head.starts_with(XZ) => Self::Xz,
             _ if head.starts_with(&lz4::MAGIC) => Self::Lz4,
             [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Self::Bzip2,
+            // All that is left of a file that was cut. No text begins so.
+            [0x28, 0xB5] | [0x28, 0xB5, 0x2F] => Self::Zstd,
+            [0xFD, b'7', ..] if XZ.starts_with(head) => Self::Xz,
+            [0x04, 0x22] | [0x04, 0x22, 0x4D] => Self::Lz4,
             _ => Self::None,
         }
     }
 }
 
+/// What a member begins with; `None` if that does not tell one.
+pub(super) fn member_magic(kind: Compression) -> Option<&'static [u8]> {
+    match kind {
+        Compression::Gzip => Some(GZIP),
+        Compression::Zstd => Some(ZSTD),
+        Compression::Xz => Some(XZ),
+        Compression::Lz4 => Some(&lz4::MAGIC),
+        Compression::Bzip2 => Some(BZIP2),
+        Compression::None | Compression::Deflate => None,
+    }
+}
+
+/// May a member begin with these bytes, which begin as one does?
+pub(super) fn seems_to_begin(kind: Compression, bytes: &[u8]) -> bool {
+    match (kind, bytes) {
+        // Flags that mean something, and how hard and on what it was packed.
+        (Compression::Gzip, [_, _, _, flags, _, _, _, _, effort, system, ..]) => {
+            flags & 0xE0 == 0 && matches!(effort, 0 | 2 | 4) && matches!(system, 0..=13 | 255)
+        }
+        (Compression::Bzip2, [_, _, _, level, rest @ ..]) => {
+            level.is_ascii_digit() && rest.starts_with(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59])
+        }
+        (Compression::Zstd | Compression::Xz | Compression::Lz4, _) => true,
+        _ => false,
+    }
+}
+
 /// Unpacks the beginning of the first member, as far as `head` goes.
 pub(super) fn peek<'a>(head: &[u8], out: &'a mut [u8]) -> &'a [u8] {
-    let Some(mut codec) = Codec::new(Compression::of(head).into()) else { return &[] };
+    let Some(mut codec) = Codec::new(Compression::of(head).into(), Effort::Usual) else { return &[] };
     let Header::Complete { len } = codec.header(head) else { return &[] };
     // Damage is told by the reader; here, what came out before it is enough.
     let made = codec.run(&head[len..], out, InflateFlush::NoFlush).map_or(0, |ran| ran.made);
@@ -117,9 +158,22 @@ enum Codec {
         begun: bool,
     },
     Zstd(Box<Unzstd<'static>>),
-    Xz(Box<Unxz>),
+    Xz {
+        unxz: Box<Unxz>,
+        effort: Effort,
+    },
     Bzip2(Box<Bunzip>),
     Lz4(Box<Unlz4>),
+}
+
+/// How much memory and how many threads a codec may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effort {
+    /// It is one of several.
+    Modest,
+    Usual,
+    /// Threads of its own, where the library has a way to use them.
+    Threads,
 }
 
 /// What a codec did.
@@ -135,7 +189,7 @@ pub(super) struct Damaged;
 
 impl Codec {
     /// For the first member; `None` if there is no codec, or no memory for it.
-    fn new(packing: Packing) -> Option<Self> {
+    fn new(packing: Packing, effort: Effort) -> Option<Self> {
         Some(match packing.compression {
             Compression::None => return None,
             Compression::Deflate => {
@@ -145,10 +199,23 @@ impl Codec {
             Compression::Gzip => Self::Gzip { inflate: Box::new(Inflate::new(false, 15)), crc: Crc::new(), is_partial: false },
             Compression::Zstd => {
                 let mut unzstd = Unzstd::new().ok()?;
-                unzstd.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG)).ok()?;
+                let window = if effort == Effort::Modest { MODEST_WINDOW_LOG } else { ZSTD_WINDOW_LOG };
+                unzstd.set_parameter(DParameter::WindowLogMax(window)).ok()?;
                 Self::Zstd(Box::new(unzstd))
             }
-            Compression::Xz => Self::Xz(Box::new(Unxz::new_stream_decoder(XZ_MEMORY_BYTES, 0).ok()?)),
+            Compression::Xz => {
+                let unxz = match effort {
+                    Effort::Modest => Unxz::new_stream_decoder(MODEST_XZ_BYTES, 0),
+                    Effort::Usual => Unxz::new_stream_decoder(XZ_MEMORY_BYTES, 0),
+                    // Blocks beside each other, where their headers say how long they are; as many as the memory is enough for.
+                    Effort::Threads => {
+                        let threads = rayon::current_num_threads().clamp(1, MAX_XZ_THREADS) as u32;
+                        let mut builder = MtStreamBuilder::new();
+                        builder.threads(threads).memlimit_threading(XZ_MEMORY_BYTES).memlimit_stop(XZ_MEMORY_BYTES).decoder()
+                    }
+                };
+                Self::Xz { unxz: Box::new(unxz.ok()?), effort }
+            }
             Compression::Bzip2 => Self::Bzip2(Box::new(Bunzip::new(false))),
             Compression::Lz4 => Self::Lz4(Box::new(Unlz4::new())),
         })
@@ -159,7 +226,7 @@ impl Codec {
             Self::Gzip { .. } => Compression::Gzip,
             Self::Deflate { .. } => Compression::Deflate,
             Self::Zstd(_) => Compression::Zstd,
-            Self::Xz(_) => Compression::Xz,
+            Self::Xz { .. } => Compression::Xz,
             Self::Bzip2(_) => Compression::Bzip2,
             Self::Lz4(_) => Compression::Lz4,
         }
@@ -174,7 +241,7 @@ impl Codec {
             // Frames that are to be skipped have sixteen magic numbers of their own.
             Self::Zstd(_) if matches!(bytes, [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..]) => return Header::Complete { len: 0 },
             Self::Zstd(_) => ZSTD,
-            Self::Xz(_) => XZ,
+            Self::Xz { .. } => XZ,
             Self::Bzip2(_) => BZIP2,
             Self::Lz4(_) => &lz4::MAGIC,
         };
@@ -196,12 +263,28 @@ impl Codec {
             }
             Self::Deflate { begun, .. } => *begun = true,
             Self::Zstd(unzstd) => drop(unzstd.reinit()),
-            Self::Xz(_) | Self::Bzip2(_) | Self::Lz4(_) => {
-                if let Some(fresh) = Self::new(self.compression().into()) {
-                    *self = fresh;
-                }
+            Self::Xz { effort, .. } => {
+                let effort = *effort;
+                self.replace(effort);
             }
+            Self::Bzip2(_) | Self::Lz4(_) => self.replace(Effort::Usual),
         }
+    }
+
+    /// By a new one of its kind.
+    fn replace(&mut self, effort: Effort) {
+        if let Some(fresh) = Self::new(self.compression().into(), effort) {
+            *self = fresh;
+        }
+    }
+
+    /// What still comes out once all has been put in: of what has threads of its own.
+    fn drain(&mut self, out: &mut [u8]) -> usize {
+        let Self::Xz { unxz, effort: Effort::Threads } = self else { return 0 };
+        let before = unxz.total_out();
+        // What is wrong is that the data end: who asks knows that.
+        let _ = unxz.process(&[], out, Action::Finish);
+        (unxz.total_out() - before) as usize
     }
 
     /// `flush` is for gzip: whether to stop at the end of a block.
@@ -235,11 +318,16 @@ impl Codec {
                 let status = unzstd.run_on_buffers(input, out).map_err(|_| Damaged)?;
                 Ok(Ran { used: status.bytes_read, made: status.bytes_written, ended: status.remaining == 0 })
             }
-            Self::Xz(unxz) => {
+            Self::Xz { unxz, .. } => {
                 let before = (unxz.total_in(), unxz.total_out());
-                let status = unxz.process(input, out, Action::Run).map_err(|_| Damaged)?;
+                let result = unxz.process(input, out, Action::Run);
                 let (used, made) = ((unxz.total_in() - before.0) as usize, (unxz.total_out() - before.1) as usize);
-                Ok(Ran { used, made, ended: status == liblzma::stream::Status::StreamEnd })
+                // As above: threads may notice damage while the text before it is handed out.
+                match result {
+                    Ok(status) => Ok(Ran { used, made, ended: status == liblzma::stream::Status::StreamEnd }),
+                    Err(_) if made > 0 => Ok(Ran { used, made, ended: false }),
+                    Err(_) => Err(Damaged),
+                }
             }
             Self::Bzip2(bunzip) => {
                 let before = (bunzip.total_in(), bunzip.total_out());
@@ -290,7 +378,7 @@ impl Header {
         const HAS_NAME: u8 = 8;
         const HAS_COMMENT: u8 = 16;
         let known = bytes.len().min(3);
-        if bytes[..known] != MAGIC[..known] || bytes.len() > MAX_HEADER {
+        if bytes[..known] != MAGIC[..known] {
             return Self::NotPacked;
         }
         let Some(flags) = bytes.get(3) else {
@@ -337,11 +425,36 @@ enum Step {
     Blocked,
 }
 
+/// Where compressed bytes come from.
+enum Raw {
+    Whole(Box<dyn ByteReader>),
+    /// Members of it are unpacked elsewhere.
+    Cut(Box<Cutter>),
+}
+
+impl Raw {
+    fn reader(&mut self) -> &mut dyn ByteReader {
+        match self {
+            Self::Whole(reader) => reader.as_mut(),
+            Self::Cut(cutter) => cutter.as_mut(),
+        }
+    }
+
+    fn as_reader(&self) -> &dyn ByteReader {
+        match self {
+            Self::Whole(reader) => reader.as_ref(),
+            Self::Cut(cutter) => cutter.as_ref(),
+        }
+    }
+}
+
 /// Unpacks what a reader of compressed data holds, into whatever room it is given.
 pub(super) struct Unpacker {
-    inner: Box<dyn ByteReader>,
+    inner: Raw,
     state: State,
     codec: Codec,
+    /// Text of members that were unpacked elsewhere, and how much of it was handed out.
+    given: Option<(Text, usize)>,
     /// Compressed bytes that were used up.
     at: u64,
     /// Uncompressed bytes that came out.
@@ -368,9 +481,18 @@ struct Check {
 impl Unpacker {
     /// `None` if this is not compressed, or in no way that can be read.
     pub(super) fn new(packing: Packing, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
-        let (codec, limit) = (Codec::new(packing)?, options.decompress_limit);
+        Self::with(packing, Effort::Usual, options)
+    }
+
+    /// For one of several members that are unpacked at once.
+    pub(super) fn modest(kind: Compression, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
+        Self::with(kind.into(), Effort::Modest, options)
+    }
+
+    fn with(packing: Packing, effort: Effort, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
+        let (codec, limit) = (Codec::new(packing, effort)?, options.decompress_limit);
         Some(move |inner| Self {
-            inner,
+            inner: Raw::Whole(inner),
             state: State::Header,
             codec,
             at: 0,
@@ -381,12 +503,30 @@ impl Unpacker {
             error: None,
             recorder: None,
             check: None,
+            given: None,
         })
+    }
+
+    /// Members are unpacked beside each other from here on, where the file has several.
+    pub(super) fn in_parallel(&mut self, job_bytes: usize) {
+        let kind = self.codec.compression();
+        if member_magic(kind).is_none() || self.check.is_some() || !matches!(self.state, State::Header | State::Body) {
+            return;
+        }
+        let begins = matches!(self.state, State::Header);
+        if begins && kind == Compression::Xz {
+            self.codec.replace(Effort::Threads);
+        }
+        let nothing = Raw::Whole(Box::new(Empty::at(0)));
+        self.inner = match std::mem::replace(&mut self.inner, nothing) {
+            Raw::Whole(inner) => Raw::Cut(Box::new(Cutter::new(inner, kind, self.at, begins, job_bytes))),
+            cut => cut,
+        };
     }
 
     /// Finds restart points as it goes, where there can be any.
     pub(super) fn recording(mut self, points: &RestartPoints, spacing: u64) -> Self {
-        self.recorder = (self.codec.compression() == Compression::Gzip).then(|| Box::new(Recorder::new(points.clone(), spacing)));
+        self.recorder = Some(Box::new(Recorder::new(points.clone(), spacing, self.codec.compression())));
         self
     }
 
@@ -394,13 +534,18 @@ impl Unpacker {
     /// no such point.
     pub(super) fn resume(
         mut inner: Box<dyn ByteReader>,
+        kind: Compression,
         point: &RestartPoint,
         behind: Option<&RestartPoint>,
         options: &ReadOptions,
     ) -> Result<Option<Self>, SourceError> {
         let Some(&first) = inner.fill(1)?.bytes.first() else { return Ok(None) };
         let Some(inflate) = point.inflater(first) else { return Ok(None) };
-        let Some(over) = Self::new(Compression::Gzip.into(), options) else { return Ok(None) };
+        let is_gzip = kind == Compression::Gzip;
+        if !is_gzip && !point.begins_member() {
+            return Ok(None);
+        }
+        let Some(over) = Self::new(kind.into(), options) else { return Ok(None) };
         let taken = usize::from(point.bit > 0);
         inner.consume(taken);
         let mut unpacker = over(inner);
@@ -431,19 +576,22 @@ impl Unpacker {
                 }
             }
         }
-        take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
+        take_issues(&mut self.issues, &mut self.taken, self.inner.as_reader().issues());
         Ok(made)
     }
 
     /// Nothing more comes out.
     pub(super) fn is_over(&self) -> bool {
-        matches!(self.state, State::Done) && self.error.is_none()
+        matches!(self.state, State::Done) && self.error.is_none() && self.given.is_none()
     }
 
     pub(super) fn verify(&mut self) -> Result<(), Change> {
-        let verified = self.inner.verify();
-        take_issues(&mut self.issues, &mut self.taken, self.inner.issues());
-        verified.inspect_err(|_| self.state = State::Done)
+        let verified = self.inner.reader().verify();
+        take_issues(&mut self.issues, &mut self.taken, self.inner.as_reader().issues());
+        verified.inspect_err(|_| {
+            self.state = State::Done;
+            self.given = None;
+        })
     }
 
     pub(super) fn issues(&self) -> &[Issue] {
@@ -451,10 +599,13 @@ impl Unpacker {
     }
 
     pub(super) fn bytes_read(&self) -> u64 {
-        self.inner.bytes_read()
+        self.inner.as_reader().bytes_read()
     }
 
     fn step(&mut self, room: &mut [u8]) -> Result<Step, SourceError> {
+        if self.given.is_some() {
+            return Ok(self.step_given(room));
+        }
         match self.state {
             State::Header => self.step_header(),
             State::Body => self.step_body(room),
@@ -463,10 +614,51 @@ impl Unpacker {
         }
     }
 
+    /// Takes the text of members that were unpacked elsewhere, if the next ones are such.
+    fn take_given(&mut self) -> Result<bool, SourceError> {
+        let Raw::Cut(cutter) = &mut self.inner else { return Ok(false) };
+        let (limit, produced, at) = (self.limit, self.produced, self.at);
+        // Where it may be too much, it has to be told at which byte.
+        let fits = |made: usize| match limit {
+            DecompressLimit::Ratio { ratio, after_bytes } => {
+                let produced = produced + made as u64;
+                produced <= after_bytes || produced / ratio.max(1) <= at
+            }
+            DecompressLimit::Unlimited => true,
+        };
+        let Some((text, used)) = cutter.take(fits)? else { return Ok(false) };
+        if let Some(recorder) = &mut self.recorder {
+            recorder.member(self.at);
+        }
+        self.at += used as u64;
+        self.given = Some((text, 0));
+        Ok(true)
+    }
+
+    fn step_given(&mut self, room: &mut [u8]) -> Step {
+        let Some((text, from)) = &mut self.given else { return Step::Progress(0) };
+        let rest = &text.bytes()[*from..];
+        let made = rest.len().min(room.len());
+        room[..made].copy_from_slice(&rest[..made]);
+        *from += made;
+        let is_over = made == rest.len();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.ran(&[], &room[..made]);
+        }
+        self.produced += made as u64;
+        if is_over && let (Some((text, _)), Raw::Cut(cutter)) = (self.given.take(), &self.inner) {
+            cutter.give_back(text);
+        }
+        Step::Progress(made)
+    }
+
     fn step_header(&mut self) -> Result<Step, SourceError> {
+        if self.take_given()? {
+            return Ok(Step::Progress(0));
+        }
         let mut want = 10;
         let header = loop {
-            let Fill { bytes, end } = self.inner.fill(want)?;
+            let Fill { bytes, end } = self.inner.reader().fill(want)?;
             if bytes.is_empty() && end {
                 self.state = State::Done;
                 return Ok(Step::Progress(0));
@@ -475,7 +667,8 @@ impl Unpacker {
             if zeros > 0 {
                 return Ok(self.skip_zeros(zeros));
             }
-            match self.codec.header(&bytes[..bytes.len().min(MAX_HEADER + 1)]) {
+            match self.codec.header(&bytes[..bytes.len().min(MAX_HEADER)]) {
+                Header::Cut if bytes.len() >= MAX_HEADER => break Header::NotPacked,
                 Header::Cut if end => break Header::Cut,
                 Header::Cut if bytes.len() < want => return Ok(Step::Blocked),
                 Header::Cut => want = bytes.len() * 2,
@@ -507,13 +700,20 @@ impl Unpacker {
     }
 
     fn step_body(&mut self, room: &mut [u8]) -> Result<Step, SourceError> {
-        let Fill { bytes, end } = self.inner.fill(1)?;
+        let Fill { bytes, end } = self.inner.reader().fill(1)?;
         if bytes.is_empty() {
-            if end {
-                self.stop_cut();
-                return Ok(Step::Progress(0));
+            if !end {
+                return Ok(Step::Blocked);
             }
-            return Ok(Step::Blocked);
+            let made = self.codec.drain(room);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.ran(&[], &room[..made]);
+            }
+            self.produced += made as u64;
+            if made == 0 {
+                self.stop_cut();
+            }
+            return Ok(Step::Progress(made));
         }
         let flush = self.recorder.as_ref().map_or(InflateFlush::NoFlush, |recorder| recorder.flush());
         let ran = self.codec.run(bytes, room, flush);
@@ -564,7 +764,7 @@ impl Unpacker {
     }
 
     fn step_trailer(&mut self) -> Result<Step, SourceError> {
-        let Fill { bytes, end } = self.inner.fill(8)?;
+        let Fill { bytes, end } = self.inner.reader().fill(8)?;
         let Some(trailer) = bytes.first_chunk::<8>() else {
             if !end {
                 return Ok(Step::Blocked);
@@ -587,13 +787,13 @@ impl Unpacker {
     }
 
     fn use_up(&mut self, n: usize) {
-        self.inner.consume(n);
+        self.inner.reader().consume(n);
         self.at += n as u64;
     }
 
     /// The data end in the middle of a member; what is left of them is used up.
     fn stop_cut(&mut self) {
-        let left = self.inner.fill(1).map_or(0, |fill| fill.bytes.len());
+        let left = self.inner.reader().fill(1).map_or(0, |fill| fill.bytes.len());
         self.use_up(left);
         self.stop(Issue::Truncated { kind: self.codec.compression(), at: self.at, out: self.produced });
     }
@@ -605,6 +805,8 @@ pub(super) struct PackedReader {
     out: Outbox,
     /// How much is unpacked here before a thread takes over.
     here_bytes: u64,
+    /// It may be read far ahead of who unpacks it.
+    is_file: bool,
 }
 
 /// Who unpacks.
@@ -620,12 +822,17 @@ impl PackedReader {
     pub(super) fn new(packing: Packing, options: &ReadOptions) -> Option<impl FnOnce(Box<dyn ByteReader>) -> Self + use<>> {
         let over = Unpacker::new(packing, options)?;
         let here_bytes = AHEAD_AFTER;
-        Some(move |inner| Self { way: Way::Here(Box::new(over(inner))), out: Outbox::default(), here_bytes })
+        Some(move |inner| Self { way: Way::Here(Box::new(over(inner))), out: Outbox::default(), here_bytes, is_file: false })
+    }
+
+    /// Of a file: all of it is there, and members of it may be unpacked beside each other.
+    pub(super) fn of_file(self) -> Self {
+        Self { is_file: true, ..self }
     }
 
     /// What an unpacker makes that begins at offset `text` of the text. Nobody unpacks ahead of who reads: others read what is behind.
     pub(super) fn resumed(unpacker: Unpacker, text: u64) -> Self {
-        Self { way: Way::Here(Box::new(unpacker)), out: Outbox::at(text), here_bytes: u64::MAX }
+        Self { way: Way::Here(Box::new(unpacker)), out: Outbox::at(text), here_bytes: u64::MAX, is_file: true }
     }
 
     /// Leaves the rest to a thread, unless there can be none.
@@ -634,7 +841,10 @@ impl PackedReader {
             self.here_bytes = u64::MAX;
             return;
         };
-        if let Way::Here(unpacker) = &self.way {
+        if let Way::Here(unpacker) = &mut self.way {
+            if self.is_file {
+                unpacker.in_parallel(JOB_BYTES);
+            }
             let ahead = Box::new(AheadReader::behind(feed.clone(), &self.out, unpacker));
             if let Way::Here(unpacker) = std::mem::replace(&mut self.way, Way::Ahead(ahead)) {
                 feed.give(unpacker);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::error::{Change, Issue, SourceError};
 use super::watch::Watch;
-use super::{Begins, ByteReader, Fill, ReadOptions, extent, snapshot};
+use super::{Begins, ByteReader, Fill, ReadOptions, extent};
 
 /// [`ByteReader`] over `pread`.
 pub(super) struct PlainReader {
@@ -27,8 +27,8 @@ pub(super) struct PlainReader {
 }
 
 impl PlainReader {
-    pub(super) fn new(watch: Watch, start: u64, options: &ReadOptions) -> Self {
-        let extent = extent::around(&watch, start);
+    pub(super) fn new(mut watch: Watch, start: u64, options: &ReadOptions) -> Self {
+        let extent = extent::around(&mut watch, start);
         Self {
             buffer: Vec::new(),
             from: 0,
@@ -44,17 +44,15 @@ impl PlainReader {
     }
 
     /// Reads `range` of the file as if it were a file, from its byte `start` on.
-    pub(super) fn window(watch: Watch, range: &Range<u64>, start: u64, options: &ReadOptions) -> Self {
+    pub(super) fn window(mut watch: Watch, range: &Range<u64>, start: u64, options: &ReadOptions) -> Self {
         let at = range.start.saturating_add(start).min(range.end);
         let mut before = [0];
-        let begins = if start == 0
-            || at == range.end
-            || snapshot::read_full_at(watch.file(), &mut before, at - 1).is_ok_and(|n| n == 1 && before[0] == b'\n')
-        {
-            Begins::Line
-        } else {
-            Begins::Middle
-        };
+        let begins =
+            if start == 0 || at == range.end || watch.peek_at(&mut before, at - 1).is_ok_and(|n| n == 1 && before[0] == b'\n') {
+                Begins::Line
+            } else {
+                Begins::Middle
+            };
         let window = Self::new(watch, 0, options);
         Self { at, stop: range.end.min(window.watch.snapshot().size).max(at), origin: range.start, begins, ..window }
     }

@@ -1,4 +1,7 @@
-//! Places in a gzip file where unpacking can begin.
+//! Places in a compressed file where unpacking can begin.
+//!
+//! Where a member of any kind begins (a frame of zstd, a stream of xz), nothing is needed but the place. Within a member there are such
+//! places in gzip:
 //!
 //! ```text
 //!   raw      │ header │ block │ block │ block ▲ block │ block ▲ …            a block of deflate begins at any bit of a byte
@@ -21,6 +24,8 @@ use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use zlib_rs::{Inflate, InflateFlush, Status};
 
+use super::snapshot::Compression;
+
 /// How far back a deflate stream may copy from.
 pub(super) const WINDOW: usize = 32 << 10;
 
@@ -33,7 +38,7 @@ const TELLING: usize = 2048;
 /// Raw bytes from which so much text comes, as a rule.
 const TRIED_BYTES: usize = 8 << 10;
 
-/// A place in a gzip file where unpacking can begin.
+/// A place in a compressed file where unpacking can begin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestartPoint {
     /// Offset in the file of the byte that holds the first bit.
@@ -245,12 +250,15 @@ pub(super) struct Recorder {
     /// The last bytes that the inflater took.
     taken: Vec<u8>,
     pending: Option<Place>,
+    /// Points may be within members.
+    is_gzip: bool,
 }
 
 impl Recorder {
     /// So much text lies between two points, at least.
-    pub(super) fn new(points: RestartPoints, spacing: u64) -> Self {
+    pub(super) fn new(points: RestartPoints, spacing: u64, kind: Compression) -> Self {
         Self {
+            is_gzip: kind == Compression::Gzip,
             points,
             spacing,
             window: VecDeque::with_capacity(WINDOW),
@@ -265,7 +273,7 @@ impl Recorder {
 
     /// How the next block is to be unpacked: to its end and no further, where a point is due.
     pub(super) fn flush(&self) -> InflateFlush {
-        let is_due = self.pending.is_none() && self.text - self.last_point >= self.spacing;
+        let is_due = self.is_gzip && self.pending.is_none() && self.text - self.last_point >= self.spacing;
         if is_due { InflateFlush::Block } else { InflateFlush::NoFlush }
     }
 

@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use super::archive::{ArchiveKind, Member};
 use super::error::{Change, ChangeKind, SourceError, Unsupported};
+use super::remote::{self, Remote};
 use super::watch::Watch;
 use super::{document, extent, packed};
 
@@ -37,7 +38,7 @@ pub(super) const TAIL_BYTES: usize = 64;
 const SHARED_BYTES: u64 = 1 << 20;
 
 /// So much of a text says whether it is an archive.
-const TELLING_BYTES: usize = 512;
+pub(super) const TELLING_BYTES: usize = 512;
 
 /// zstd, bzip2 and lz4 give nothing out before their first block is complete. Those of lz4 are the largest.
 pub(super) const FIRST_BLOCK_BYTES: usize = (4 << 20) + 1024;
@@ -172,6 +173,8 @@ pub struct Snapshot {
     pub archive: Option<ArchiveKind>,
     /// It is a member of an archive: where it is there. `dev` and `ino` are those of the archive, `size` is what it takes there.
     pub member: Option<Arc<Member>>,
+    /// It is an object of a store or of a web server. `dev` and `ino` are made of its address, `ctime_ns` of its ETag.
+    pub(super) remote: Option<Arc<Remote>>,
 }
 
 impl Snapshot {
@@ -181,6 +184,9 @@ impl Snapshot {
     pub fn take(path: &Path) -> Result<Self, SourceError> {
         if path.as_os_str() == OsStr::new("-") {
             return Self::take_stdin();
+        }
+        if remote::is_url(path.as_os_str()) {
+            return remote::take(path);
         }
         let meta = std::fs::metadata(path).map_err(|source| SourceError::from_open(path, source))?;
         if let Some(error) = unreadable_kind(path, &meta) {
@@ -241,15 +247,14 @@ impl Snapshot {
 
     /// Hashes of the 64 bytes before each of these offsets: they tell one file from another where times do not.
     pub fn prints(&self, ends: &[u64]) -> Result<Vec<u64>, SourceError> {
-        let watch = Watch::open(self)?;
+        let mut watch = Watch::open(self)?;
         let mut bytes = [0; TAIL_BYTES];
-        let print = |end: &u64| {
+        let mut print = |end: &u64| {
             let bytes = &mut bytes[..tail_len(*end)];
             let at = end - bytes.len() as u64;
-            let failed = |source| SourceError::Read { path: self.path.clone(), at, source };
-            read_full_at(watch.file(), bytes, at).map(|n| hash(&bytes[..n])).map_err(failed)
+            watch.peek_at(bytes, at).map(|n| hash(&bytes[..n]))
         };
-        ends.iter().map(print).collect()
+        ends.iter().map(&mut print).collect()
     }
 
     /// About when the last line was written, for lines without a year: the time in the gzip header if there is one
@@ -259,6 +264,40 @@ impl Snapshot {
             0 => self.mtime_ns,
             seconds => i64::from(seconds) * 1_000_000_000,
         }
+    }
+
+    /// Of an object: its address in numbers, its size, its times, its first and last bytes, and what those say.
+    pub(super) fn of_remote(
+        path: &Path,
+        remote: Arc<Remote>,
+        (dev, ino): (u64, u64),
+        size: u64,
+        (mtime_ns, ctime_ns): (i64, i64),
+        (head, tail): (&[u8], &[u8]),
+        nature: Nature,
+    ) -> Result<Self, SourceError> {
+        if let Some(what) = nature.unsupported {
+            return Err(SourceError::Unsupported { path: path.to_owned(), what });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            kind: FileKind::Regular,
+            dev,
+            ino,
+            size,
+            mtime_ns,
+            ctime_ns,
+            head_hash: hash(head),
+            tail_hash: hash(tail),
+            compression: nature.compression,
+            encoding: nature.encoding,
+            bom_len: nature.bom_len,
+            sparse: false,
+            gzip_mtime_s: nature.gzip_mtime_s,
+            archive: nature.archive,
+            member: None,
+            remote: Some(remote),
+        })
     }
 
     fn take_stdin() -> Result<Self, SourceError> {
@@ -300,6 +339,7 @@ impl Snapshot {
             gzip_mtime_s: 0,
             archive: None,
             member: None,
+            remote: None,
         }
     }
 
@@ -356,6 +396,7 @@ impl Snapshot {
             gzip_mtime_s: nature.gzip_mtime_s,
             archive: nature.archive,
             member: None,
+            remote: None,
         }))
     }
 }
@@ -389,6 +430,11 @@ pub(super) struct Nature {
 }
 
 impl Nature {
+    /// Is it packed, and did so little come out of its head that it does not tell?
+    pub(super) fn is_hidden(&self) -> bool {
+        self.is_hidden
+    }
+
     /// By the first 1 KiB (or less, if there is no more).
     pub(super) fn of(head: &[u8]) -> Self {
         let compression = Compression::of(head);

@@ -8,6 +8,8 @@
 //! ```
 //!
 //! There is no thread: whoever wants more than has arrived turns the pump, and the others wait for what it brings.
+//! An archive is read twice: once for the list of its members, and once for what is in them.
+//!
 //! Nothing waits longer than 100 ms at a time. Past the limit of the spool the beginning of a stream is given up
 //! where every reader is past it, so that an endless stream can be read, though only once.
 
@@ -22,8 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::time::Duration;
 
+use super::archive::ArchiveKind;
 use super::error::{Change, ChangeKind, Issue, SourceError};
-use super::snapshot::{self, FileKind, Snapshot};
+use super::snapshot::{self, Compression, FIRST_BLOCK_BYTES, FileKind, HEAD_BYTES, Nature, Snapshot, TELLING_BYTES};
 use super::{ByteReader, Fill, ReadOptions};
 
 /// How long `fill` may wait for a stream.
@@ -60,6 +63,25 @@ pub(super) fn open(snapshot: &Snapshot, options: &ReadOptions) -> Result<Box<dyn
     let spool = Arc::new(Spool::new(pump, options));
     spools.insert(key, Arc::clone(&spool));
     Ok(Box::new(SpoolReader::new(spool)?))
+}
+
+/// Looks at what has arrived of a stream: an archive says so in its snapshot. `false` if too little has arrived to tell.
+pub fn settle_stream(snapshot: &mut Snapshot, options: &ReadOptions) -> Result<bool, SourceError> {
+    let mut raw = open(snapshot, options)?;
+    let Fill { bytes, end } = raw.fill(TELLING_BYTES)?;
+    // A line is no header of an archive, which is filled with zero bytes.
+    let is_line = bytes.contains(&b'\n') && !bytes.contains(&0);
+    let mut nature = Nature::of(&bytes[..bytes.len().min(HEAD_BYTES)]);
+    let mut is_known = end || bytes.len() >= TELLING_BYTES || (is_line && nature.compression == Compression::None);
+    if is_known && !end && nature.is_hidden() {
+        let Fill { bytes, end } = raw.fill(FIRST_BLOCK_BYTES)?;
+        nature = Nature::of(bytes);
+        is_known = end || !nature.is_hidden() || bytes.len() >= FIRST_BLOCK_BYTES;
+    }
+    if is_known && nature.archive == Some(ArchiveKind::Tar) {
+        (snapshot.archive, snapshot.compression) = (nature.archive, nature.compression);
+    }
+    Ok(is_known)
 }
 
 /// Forgets what was kept of the streams that no reader has open: the next reader of a FIFO reads what is written then.
@@ -427,7 +449,7 @@ impl ByteReader for DirectReader {
 }
 
 /// A file without a name, readable by us only, that is gone with its last descriptor; and the free space around it.
-fn temporary_file() -> io::Result<(File, u64)> {
+pub(super) fn temporary_file() -> io::Result<(File, u64)> {
     // `/tmp` is memory on many machines; `/var/tmp` is a disk.
     let folder = match std::env::var_os("TMPDIR") {
         Some(folder) if !folder.is_empty() => PathBuf::from(folder),

@@ -15,9 +15,11 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::{Change, ChangeKind, Issue, SourceError};
+use super::remote::RemoteFile;
 use super::snapshot::{self, HEAD_BYTES, Snapshot, Stat, TAIL_BYTES};
 
 /// Times of files are as coarse as the kernel's clock tick (10 ms at worst): a file written this short before it was
@@ -35,10 +37,18 @@ struct Print {
     hash: u64,
 }
 
+/// What is open.
+#[derive(Debug)]
+enum Held {
+    File(File),
+    /// Each request says which object it means, so there is nothing to check afterwards.
+    Remote(RemoteFile),
+}
+
 /// An open file and the generation it is expected to be.
 #[derive(Debug)]
 pub(super) struct Watch {
-    file: File,
+    held: Held,
     snapshot: Snapshot,
     /// At the last check that went well. `None` where times cannot be relied on: the next check looks into the file.
     settled: Option<Stat>,
@@ -51,6 +61,9 @@ pub(super) struct Watch {
 impl Watch {
     /// Opens the file of `snapshot`, if it is still there, under its name or under another one in the same folder.
     pub(super) fn open(snapshot: &Snapshot) -> Result<Self, SourceError> {
+        if let Some(remote) = &snapshot.remote {
+            return Ok(Self::over(Held::Remote(RemoteFile::new(Arc::clone(remote))), snapshot, Vec::new()));
+        }
         let mut issues = Vec::new();
         let opened = snapshot::open_file(&snapshot.path);
         let file = match opened {
@@ -68,8 +81,14 @@ impl Watch {
             },
             Err(error) => return Err(error),
         };
-        let mut watch = Self {
-            file,
+        let mut watch = Self::over(Held::File(file), snapshot, issues);
+        watch.verify().map_err(|change| SourceError::Changed { path: snapshot.path.clone(), change })?;
+        Ok(watch)
+    }
+
+    fn over(held: Held, snapshot: &Snapshot, issues: Vec<Issue>) -> Self {
+        Self {
+            held,
             snapshot: snapshot.clone(),
             // Not the times of the snapshot: it may have been taken within a tick of the last write.
             settled: None,
@@ -77,13 +96,26 @@ impl Watch {
             recent: Vec::new(),
             change: None,
             issues,
-        };
-        watch.verify().map_err(|change| SourceError::Changed { path: snapshot.path.clone(), change })?;
-        Ok(watch)
+        }
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    /// The file, if it is one.
+    pub(super) fn file(&self) -> Option<&File> {
+        match &self.held {
+            Held::File(file) => Some(file),
+            Held::Remote(_) => None,
+        }
+    }
+
+    /// Reads at `at` what is for nobody to see.
+    pub(super) fn peek_at(&mut self, buffer: &mut [u8], at: u64) -> Result<usize, SourceError> {
+        let path = &self.snapshot.path;
+        match &mut self.held {
+            Held::File(file) => {
+                snapshot::read_full_at(file, buffer, at).map_err(|source| SourceError::Read { path: path.clone(), at, source })
+            }
+            Held::Remote(file) => file.read_at(buffer, at).map_err(|fault| file.remote.error(path, at, fault)),
+        }
     }
 
     pub(super) fn snapshot(&self) -> &Snapshot {
@@ -104,11 +136,14 @@ impl Watch {
     pub(super) fn read_at(&mut self, buffer: &mut [u8], at: u64) -> Result<usize, SourceError> {
         let left = usize::try_from(self.snapshot.size.saturating_sub(at)).unwrap_or(usize::MAX);
         let want = buffer.len().min(left);
-        let n = snapshot::read_full_at(&self.file, &mut buffer[..want], at).map_err(|source| SourceError::Read {
-            path: self.snapshot.path.clone(),
-            at,
-            source,
-        })?;
+        let n = match self.peek_at(&mut buffer[..want], at) {
+            Ok(n) => n,
+            Err(SourceError::Changed { change, .. }) => {
+                self.change = Some(change);
+                return Ok(0);
+            }
+            Err(error) => return Err(error),
+        };
         if n < want {
             self.change = Some(Change { kind: ChangeKind::Truncated, at: at + n as u64 });
         }
@@ -134,6 +169,10 @@ impl Watch {
     pub(super) fn verify(&mut self) -> Result<(), Change> {
         if let Some(change) = self.change {
             return Err(change);
+        }
+        if self.file().is_none() {
+            self.recent.clear();
+            return Ok(());
         }
         let checked = match self.stat() {
             Ok(now) if self.settled == Some(now) => Ok(()),
@@ -181,7 +220,8 @@ impl Watch {
     fn check_print(&self, print: Print) -> Result<(), Change> {
         let mut buffer = [0; HEAD_BYTES];
         let buffer = &mut buffer[..print.len];
-        match snapshot::read_full_at(&self.file, buffer, print.at) {
+        let Some(file) = self.file() else { return Ok(()) };
+        match snapshot::read_full_at(file, buffer, print.at) {
             Ok(n) if n < print.len => Err(Change { kind: ChangeKind::Truncated, at: print.at + n as u64 }),
             Ok(_) if snapshot::hash(buffer) == print.hash => Ok(()),
             Ok(_) => Err(Change { kind: ChangeKind::Replaced, at: print.at }),
@@ -190,7 +230,10 @@ impl Watch {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        Ok(Stat::of(&self.file.metadata()?))
+        match &self.held {
+            Held::File(file) => Ok(Stat::of(&file.metadata()?)),
+            Held::Remote(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     fn last_print(&self) -> u64 {

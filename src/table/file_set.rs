@@ -302,8 +302,8 @@ impl FileSet {
         args: &[OsString],
     ) -> Result<(Vec<(PathBuf, Result<Detection, Remark>)>, Vec<(PathBuf, Remark)>), TableError> {
         let set = Self::try_new(Arc::clone(context), InputSpec::Args(args.to_vec()), None)?;
-        let (inputs, problems) = set.resolve();
         let never = AtomicBool::new(false);
+        let (inputs, problems) = set.inputs(&never);
         let mut problems = problems;
         let mut explained = Vec::new();
         for input in inputs {
@@ -339,7 +339,7 @@ impl FileSet {
         if let Some(listing) = latest.as_ref().filter(|listing| self.is_fixed || listing.generation == generation) {
             return Arc::clone(listing);
         }
-        let (mut snapshots, mut problems) = self.resolve();
+        let (mut snapshots, mut problems) = self.inputs(cancelled);
         let mut seam = AtTheSeam::new(self.history.as_ref(), generation);
         // Before anybody looks into them: most files are in the store as a whole.
         seam.leave_stored(&mut snapshots, |input| Some(&input.snapshot).filter(|snapshot| snapshot.archive.is_none()));
@@ -354,8 +354,12 @@ impl FileSet {
         let mut files: Vec<(usize, Arc<LogFile>)> = plain.par_iter().map(|(at, file)| (*at, look(file))).collect();
         files.extend(streams.iter().map(|(at, file)| (*at, look(file))));
         let known = latest.as_ref().map_or(&[][..], |listing| &listing.archives);
+        let (streamed, expandable): (Vec<_>, Vec<_>) =
+            archives.into_iter().partition(|(_, input)| input.snapshot.kind != FileKind::Regular);
         let archives: Vec<_> =
-            archives.par_iter().map(|(at, input)| (*at, self.expand(input, &older, known, cancelled))).collect();
+            expandable.par_iter().map(|(at, input)| (*at, self.expand(input, &older, known, cancelled))).collect();
+        let streamed = streamed.iter().map(|(at, input)| (*at, self.expand(input, &older, known, cancelled)));
+        let archives: Vec<_> = archives.into_iter().chain(streamed).collect();
         for (at, archive) in &archives {
             problems.extend_from_slice(&archive.problems);
             files.extend(archive.files.iter().map(|file| (*at, Arc::clone(file))));
@@ -382,6 +386,19 @@ impl FileSet {
             *latest = Some(Arc::clone(&listing));
         }
         listing
+    }
+
+    /// [`Self::resolve`], and what arrives by streams is known to be an archive or none.
+    fn inputs(&self, cancelled: &AtomicBool) -> (Vec<Input>, Vec<(PathBuf, Remark)>) {
+        let (mut inputs, problems) = self.resolve();
+        for input in inputs.iter_mut().filter(|input| input.snapshot.kind != FileKind::Regular) {
+            // What is wrong with it is told where it is read.
+            while !cancelled.load(Ordering::Relaxed)
+                && source::settle_stream(&mut input.snapshot, &self.context.options.read).is_ok_and(|is_known| !is_known)
+            {
+            }
+        }
+        (inputs, problems)
     }
 
     /// The files of the spec, each once, and what was wrong with the rest.

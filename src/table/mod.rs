@@ -35,6 +35,7 @@ mod report;
 mod saved_index;
 mod source;
 pub mod star;
+mod stores;
 
 pub use error::{TableError, nearest};
 pub use file_set::{FileFormat, FileSet, InputSpec, Listing, LogFile};
@@ -45,6 +46,7 @@ pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Progress, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
 pub use saved_index::{IndexEntry, IndexOptions, IndexedTable};
 pub use source::{LogSource, settle};
+pub use stores::Stores;
 
 #[cfg(test)]
 mod tests;

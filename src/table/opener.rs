@@ -510,7 +510,7 @@ pub(super) fn open_piece(
         return Ok((piece, reader));
     }
     let mut reader = source::open_in(pass, snapshot, piece.start.saturating_sub(1), read)?;
-    if snapshot.kind == FileKind::Regular && !snapshot.is_splittable() {
+    if !snapshot.is_splittable() {
         // Only what comes out of it tells whether a mark was skipped.
         reader.fill(1)?;
         if reader.offset() > 0 {

@@ -120,6 +120,64 @@ fn sql_comes_from_words_options_files_and_standard_input() {
     assert_eq!(ran(&child.wait_with_output().expect("ends")).out, "3\n");
 }
 
+/// What comes of `input` on standard input.
+fn piped(args: &[&str], input: &[u8]) -> Ran {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut child =
+        logsql(home.path()).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("runs");
+    let mut pipe = child.stdin.take().expect("a pipe");
+    let input = input.to_vec();
+    // Who refuses it does not read it all.
+    let writer = std::thread::spawn(move || drop(pipe.write_all(&input)));
+    let got = ran(&child.wait_with_output().expect("ends"));
+    writer.join().expect("no panic");
+    got
+}
+
+#[test]
+fn an_archive_comes_in_by_a_pipe() {
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut add = |name: &str, path: &str| {
+        let bytes = std::fs::read(root().join("testdata/logs").join(path)).expect("testdata");
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(1_756_728_000);
+        tar.append_data(&mut header, name, &bytes[..]).expect("appended");
+    };
+    add("var/log/nginx/access.log.1", "rotated/access.log.1");
+    add("var/log/nginx/access.log.2.gz", "rotated/access.log.2.gz");
+    let tar = tar.into_inner().expect("a tar");
+    let mut gz = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gz.write_all(&tar).expect("packed");
+    let sql = "SELECT _file, count(*) AS n FROM access_log GROUP BY 1 ORDER BY 1";
+    for input in [tar.clone(), gz.finish().expect("packed"), zstd::encode_all(&tar[..], 1).expect("packed")] {
+        let got = piped(&["--no-header", sql, "-"], &input);
+        let names: Vec<&str> = got.out.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!((got.code, got.err.as_str()), (0, ""), "{}", got.out);
+        assert_eq!(names, ["-!/var/log/nginx/access.log.1", "-!/var/log/nginx/access.log.2.gz"]);
+        // The rows of a member in SQL of its own, and read twice.
+        let twice = "SELECT a.n = b.n FROM (SELECT count(*) n FROM access_log) a, (SELECT count(*) n FROM access_log) b";
+        assert_eq!(piped(&["--no-header", twice, "-"], &input).out, "true\n");
+    }
+    let got = piped(&[sql, "-"], &tar[..tar.len() / 2]);
+    assert!(got.code == 3 && got.err.contains("the archive ends within this member"), "{} {}", got.code, got.err);
+    let got = piped(&[sql, "-"], b"PK\x03\x04 and so on, which is no tar");
+    assert!(
+        got.code != 0 && got.err.contains("zip archive from a stream") && got.err.contains("write it to a file"),
+        "{}",
+        got.err
+    );
+}
+
+#[test]
+fn lines_of_a_stream_behind_a_byte_order_mark_are_where_they_are() {
+    let line = b"192.0.2.1 - - [09/Mar/2026:00:00:00 +0000] \"GET / HTTP/1.1\" 200 1 \"-\" \"-\"\n";
+    let input = [b"\xEF\xBB\xBF".to_vec(), line.to_vec(), line.to_vec()].concat();
+    let got = piped(&["--no-header", "SELECT _offset FROM access_log ORDER BY 1", "-"], &input);
+    assert_eq!((got.code, got.out), (0, format!("3\n{}\n", 3 + line.len())), "{}", got.err);
+}
+
 #[test]
 fn a_log_comes_in_by_a_pipe_compressed_or_not_and_can_be_read_twice() {
     let home = tempfile::tempdir().expect("a folder");

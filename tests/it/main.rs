@@ -9,6 +9,7 @@
 //! - `propose`: definitions that are proposed for unknown logs pass their samples and read the logs.
 //! - `schedule`: jobs, what they deliver, and what is left when their process is killed.
 //! - `store`: logs converted and collected, read back, and a collector that is killed.
+//! - `remote`: logs in a store of a cloud and on a web server.
 //! - `readme`: the commands of the README do what it says.
 
 mod cli;
@@ -16,6 +17,7 @@ mod identity;
 mod layering;
 mod propose;
 mod readme;
+mod remote;
 mod report;
 mod schedule;
 mod sqllogic;

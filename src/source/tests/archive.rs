@@ -175,6 +175,20 @@ fn deflated_members_are_read_and_their_checksum_is_looked_at() {
 }
 
 #[test]
+fn the_checksum_of_a_stored_member_is_looked_at() {
+    let text = lines("one", 3000);
+    let mut crc = flate2::Crc::new();
+    crc.update(&text);
+    for (sum, is_right) in [(crc.sum(), true), (crc.sum() ^ 1, false)] {
+        let (_dir, path) = file("logs.zip", &raw_zip("access.log", 0, 0, sum, &text, text.len()));
+        let (bytes, issues) = read_member(&list(&path).0[0].1);
+        assert_eq!(bytes, text);
+        assert_eq!(matches!(issues[..], [Issue::Checksum { .. }]), !is_right, "{issues:?}");
+        assert!(is_right != issues.iter().any(|issue| issue.severity() == Severity::Loss), "{issues:?}");
+    }
+}
+
+#[test]
 fn one_pass_reads_members_in_order_and_any_of_them_twice() {
     let texts: Vec<Vec<u8>> = (0..200).map(|i| lines(&format!("m{i}"), 50 + i)).collect();
     let named: Vec<String> = (0..200).map(|i| format!("{i}.log")).collect();

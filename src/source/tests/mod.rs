@@ -2,6 +2,7 @@
 
 mod ahead;
 mod archive;
+mod beside;
 mod change;
 mod discovery;
 mod offsets;
