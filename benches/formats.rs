@@ -1,0 +1,118 @@
+//! How fast each built-in format is counted by one of its columns, on one core: a table, the slowest first.
+//!
+//! `cargo run --release -p logsql-kernel --example formats -- [MiB of each] [name …]`. The log of a format is its own samples, in turn: as
+//! many layouts beside each other as hardly any file has, so a lower bound.
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::tz::TimeZone;
+use logsql_kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs, Status};
+use logsql_kernel::format::{Catalog, Format};
+use logsql_kernel::table::table;
+
+/// Runs of each, of which the fastest counts.
+const RUNS: usize = 3;
+
+/// What a format is measured with.
+struct Case<'a> {
+    format: &'a str,
+    /// The family that its lines are detected as: an envelope, or itself.
+    outer: &'a str,
+    table: &'a str,
+    column: &'a str,
+    log: Vec<u8>,
+}
+
+/// The samples of the family that are rows of the table which most of them feed, and the column that most of them have a value in.
+fn case<'a>(format: &'a Format, bytes: usize) -> Option<Case<'a>> {
+    let of_pattern = |name: &str| format.patterns().iter().find(|pattern| pattern.name == name);
+    let outer_of = |pattern: &'a logsql_kernel::format::Pattern| pattern.within.as_deref().unwrap_or(&format.name);
+    let samples: Vec<_> = format
+        .samples()
+        .iter()
+        .filter_map(|sample| {
+            let pattern = of_pattern(sample.pattern.as_deref()?)?;
+            Some((outer_of(pattern), pattern.table.name, sample))
+        })
+        .collect();
+    let most =
+        |counts: BTreeMap<(&'a str, &'a str), usize>| counts.into_iter().max_by_key(|(_, count)| *count).map(|(key, _)| key);
+    let mut places = BTreeMap::new();
+    samples.iter().for_each(|(outer, table, _)| *places.entry((*outer, *table)).or_default() += 1);
+    let (outer, table) = most(places)?;
+    let samples: Vec<_> =
+        samples.into_iter().filter(|sample| (sample.0, sample.1) == (outer, table)).map(|sample| sample.2).collect();
+    let mut columns = BTreeMap::new();
+    for (column, _) in
+        samples.iter().flat_map(|sample| &sample.expect).filter(|(column, value)| value.is_some() && !column.starts_with("time"))
+    {
+        *columns.entry((column.as_str(), "")).or_default() += 1;
+    }
+    let column = most(columns).map_or("_format", |(column, _)| column);
+    let mut log = vec![];
+    while log.len() < bytes {
+        for sample in &samples {
+            log.extend_from_slice(sample.line.trim_end().as_bytes());
+            log.push(b'\n');
+        }
+    }
+    Some(Case { format: &format.name, outer, table, column, log })
+}
+
+/// Seconds and rows.
+fn read(plan: &Arc<ScanPlan>, log: &[u8]) -> (f64, usize) {
+    let start = Instant::now();
+    let mut decoder = LogDecoder::new(Arc::clone(plan), Piece::whole(log.len() as u64), DecodeOptions::default());
+    let (mut at, mut rows) = (0, 0);
+    loop {
+        let decoded = decoder.decode(&log[at..], true).expect("decodes");
+        at += decoded.used;
+        if decoded.status != Status::NeedMore {
+            rows += decoder.flush().expect("a batch").map_or(0, |batch| batch.num_rows());
+        }
+        if decoded.status == Status::Done {
+            return (start.elapsed().as_secs_f64(), rows);
+        }
+    }
+}
+
+fn main() -> std::io::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let mib: usize = arguments.next().and_then(|size| size.parse().ok()).unwrap_or(16);
+    let names: Vec<String> = arguments.collect();
+    let catalog = Catalog::builtin();
+    let mut measured = vec![];
+    for format in catalog.formats().iter().filter(|format| names.is_empty() || names.contains(&format.name)) {
+        let Some(case) = case(format, mib << 20) else { continue };
+        let of = table(case.table).expect("a table");
+        let columns: Vec<usize> = of.column(case.column).into_iter().collect();
+        let plan = Arc::new(
+            ScanPlan::try_new(&ScanPlanArgs {
+                catalog: &catalog,
+                format: case.outer,
+                table: case.table,
+                columns: &columns,
+                filter_columns: &[],
+                required: &[],
+                file: "bench",
+                zone: TimeZone::UTC,
+                reference_us: 1_795_305_600_000_000,
+            })
+            .expect("a plan"),
+        );
+        let runs = (0..RUNS).map(|_| read(&plan, &case.log));
+        let (seconds, rows) = runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, 0));
+        measured.push((case.log.len() as f64 / 1e6 / seconds, case, rows));
+    }
+    measured.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "| format | in | table | column | MB/s a core | rows |\n|---|---|---|---|---:|---:|")?;
+    for (speed, case, rows) in measured {
+        let outer = if case.outer == case.format { "" } else { case.outer };
+        writeln!(out, "| {} | {outer} | {} | {} | {speed:.0} | {rows} |", case.format, case.table, case.column)?;
+    }
+    Ok(())
+}
