@@ -10,6 +10,9 @@ use super::tell::{self, Mark, Problem};
 use crate::kernel::format::import::{self, Imported, Kind, Server};
 use crate::source::ConfigReader;
 
+/// What normalizers of pylogsparser have in common stands beside them.
+const SHARED: [&str; 2] = ["common_tagTypes.xml", "common_callBacks.xml"];
+
 /// Makes definitions of the files and writes them where definitions are looked for.
 pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) -> Result<Exit, Problem> {
     let catalog = super::formats::catalog(config)?;
@@ -22,7 +25,7 @@ pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) 
         let path = path.to_str().ok_or_else(|| failed("its name is no UTF-8".to_owned()))?;
         let text = reader.file(path, &mut imported.notes).ok_or_else(|| failed("there is no such file".to_owned()))?;
         let kind = kind.map(kind_of).or_else(|| Kind::guess(&text)).ok_or_else(|| {
-            let hint = "say it with `--as nginx`, `apache`, `grok`, or `lnav`".to_owned();
+            let hint = "say it with `--as nginx`, `apache`, `grok`, `lnav`, or `pylogsparser`".to_owned();
             Problem::new(Exit::Failed, format!("`{}` is nothing that is known", file.display()), Some(hint))
         })?;
         texts.push((kind, text));
@@ -32,6 +35,12 @@ pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) 
             Kind::Server(server) => imported.server(&catalog, server, &text, &mut reader),
             Kind::Grok => imported.grok(&catalog, &text),
             Kind::Lnav => imported.lnav(&catalog, &text),
+            Kind::Pylogsparser => {
+                let folder = Path::new(&text.path).parent().unwrap_or(Path::new("/"));
+                let shared = SHARED.iter().filter_map(|name| reader.file(folder.join(name).to_str()?, &mut imported.notes));
+                let shared: Vec<_> = shared.collect();
+                imported.pylogsparser(&catalog, &text, &shared);
+            }
         }
     }
     let mut shown = String::new();
@@ -55,6 +64,7 @@ fn kind_of(kind: ImportKind) -> Kind {
         ImportKind::Apache => Kind::Server(Server::Apache),
         ImportKind::Grok => Kind::Grok,
         ImportKind::Lnav => Kind::Lnav,
+        ImportKind::Pylogsparser => Kind::Pylogsparser,
     }
 }
 

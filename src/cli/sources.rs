@@ -57,8 +57,15 @@ const SECTIONS: [(&str, &[&str]); 2] = [
 ];
 
 /// Variables that are no option's.
-const VARIABLES: [&str; 6] =
-    ["LOGSQL_COMPLETE", "LOGSQL_CORPUS", "LOGSQL_EDITOR_COMMAND", "LOGSQL_HISTORY", "LOGSQL_PAGER", "LOGSQL_SIMD"];
+const VARIABLES: [&str; 7] = [
+    "LOGSQL_COMPLETE",
+    "LOGSQL_CORPUS",
+    "LOGSQL_EDITOR_COMMAND",
+    "LOGSQL_HISTORY",
+    "LOGSQL_PAGER",
+    "LOGSQL_PYLOGSPARSER",
+    "LOGSQL_SIMD",
+];
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

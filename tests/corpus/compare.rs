@@ -123,6 +123,7 @@ fn is_equal(rule: &Rule, wanted: &str, cell: Option<&Cell>, raw: &[u8], zone: &T
             text == wanted
                 || text.trim() == wanted.trim()
                 || (rule.within && wanted.contains(text.trim()))
+                || (rule.holds && !wanted.is_empty() && text.contains(wanted))
                 || (!rule.time.is_empty() && is_same_time())
                 || (rule.fold && text.eq_ignore_ascii_case(wanted))
                 || ip(text).is_some_and(|own| ip(wanted) == Some(own))

@@ -140,6 +140,11 @@ fn of_line(by_lines: &BTreeMap<String, String>, line: u64) -> Option<&str> {
 }
 
 impl FileSpec {
+    /// Of a file of this time.
+    pub(crate) fn at(anchor: &str) -> Self {
+        Self { anchor: Some(anchor.to_owned()), ..Self::default() }
+    }
+
     /// With what `all` says where it says nothing itself.
     fn or(&self, all: &Self) -> Self {
         let text = |own: &String, all: &String| if own.is_empty() { all.clone() } else { own.clone() };
@@ -261,10 +266,10 @@ pub(crate) struct Rule {
     pub(crate) column: String,
     /// Only for these tables.
     #[serde(default)]
-    tables: Vec<String>,
+    pub(crate) tables: Vec<String>,
     /// Only for files whose path begins so.
     #[serde(default)]
-    files: Vec<String>,
+    pub(crate) files: Vec<String>,
     /// Layouts of a time, for `strptime`.
     #[serde(default)]
     pub(crate) time: Vec<String>,
@@ -280,6 +285,9 @@ pub(crate) struct Rule {
     /// The source leaves in it what has columns of its own here.
     #[serde(default)]
     pub(crate) within: bool,
+    /// Our column has more in it.
+    #[serde(default)]
+    pub(crate) holds: bool,
     /// Letters are not told apart.
     #[serde(default)]
     pub(crate) fold: bool,

@@ -13,6 +13,7 @@
 
 mod compare;
 mod expectation;
+mod pylogsparser;
 mod read;
 mod score;
 

@@ -65,7 +65,13 @@ pub(crate) fn read(catalog: &Catalog, file: &File, spec: &FileSpec, zone: &TimeZ
     let started = Instant::now();
     let format = detect(catalog, &chunks(&file.bytes), None).best.map_or_else(String::new, |best| best.format);
     let detection = started.elapsed();
-    let mut reading = Reading { format, detection, rows: BTreeMap::new(), counts: vec![], zone: zone.clone() };
+    Reading { detection, ..read_as(catalog, &format, file, spec, zone) }
+}
+
+/// Reads a file as one of this family.
+pub(crate) fn read_as(catalog: &Catalog, format: &str, file: &File, spec: &FileSpec, zone: &TimeZone) -> Reading {
+    let detection = Duration::ZERO;
+    let mut reading = Reading { format: format.to_owned(), detection, rows: BTreeMap::new(), counts: vec![], zone: zone.clone() };
     for def in tables().iter().filter(|def| catalog.feeds(&reading.format, def.name)) {
         let columns: Vec<usize> = (0..def.columns.len()).collect();
         let anchor: Timestamp = spec.anchor.as_deref().unwrap_or("2026-11-21T12:00:00Z").parse().expect("an anchor is RFC 3339");

@@ -249,8 +249,10 @@ impl<'a> Scorer<'a> {
         let mut warm: Vec<Duration> = self.times.iter().map(|(_, warm, _)| *warm).collect();
         warm.sort();
         let slow = self.times.iter().filter(|(cold, ..)| cold.as_millis() >= 20).count();
+        let list = |(cold, _, file): &(Duration, Duration, String)| format!("    {cold:?} {file}\n");
+        let listed: String = self.times.iter().rev().take_while(|(cold, ..)| cold.as_millis() >= 20).map(list).collect();
         format!(
-            "detection: median {:?}, at most {:?}; while definitions are compiled at most {cold:?} ({file}), {slow} of {} files over 20 ms\n",
+            "{listed}detection: median {:?}, at most {:?}; while definitions are compiled at most {cold:?} ({file}), {slow} of {} files over 20 ms\n",
             warm[warm.len() / 2],
             warm[warm.len() - 1],
             warm.len(),

@@ -108,9 +108,9 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     }
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
-            let TextRule { unescape, doubled, lower, chomp: _, take: _, map, null: _ } = rule;
+            let TextRule { unescape, doubled, lower, chomp: _, trim: _, take: _, map, other, null: _ } = rule;
             *escapes |= *unescape != Unescape::No;
-            !doubled && !lower && map.is_empty()
+            !doubled && !lower && map.is_empty() && other.is_none()
         }
         Extract::Integer | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Address(..) => true,
         Extract::Float

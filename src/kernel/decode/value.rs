@@ -20,11 +20,14 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
     if rule.chomp {
         bytes = chomp(bytes);
     }
+    if rule.trim {
+        bytes = bytes.trim_ascii();
+    }
     if is_null(bytes) || rule.null.iter().any(|null| null == bytes) {
         return None;
     }
-    if let Some((_, to)) = rule.map.iter().find(|(from, _)| from == bytes) {
-        return Some(Cow::Owned(to.as_bytes().to_vec()));
+    if let Some(to) = rule.map.iter().find(|(from, _)| from == bytes).map(|(_, to)| to).or(rule.other.as_ref()) {
+        return (!to.is_empty()).then(|| Cow::Owned(to.as_bytes().to_vec()));
     }
     let mut value = match rule.unescape {
         Unescape::No => Cow::Borrowed(bytes),

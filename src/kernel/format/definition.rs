@@ -182,7 +182,7 @@ pub(super) struct PatternDef {
     /// What captures mean, where that is not what the family says.
     #[serde(default)]
     pub(super) capture: BTreeMap<String, Spanned<CaptureDef>>,
-    /// Columns with a fixed value.
+    /// Columns with a fixed value; `fields.NAME` for a key of the map.
     #[serde(default)]
     pub(super) constant: BTreeMap<String, Spanned<String>>,
     /// A pattern that takes nearly anything; it never decides what a file is.
@@ -263,6 +263,8 @@ pub(super) struct CaptureDef {
     /// Texts that mean another one.
     #[serde(default)]
     pub(super) map: BTreeMap<String, String>,
+    /// What all texts mean that are not in `map`; the empty text for nothing. Without it, they mean themselves.
+    pub(super) other: Option<String>,
     /// Texts that mean nothing, beside `-` and the empty one.
     #[serde(default)]
     pub(super) null: Vec<String>,
@@ -272,6 +274,9 @@ pub(super) struct CaptureDef {
     /// Line ends behind a text are no part of it.
     #[serde(default)]
     pub(super) chomp: bool,
+    /// Blanks and line ends around a text are no part of it.
+    #[serde(default)]
+    pub(super) trim: bool,
 }
 
 /// A record, and what it is worth.

@@ -113,15 +113,20 @@ pub(crate) struct TextRule {
     pub(crate) lower: bool,
     /// Line ends behind it are no part of it.
     pub(crate) chomp: bool,
+    /// Blanks around it are no part of it.
+    pub(crate) trim: bool,
     pub(crate) take: Take,
     pub(crate) map: Vec<(Vec<u8>, Arc<str>)>,
+    /// What texts mean that are not in the map; themselves where there is none.
+    pub(crate) other: Option<Arc<str>>,
     pub(crate) null: Vec<Vec<u8>>,
 }
 
 impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
-        let Self { unescape, doubled, lower, chomp, take, map, null } = self;
-        !(*unescape != Unescape::No || *doubled || *lower || *chomp) && *take == Take::All && map.is_empty() && null.is_empty()
+        let Self { unescape, doubled, lower, chomp, trim, take, map, other, null } = self;
+        let is_changed = *unescape != Unescape::No || *doubled || *lower || *chomp || *trim;
+        !is_changed && *take == Take::All && map.is_empty() && other.is_none() && null.is_empty()
     }
 }

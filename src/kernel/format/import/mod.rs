@@ -14,6 +14,8 @@ mod grok_file;
 mod httpd_conf;
 mod lnav;
 mod nginx_conf;
+mod pylogsparser;
+mod python;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -139,6 +141,8 @@ pub enum Kind {
     Grok,
     /// lnav's formats.
     Lnav,
+    /// A normalizer of pylogsparser, or what such have in common.
+    Pylogsparser,
 }
 
 impl Kind {
@@ -147,6 +151,10 @@ impl Kind {
         let text = file.text.trim_start_matches('\u{feff}').trim_start();
         if text.starts_with('{') {
             return Some(Self::Lnav);
+        }
+        // Their root, behind a declaration, comments and a document type.
+        if text.starts_with('<') && ["<normalizer", "<tagTypes", "<callBacks"].iter().any(|root| text.contains(root)) {
+            return Some(Self::Pylogsparser);
         }
         let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         let first = |line: &str| line.split_ascii_whitespace().next().unwrap_or_default().to_ascii_lowercase();
