@@ -351,7 +351,7 @@ impl Config {
                 copies: if is_convert { Copies::Read } else { Copies::Skip },
                 bindings: input.table,
                 definition_folders,
-                server_root: Some("/".into()),
+                server_root: (!input.no_server_config).then(|| "/".into()),
                 scan,
                 window,
                 memory_bytes,

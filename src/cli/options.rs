@@ -157,6 +157,10 @@ pub(super) struct InputOptions {
     #[arg(long, global = true)]
     pub(super) no_index: bool,
 
+    /// Do not read nginx.conf and httpd.conf of this machine for its logs and their layouts
+    #[arg(long, global = true)]
+    pub(super) no_server_config: bool,
+
     /// Decompress without a limit on the ratio
     #[arg(long, global = true)]
     pub(super) no_decompress_limit: bool,
@@ -667,6 +671,7 @@ Examples:
   logsql format import /backup/etc/nginx/nginx.conf
   logsql format import -o formats/ --as grok patterns.d/shop
   logsql format import -o formats/ ~/.config/lnav/formats/installed/*.json
+  logsql format import -o formats/ pylogsparser-0.8/normalizers/*.xml
 
 Definitions are written to the config folder, or into the folder that -o names. The configuration of the servers of this machine is
 read anyway, wherever logs are queried.";
@@ -682,6 +687,8 @@ pub(super) enum ImportKind {
     Grok,
     /// lnav's JSON formats
     Lnav,
+    /// pylogsparser's XML normalizers
+    Pylogsparser,
 }
 
 /// What about formats.
@@ -709,7 +716,7 @@ pub(super) enum FormatCommand {
     /// Make definitions of layouts that other programs know
     #[command(after_help = IMPORT_EXAMPLES)]
     Import {
-        /// nginx.conf, httpd.conf, Logstash patterns, lnav formats (JSON)
+        /// nginx.conf, httpd.conf, Logstash patterns, lnav formats (JSON), pylogsparser normalizers (XML)
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// What the files are, where their content does not tell
@@ -737,6 +744,11 @@ pub(super) enum FormatCommand {
         /// Names of formats, or definition files [default: all formats]
         names: Vec<OsString>,
     },
+    /// Print the JSON Schema of definition files, for editors
+    #[command(
+        after_help = "Example:\n  logsql format schema > ~/.config/logsql/format.schema.json\n\nWith `#:schema ./format.schema.json` as its first line, editors that know taplo (VS Code: Even Better TOML) complete and check a definition."
+    )]
+    Schema,
 }
 
 /// What the command line asks for.

@@ -44,7 +44,14 @@ fn logs() -> Vec<(&'static str, String)> {
 
 fn logsql(home: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command.current_dir(root()).env_clear().env("HOME", home).env("TZ", "UTC").env("NO_COLOR", "1").args(args);
+    command
+        .current_dir(root())
+        .env_clear()
+        .env("LOGSQL_NO_SERVER_CONFIG", "true")
+        .env("HOME", home)
+        .env("TZ", "UTC")
+        .env("NO_COLOR", "1")
+        .args(args);
     let output = command.output().expect("runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))

@@ -92,7 +92,13 @@ fn every_saved_query_has_rows_where_there_are_logs_for_it() {
 
 fn report(home: &Path, args: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command.current_dir(root()).env_clear().env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8");
+    command
+        .current_dir(root())
+        .env_clear()
+        .env("LOGSQL_NO_SERVER_CONFIG", "true")
+        .env("HOME", home)
+        .env("TZ", "UTC")
+        .env("LC_ALL", "C.UTF-8");
     let output = command.arg("report").args(args).output().expect("runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
@@ -145,7 +151,11 @@ fn an_edited_query_is_checked() {
     let home = tempfile::tempdir().expect("a folder");
     let edit = |editor: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-        command.env_clear().env("HOME", home.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .env_clear()
+            .env("LOGSQL_NO_SERVER_CONFIG", "true")
+            .env("HOME", home.path())
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         let output = command.env("EDITOR", editor).args(["report", "--edit", "methods"]).output().expect("runs");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

@@ -21,7 +21,11 @@ impl Home {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-        command.current_dir(root()).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command
+            .current_dir(root())
+            .env_clear()
+            .env("LOGSQL_NO_SERVER_CONFIG", "true")
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
             .env("HOME", self.path())
             .env("TZ", "UTC")

@@ -52,6 +52,7 @@ impl Terminal {
         command.args(&words[1..]);
         command.cwd(root());
         command.env_clear();
+        command.env("LOGSQL_NO_SERVER_CONFIG", "true");
         let program = Path::new(env!("CARGO_BIN_EXE_logsql")).parent().expect("a folder").display().to_string();
         let path = format!("{program}:{}", std::env::var("PATH").unwrap_or_default());
         let home_name = home.path().display().to_string();
