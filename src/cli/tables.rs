@@ -27,7 +27,7 @@ pub(super) fn run(config: &Config) -> Result<Exit, Problem> {
         let path = file.snapshot.path.display();
         let size = tell::bytes(file.snapshot.size);
         match &file.format {
-            FileFormat::Detected(format) | FileFormat::Forced(format) => {
+            FileFormat::Detected(format, _) | FileFormat::Forced(format) => {
                 let forced = if matches!(file.format, FileFormat::Forced(_)) { " (forced)" } else { "" };
                 for (index, table) in tables().iter().enumerate().filter(|(_, table)| table.name != UNPARSED) {
                     if session.formats().feeds_by_lines(format, table.name) {

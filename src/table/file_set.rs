@@ -50,8 +50,8 @@ pub enum InputSpec {
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileFormat {
-    /// This family, by content.
-    Detected(String),
+    /// This family, by content, and the table that its lines feed: the family's own, unless none of what was looked at is of that.
+    Detected(String, &'static TableDef),
     /// This family, because the user said so.
     Forced(String),
     /// Lines that no format takes.
@@ -66,7 +66,7 @@ impl FileFormat {
     /// The family, where there is one.
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Detected(name) | Self::Forced(name) => Some(name),
+            Self::Detected(name, _) | Self::Forced(name) => Some(name),
             Self::Unknown | Self::Empty | Self::Unreadable(_) => None,
         }
     }
@@ -134,7 +134,7 @@ impl LogFile {
     /// Do its lines belong to rows of `table`?
     pub fn feeds(&self, formats: &Catalog, table: &str) -> bool {
         match &self.format {
-            FileFormat::Detected(name) | FileFormat::Forced(name) => formats.feeds(name, table),
+            FileFormat::Detected(name, _) | FileFormat::Forced(name) => formats.feeds(name, table),
             FileFormat::Unknown => table == UNPARSED,
             FileFormat::Empty | FileFormat::Unreadable(_) => false,
         }
@@ -155,7 +155,7 @@ fn continues(new: &Snapshot, older: &LogFile) -> bool {
     (new.dev, new.ino, new.head_hash, new.kind) == (old.dev, old.ino, old.head_hash, old.kind)
         && new.compression == old.compression
         && new.size >= old.size
-        && matches!(older.format, FileFormat::Detected(_) | FileFormat::Unknown)
+        && matches!(older.format, FileFormat::Detected(..) | FileFormat::Unknown)
 }
 
 /// The files as they were when the query began.
@@ -182,14 +182,18 @@ struct ListedArchive {
 
 impl Listing {
     /// The tables that files of the listing feed, with the number of files; the one with most files first. A file
-    /// counts for the table of its format, not for those that its inner records feed.
+    /// counts for the table of its lines, not for those that its inner records feed.
     pub fn tables(&self, formats: &Catalog) -> Vec<(&'static TableDef, usize)> {
         let mut found: Vec<(&'static TableDef, usize)> = Vec::new();
         for file in &self.files {
-            let Some(format) = file.format.name().and_then(|name| formats.format(name)) else { continue };
-            match found.iter_mut().find(|(table, _)| table.name == format.table.name) {
+            let own = match &file.format {
+                FileFormat::Detected(_, table) => Some(*table),
+                other => other.name().and_then(|name| formats.format(name)).map(|format| format.table),
+            };
+            let Some(own) = own else { continue };
+            match found.iter_mut().find(|(table, _)| table.name == own.name) {
                 Some((_, count)) => *count += 1,
-                None => found.push((format.table, 1)),
+                None => found.push((own, 1)),
             }
         }
         // Of two tables with as many files, the first of the taxonomy.
@@ -561,7 +565,7 @@ impl FileSet {
             return FileFormat::Empty;
         }
         match detect(&self.context.formats, &slices(&chunks), expected).best {
-            Some(best) => FileFormat::Detected(best.format),
+            Some(best) => FileFormat::Detected(best.format, best.table),
             None => FileFormat::Unknown,
         }
     }

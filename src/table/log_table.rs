@@ -225,7 +225,7 @@ impl LogTable {
                 });
             }
             FileFormat::Empty => tally.settle_as(FileStatus::Empty),
-            FileFormat::Detected(_) | FileFormat::Forced(_) | FileFormat::Unreadable(_) => {
+            FileFormat::Detected(..) | FileFormat::Forced(_) | FileFormat::Unreadable(_) => {
                 tally.settle_as(FileStatus::OtherTable);
             }
         }
