@@ -401,6 +401,25 @@ mod tests {
             .collect()
     }
 
+    /// The pairs of LEEF by its pieces: one without a key belongs to the value before it.
+    fn slowly_leef(extension: &str, between: char) -> BTreeMap<String, String> {
+        let mut pairs: Vec<(String, String)> = vec![];
+        for piece in extension.split(between) {
+            match piece.split_once('=').filter(|(key, _)| is_key(key.as_bytes())) {
+                Some((key, value)) => pairs.push((key.to_owned(), value.to_owned())),
+                None => {
+                    let (_, value) = pairs.last_mut().expect("the first piece is a pair");
+                    value.push(between);
+                    value.push_str(piece);
+                }
+            }
+        }
+        let pairs = pairs.into_iter().map(|(key, value)| (key, value.trim_end_matches(between).to_owned()));
+        let mut all: BTreeMap<String, String> = pairs.collect();
+        all.retain(|_, value| !value.is_empty() && value != "-");
+        all
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
 
@@ -415,6 +434,25 @@ mod tests {
             }
             all.retain(|_, value| !value.is_empty());
             prop_assert_eq!(all, slowly(&extension), "{}", extension);
+        }
+
+        #[test]
+        fn pairs_of_leef_are_worth_what_their_pieces_say(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec!["src=1", "msg=a b", "x=1", "b", "c=d=e", "", "sev=5", "no key=2", "msg=z=", "-", "=", "msg="]), 0..8,
+            ),
+            delimiter in prop::sample::select(vec![("", '\t'), ("^|", '^'), ("x7C|", '|'), ("0x3b|", ';')]),
+        ) {
+            let (named, between) = delimiter;
+            let extension = format!("first=1{between}{}", pieces.join(&between.to_string()));
+            let version = if named.is_empty() { "1.0" } else { "2.0" };
+            let line = format!("LEEF:{version}|v|p|2|e|{named}{extension}");
+            let mut all = read(Syntax::Leef, &line).expect("LEEF");
+            for (head, _) in HEAD {
+                all.remove(head);
+            }
+            all.retain(|_, value| !value.is_empty() && value != "-");
+            prop_assert_eq!(all, slowly_leef(&extension, between), "{:?}", line);
         }
     }
 }

@@ -208,6 +208,93 @@ mod tests {
         assert_eq!(read("<1x9>msg=a"), None);
     }
 
+    /// The pairs of a record, a character at a time; `None` if it is not all pairs.
+    fn slowly(record: &str, end: End) -> Option<Vec<(String, String)>> {
+        let mut rest = record;
+        if end == End::MayBeCut
+            && let Some((priority, behind)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+            && priority.len() <= 3
+            && priority.chars().all(|c| c.is_ascii_digit())
+        {
+            rest = behind;
+        }
+        let mut pairs = vec![];
+        loop {
+            rest = rest.trim_start_matches([' ', '\t']);
+            let Some(first) = rest.chars().next() else { return Some(pairs) };
+            if !first.is_ascii_alphabetic() && !"_@".contains(first) {
+                return None;
+            }
+            let len = rest.find(|c: char| c <= ' ' || "=\"\\\u{7f}".contains(c)).unwrap_or(rest.len());
+            let (key, behind) = rest.split_at(len);
+            let Some(value) = behind.strip_prefix('=') else {
+                return (behind.is_empty() && end == End::MayBeCut).then_some(pairs);
+            };
+            let Some(quoted) = value.strip_prefix('"') else {
+                let (value, behind) = value.split_at(value.find(' ').unwrap_or(value.len()));
+                pairs.push((key.to_owned(), value.to_owned()));
+                rest = behind;
+                continue;
+            };
+            let mut is_escaped = false;
+            let close = quoted.find(|c| {
+                let is_end = c == '"' && !is_escaped;
+                is_escaped = c == '\\' && !is_escaped;
+                is_end
+            });
+            let Some(close) = close else {
+                pairs.push((key.to_owned(), quoted.to_owned()));
+                return (end == End::MayBeCut).then_some(pairs);
+            };
+            pairs.push((key.to_owned(), quoted[..close].to_owned()));
+            rest = &quoted[close + 1..];
+            if !rest.is_empty() && !rest.starts_with([' ', '\t']) {
+                return None;
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { cases: 3000, failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn pairs_are_worth_what_their_characters_say(
+            priority in proptest::sample::select(vec!["", "", "<189>", "<1x>", "<1899>"]),
+            words in proptest::collection::vec(
+                proptest::sample::select(vec![
+                    "a=1", "b=\"x y\"", "c=\"x\\\"y\"", "level=info", "msg=\"a=b", "\"", "msg=", "a=\"\"", "hello", "=x", "_k=é", "b=\t2", "\\", "msg=-", "level=x\"y",
+                ]),
+                1..7,
+            ),
+        ) {
+            let record = format!("{priority}{}", words.join(" "));
+            for (syntax, end) in [(Syntax::Logfmt, End::Whole), (Syntax::Pairs, End::MayBeCut)] {
+                let captures = ["level", "msg"].map(|key| (key.to_owned(), vec![key.to_owned()]));
+                let keyed = Keyed::try_new(syntax, &BTreeMap::from(captures), &BTreeMap::new()).expect("no path stands twice");
+                let matcher = Matcher::Keyed(keyed.into());
+                let mut slots = vec![Span::NONE; matcher.captures().len()];
+                let found = matcher.find(record.as_bytes(), &mut slots, &mut Scratch::default());
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let fast = found.ok().map(|()| {
+                    let captured = matcher.captures().iter().zip(&slots).skip(1);
+                    let captured = captured.filter_map(|(name, span)| Some((name.to_string(), text(span.of(record.as_bytes())?))));
+                    let rest = matcher.as_keyed().expect("it goes by keys").rest(record.as_bytes(), None).into_iter();
+                    let mut all: BTreeMap<_, _> = captured.chain(rest.map(|field| (text(&field.path), text(field.value)))).collect();
+                    all.retain(|_, value| !matches!(value.as_str(), "" | "-"));
+                    all
+                });
+                let slow = slowly(&record, end).map(|mut pairs| {
+                    // What is no value is no field; of what is captured the last pair counts, whatever it says.
+                    pairs.retain(|(key, value)| matches!(key.as_str(), "level" | "msg") || !matches!(value.as_str(), "" | "-"));
+                    let mut all: BTreeMap<_, _> = pairs.into_iter().collect();
+                    all.retain(|_, value| !matches!(value.as_str(), "" | "-"));
+                    all
+                });
+                proptest::prop_assert_eq!(fast, slow, "{:?} as {:?}", record, syntax);
+            }
+        }
+    }
+
     #[test]
     fn what_was_learned_of_keys_changes_nothing() {
         let matcher = matcher();
