@@ -1,7 +1,8 @@
-//! `logsql format list|show|why|import|new|test`: what formats are known, what they say, why a file is what it is, and what a new one could be.
+//! `logsql format list|show|why|import|new|test|schema`: what formats are known, what they say, why a file is what it is, and what a new one could be.
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::Arc;
 
 use arrow::array::AsArray as _;
 use arrow::datatypes::DataType;
@@ -12,7 +13,7 @@ use super::config::Config;
 use super::options::FormatCommand;
 use super::query::{LAST_MOMENT, runtime};
 use super::tell::{self, Mark, Problem};
-use crate::kernel::format::{Candidate, Catalog, Format, SampleFailure};
+use crate::kernel::format::{Candidate, Catalog, Format, SampleOutcome};
 use crate::kernel::table::{UNPARSED, tables};
 use crate::propose::propose;
 use crate::session::{Session, SessionOptions};
@@ -20,6 +21,9 @@ use crate::table::{FileSet, InputSpec, nearest};
 
 /// Families that `why` shows beside the best one.
 const RUNNERS_UP: usize = 3;
+
+/// Characters of a sample's values that are shown where all are right.
+const SAMPLE_CHARS: usize = 120;
 
 /// Lines that a proposal is made of.
 const PROPOSAL_LINES: usize = 5000;
@@ -33,6 +37,10 @@ pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Prob
         FormatCommand::Import { files, kind } => super::import::run(config, files, *kind),
         FormatCommand::New { paths, name, feeds } => new(config, paths, name.as_deref(), feeds),
         FormatCommand::Test { names } => test(config, names),
+        FormatCommand::Schema => {
+            tell::out(&format!("{:#}\n", crate::kernel::format::schema()))?;
+            Ok(Exit::Done)
+        }
     }
 }
 
@@ -237,46 +245,67 @@ fn describe(candidate: &Candidate, chosen: bool) -> String {
 
 fn test(config: &Config, names: &[OsString]) -> Result<Exit, Problem> {
     let catalog = catalog(config)?;
-    let mut tested: Vec<(String, usize, Vec<SampleFailure>)> = vec![];
-    if names.is_empty() {
-        for format in catalog.formats() {
-            tested.push((format.name.clone(), format.samples().len(), catalog.check_samples(format)));
-        }
-    }
+    let mut formats: Vec<Arc<Format>> = vec![];
     for name in names {
         let path = Path::new(name);
         if path.is_file() {
             let text = std::fs::read_to_string(path)
                 .map_err(|error| Problem::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()), None))?;
-            let (format, failures) = catalog
+            let (format, _) = catalog
                 .test(&path.display().to_string(), &text)
                 .map_err(|error| Problem::from(crate::session::SessionError::from(error)))?;
-            tested.push((format.name.clone(), format.samples().len(), failures));
+            formats.push(format);
         } else {
-            let format = find(&catalog, &name.to_string_lossy())?;
-            tested.push((format.name.clone(), format.samples().len(), catalog.check_samples(format)));
+            let name = name.to_string_lossy();
+            find(&catalog, &name)?;
+            formats.extend(catalog.family_of(&name).map(Arc::clone));
         }
+    }
+    if names.is_empty() {
+        formats = catalog.formats().to_vec();
     }
     let mut text = String::new();
     let mut exit = Exit::Done;
-    for (name, samples, failures) in &tested {
-        if failures.is_empty() && *samples > 0 {
-            text += &format!("{name}: {samples} samples, all as expected\n");
-            continue;
+    for format in &formats {
+        let outcomes = catalog.sample_outcomes(format);
+        let failed = outcomes.iter().filter(|outcome| !outcome.is_right()).count();
+        if outcomes.is_empty() || failed > 0 {
+            exit = Exit::Failed;
         }
-        exit = Exit::Failed;
-        if *samples == 0 {
-            text += &format!("{name}: has no sample\n");
-        } else {
-            text += &format!("{name}: {} of {samples} samples fail\n", failures.len());
-        }
-        for failure in failures {
-            text += &format!("  line {}: {}\n", failure.at_line, failure.sample.escape_debug());
-            for (what, expected, got) in &failure.differences {
-                text += &format!("    {what}: expected {expected}, got {got}\n");
-            }
+        text += &match (outcomes.len(), failed) {
+            (0, _) => format!("{}: has no sample\n", format.name),
+            (all, 0) => format!("{}: {all} samples, all as expected\n", format.name),
+            (all, failed) => format!("{}: {failed} of {all} samples fail\n", format.name),
+        };
+        let width = outcomes.iter().map(|outcome| outcome.at_line.to_string().len()).max().unwrap_or(0);
+        for outcome in &outcomes {
+            text += &describe_sample(outcome, width);
         }
     }
     tell::out(&text)?;
     Ok(exit)
+}
+
+/// A line for a sample; where it fails, the sample as it stands and a diff of its values, too.
+fn describe_sample(outcome: &SampleOutcome, width: usize) -> String {
+    let SampleOutcome { at_line, sample, pattern, values } = outcome;
+    let pattern = pattern.as_deref().unwrap_or("(none)");
+    if outcome.is_right() {
+        let values: Vec<String> = values.iter().map(|value| format!("{} = {}", value.what, value.got)).collect();
+        let shown = if values.is_empty() { sample.escape_debug().to_string() } else { values.join(", ") };
+        let mut short: String = shown.chars().take(SAMPLE_CHARS).collect();
+        if short.len() < shown.len() {
+            short.push('…');
+        }
+        return format!("  ok    line {at_line:width$}  {pattern}: {short}\n");
+    }
+    let mut text = format!("  FAIL  line {at_line:width$}  {pattern}: {}\n", sample.escape_debug());
+    for value in values {
+        if value.is_same {
+            text += &format!("          {} = {}\n", value.what, value.got);
+        } else {
+            text += &format!("        - {} = {}\n        + {} = {}\n", value.what, value.expected, value.what, value.got);
+        }
+    }
+    text
 }

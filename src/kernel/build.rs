@@ -20,6 +20,9 @@ mod notation;
 #[path = "scan/mod.rs"]
 #[expect(dead_code, unreachable_pub, unused_imports, reason = "only a part of it is needed here")]
 mod scan;
+#[path = "format/screen.rs"]
+#[expect(dead_code, reason = "only a part of it is needed here")]
+mod screen;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let folder = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("format/builtin");
@@ -73,6 +76,7 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
         def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
     )?;
     writeln!(code, "        ahead: {:?},", ahead_of(&def)?)?;
+    writeln!(code, "        needs: {}, head: {},", needs_of(&def)?, head_of(&text, &def))?;
     writeln!(code, "    }},")?;
     Ok(())
 }
@@ -93,6 +97,29 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
         Some(text) => Ok(notation::apache(text.get_ref()).map_err(|e| e.message)?.regex),
         None => Err(format!("pattern `{}` has no layout", pattern.name.get_ref()).into()),
     }
+}
+
+/// For each pattern for whole lines, texts that a record has.
+fn needs_of(def: &definition::FormatDef) -> Result<String, Box<dyn Error>> {
+    let mut code = String::from("&[");
+    for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
+        let matcher = match pattern.keyed().next() {
+            Some(_) => None,
+            None => Some(scan::Matcher::try_new(&regex(def, pattern)?)?),
+        };
+        let list = |texts: &[String]| format!("&[{}]", texts.join(", "));
+        let ways = |ways: &Vec<Vec<u8>>| list(&ways.iter().map(|way| format!("b\"{}\"", way.escape_ascii())).collect::<Vec<_>>());
+        let texts: Vec<String> = screen::needs(pattern, matcher.as_ref()).iter().map(ways).collect();
+        write!(code, "{}, ", list(&texts))?;
+    }
+    Ok(code + "]")
+}
+
+/// The bytes of a definition before its samples, where nothing stands behind these.
+fn head_of(text: &str, def: &definition::FormatDef) -> usize {
+    let head = text.find("\n[[sample]]").unwrap_or(text.len());
+    let read: Result<definition::FormatDef, _> = toml::from_str(&text[..head]);
+    if read.is_ok_and(|read| read.pattern.len() == def.pattern.len()) { head } else { text.len() }
 }
 
 /// What lines of the family can begin with.

@@ -16,6 +16,7 @@ use super::definition::{BacktrackDef, CaptureDef, FormatDef, HasDef, OneOrMany, 
 use super::expand::ExpandError;
 use super::nearest::nearest;
 use super::notation::{self, Grok, Lookaround, typed};
+use super::screen;
 use super::{
     Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule, Unescape,
 };
@@ -77,7 +78,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         return Err(origin.error(&file.span(), format!("`{}` is no absolute path", file.get_ref()), hint));
     }
     let carries = def.carries.as_ref().map(|carries| carries.capture.get_ref().clone());
-    let samples = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
+    let samples: Vec<Sample> = def.sample.iter().map(|sample| read_sample(&origin, sample)).collect::<Result<_, _>>()?;
     let mut feeds = vec![];
     for pattern in &patterns {
         let feed = (pattern.within.clone(), pattern.table);
@@ -91,6 +92,8 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         let first = start.as_ref().filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
         all.union(&first.map_or_else(|| pattern.matcher.ahead(), |start| start.ahead()))
     });
+    let own = def.pattern.iter().zip(&patterns).filter(|(_, pattern)| pattern.within.is_none());
+    let needs = own.map(|(def, pattern)| screen::needs(def, Some(&pattern.matcher))).collect();
     Ok(Format {
         name: def.name.get_ref().clone(),
         table: family_table,
@@ -106,6 +109,8 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         carries_lines: def.carries.as_ref().is_some_and(|carries| carries.lines),
         has_header: def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()),
         ahead,
+        needs,
+        head: text.len(),
         compiled: OnceLock::from(Compiled {
             patterns,
             start,
@@ -115,8 +120,8 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
                 BacktrackDef::Together => Ways::Together,
             },
             carries,
-            samples,
         }),
+        samples: OnceLock::from(samples),
         set: OnceLock::new(),
     })
 }
@@ -201,6 +206,11 @@ fn compile_pattern(
         fields.push((String::new(), Feed { source: Source::Capture(0), extract: Extract::Rest(Arc::clone(keyed)) }));
     }
     for (column, value) in &pattern.constant {
+        if let Some(field) = column.strip_prefix("fields.") {
+            let source = Source::Constant(Arc::from(value.get_ref().as_str()));
+            fields.push((field.to_owned(), Feed { source, extract: Extract::Text(TextRule::default()) }));
+            continue;
+        }
         let Some(index) = table.column(column) else {
             return Err(origin.error(
                 &value.span(),
@@ -421,8 +431,10 @@ fn feeds_of(
         doubled,
         lower: def.lower,
         chomp: def.chomp,
+        trim: def.trim,
         take,
         map: def.map.iter().map(|(from, to)| (from.clone().into_bytes(), Arc::from(to.as_str()))).collect(),
+        other: def.other.as_deref().map(Arc::from),
         null: def.null.iter().map(|text| text.clone().into_bytes()).collect(),
     };
     let prefixed = |suffix: &str| format!("{name}_{suffix}");
@@ -491,7 +503,7 @@ fn feeds_of(
     })
 }
 
-const TYPES: &[&str] = &[
+pub(super) const TYPES: &[&str] = &[
     "text",
     "integer",
     "float",
@@ -606,28 +618,79 @@ impl fmt::Display for SampleFailure {
     }
 }
 
-/// Runs the samples of one family through the same decoder that scans files.
-pub(super) fn samples(catalog: &Catalog, format: &Format) -> Vec<SampleFailure> {
-    format.samples().iter().filter_map(|sample| run_sample(catalog, format, sample)).collect()
+/// What a sample came to.
+#[derive(Clone, Debug)]
+pub struct SampleOutcome {
+    /// Line of the definition file.
+    pub at_line: usize,
+    /// The record.
+    pub sample: String,
+    /// The pattern that takes it; `None` if none should.
+    pub pattern: Option<String>,
+    /// All that was compared.
+    pub values: Vec<SampleValue>,
 }
 
-fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> Option<SampleFailure> {
-    let mut differences = vec![];
+/// A value of a sample.
+#[derive(Clone, Debug)]
+pub struct SampleValue {
+    /// The column, or `pattern`, or `rows`.
+    pub what: String,
+    /// What it should be.
+    pub expected: String,
+    /// What it is.
+    pub got: String,
+    /// Are these the same?
+    pub is_same: bool,
+}
+
+impl SampleValue {
+    fn differs(what: &str, expected: impl Into<String>, got: impl Into<String>) -> Self {
+        Self { what: what.to_owned(), expected: expected.into(), got: got.into(), is_same: false }
+    }
+}
+
+impl SampleOutcome {
+    /// Is all as it should be?
+    pub fn is_right(&self) -> bool {
+        self.values.iter().all(|value| value.is_same)
+    }
+
+    /// What differs, if anything does.
+    fn failure(self) -> Option<SampleFailure> {
+        let differences: Vec<_> = self.values.into_iter().filter(|value| !value.is_same).collect();
+        let differences: Vec<_> = differences.into_iter().map(|value| (value.what, value.expected, value.got)).collect();
+        (!differences.is_empty()).then_some(SampleFailure { at_line: self.at_line, sample: self.sample, differences })
+    }
+}
+
+/// Runs the samples of one family through the same decoder that scans files.
+pub(super) fn outcomes(catalog: &Catalog, format: &Format) -> Vec<SampleOutcome> {
+    format.samples().iter().map(|sample| run_sample(catalog, format, sample)).collect()
+}
+
+/// Those that are not as they should be.
+pub(super) fn samples(catalog: &Catalog, format: &Format) -> Vec<SampleFailure> {
+    outcomes(catalog, format).into_iter().filter_map(SampleOutcome::failure).collect()
+}
+
+fn run_sample(catalog: &Catalog, format: &Format, sample: &Sample) -> SampleOutcome {
+    let mut values = vec![];
     let wanted = sample.pattern.as_ref().and_then(|name| format.patterns().iter().find(|pattern| pattern.name == *name));
     match (&sample.pattern, wanted) {
-        (Some(name), None) => differences.push(("pattern".to_owned(), name.clone(), "no such pattern".to_owned())),
+        (Some(name), None) => values.push(SampleValue::differs("pattern", name, "no such pattern")),
         (None, _) => {
             if let Some(name) = taken_by(format, sample.line.as_bytes()) {
-                differences.push(("pattern".to_owned(), "none".to_owned(), name));
+                values.push(SampleValue::differs("pattern", "none", name));
             }
         }
         (Some(name), Some(pattern)) => match decode_sample(catalog, format, pattern, sample) {
-            Err(error) => differences.push(("pattern".to_owned(), name.clone(), error)),
-            Ok(None) => differences.push(("pattern".to_owned(), name.clone(), "no row".to_owned())),
-            Ok(Some(batch)) => compare(&batch, pattern, sample, &mut differences),
+            Err(error) => values.push(SampleValue::differs("pattern", name, error)),
+            Ok(None) => values.push(SampleValue::differs("pattern", name, "no row")),
+            Ok(Some(batch)) => compare(&batch, pattern, sample, &mut values),
         },
     }
-    (!differences.is_empty()).then(|| SampleFailure { at_line: sample.at_line, sample: sample.line.clone(), differences })
+    SampleOutcome { at_line: sample.at_line, sample: sample.line.clone(), pattern: sample.pattern.clone(), values }
 }
 
 fn taken_by(format: &Format, line: &[u8]) -> Option<String> {
@@ -658,29 +721,24 @@ fn decode_sample(catalog: &Catalog, format: &Format, pattern: &Pattern, sample: 
     decoder.flush().map_err(|error| error.to_string())
 }
 
-fn compare(batch: &RecordBatch, pattern: &Pattern, sample: &Sample, differences: &mut Vec<(String, String, String)>) {
+fn compare(batch: &RecordBatch, pattern: &Pattern, sample: &Sample, values: &mut Vec<SampleValue>) {
     if batch.num_rows() != 1 {
-        differences.push(("rows".to_owned(), "1".to_owned(), batch.num_rows().to_string()));
+        values.push(SampleValue::differs("rows", "1", batch.num_rows().to_string()));
         return;
     }
     let got = |column: &str| cell(batch, column);
     let taken = got("_format").flatten().unwrap_or_default();
     if taken != pattern.name {
-        differences.push(("pattern".to_owned(), pattern.name.clone(), taken));
+        values.push(SampleValue::differs("pattern", pattern.name.clone(), taken));
     }
+    let show = |value: &Option<String>| value.as_ref().map_or_else(|| "NULL".to_owned(), |text| format!("`{text}`"));
     for (column, expected) in &sample.expect {
-        match got(column) {
-            None => differences.push((
-                column.clone(),
-                "a column".to_owned(),
-                format!("`{}` has none of this name", pattern.table.name),
-            )),
-            Some(value) if !same(&value, expected) => {
-                let show = |value: &Option<String>| value.as_ref().map_or_else(|| "NULL".to_owned(), |text| format!("`{text}`"));
-                differences.push((column.clone(), show(expected), show(&value)));
+        values.push(match got(column) {
+            None => SampleValue::differs(column, "a column", format!("`{}` has none of this name", pattern.table.name)),
+            Some(value) => {
+                SampleValue { what: column.clone(), expected: show(expected), got: show(&value), is_same: same(&value, expected) }
             }
-            Some(_) => {}
-        }
+        });
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use super::screen::{self, Sample};
 use super::{Catalog, Format, Pattern, nearest_pattern};
 use crate::scan::{Scratch, Span};
+use crate::table::TableDef;
 
 /// Lines of a sample that are tried at most.
 const MAX_LINES: usize = 200;
 /// Bytes of a line that are looked at; a longer one says nothing.
 const MAX_LINE_BYTES: usize = 16 << 10;
+/// Lines that are looked at for the texts that a family needs, before it is compiled to take all.
+const SCREENED: usize = 4;
 /// The share of lines that a family has to take.
 const MIN_SHARE: f64 = 0.5;
 
@@ -29,11 +33,22 @@ pub struct Candidate {
     pub miss: Option<Miss>,
     /// A line names the columns, as this family does it.
     pub has_heading: bool,
+    /// The family's table if any of the lines is a row of it, else the one that most of them are rows of.
+    pub table: &'static TableDef,
 }
 
 impl Candidate {
     fn of(format: &Format) -> Self {
-        Self { format: format.name.clone(), pattern: String::new(), taken: 0, lines: 0, score: 0, miss: None, has_heading: false }
+        Self {
+            format: format.name.clone(),
+            pattern: String::new(),
+            taken: 0,
+            lines: 0,
+            score: 0,
+            miss: None,
+            has_heading: false,
+            table: format.table,
+        }
     }
 
     /// By how many lines each of the family's patterns took.
@@ -43,6 +58,10 @@ impl Candidate {
         let most = by_pattern.iter().enumerate().max_by_key(|(index, count)| (**count, usize::MAX - index));
         if let Some((index, _)) = most {
             self.pattern = patterns[index].name.clone();
+            let mut fed = patterns.iter().zip(by_pattern).filter(|(_, count)| **count > 0);
+            if !fed.any(|(pattern, _)| pattern.table.name == self.table.name) {
+                self.table = patterns[index].table;
+            }
         }
     }
 }
@@ -77,18 +96,20 @@ pub struct Detection {
 pub fn detect(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> Detection {
     let lines = sample_lines(chunks);
     // Where a family takes every line, only others that do can be better, and most fail at the first one.
-    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines)), expected);
+    let sample = Sample::new(chunks);
+    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines, &sample)), expected);
     let is_like = |best: &Candidate| best.score > 0 && expected.is_none_or(|expected| expected == best.format);
     if whole.best.as_ref().is_some_and(is_like) {
         return whole;
     }
-    choose(possible(catalog, &lines).map(|format| judge(catalog, format, &lines).0), expected)
+    choose(possible(catalog, &lines, &sample).map(|format| judge(catalog, format, &lines).0), expected)
 }
 
 /// The same, and for each family the first line that it does not take.
 pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> Detection {
     let lines = sample_lines(chunks);
-    let candidates = possible(catalog, &lines).map(|format| {
+    let sample = Sample::new(chunks);
+    let candidates = possible(catalog, &lines, &sample).map(|format| {
         let (candidate, missed) = judge(catalog, format, &lines);
         let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
@@ -97,8 +118,9 @@ pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> D
 }
 
 /// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.
-fn possible<'a>(catalog: &'a Catalog, lines: &'a [(usize, &[u8])]) -> impl Iterator<Item = &'a Arc<Format>> {
-    catalog.formats().iter().filter(|format| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0)))
+fn possible<'a>(catalog: &'a Catalog, lines: &'a [(usize, &[u8])], sample: &'a Sample) -> impl Iterator<Item = &'a Arc<Format>> {
+    let begins = |format: &Format| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0));
+    catalog.formats().iter().filter(move |format| begins(format) && screen::may_take(&format.needs, |text| sample.may_hold(text)))
 }
 
 fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -> Detection {
@@ -140,9 +162,14 @@ fn clean(line: &[u8]) -> &[u8] {
 }
 
 /// What a family that takes all of the lines makes of them.
-fn judge_whole(format: &Format, lines: &[(usize, &[u8])]) -> Option<Candidate> {
+fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample) -> Option<Candidate> {
     // What a line may begin with is asked of all first: it costs less than the patterns, and nothing that is compiled.
     if lines.is_empty() || !lines.iter().all(|(_, line)| format.ahead.accepts(line, 0)) {
+        return None;
+    }
+    // And what it has to hold, of a few.
+    let few = lines.iter().take(SCREENED).chain(lines.last());
+    if !few.into_iter().all(|(_, line)| screen::may_take(&format.needs, |text| sample.holds(line, text))) {
         return None;
     }
     let patterns: Vec<_> = format.own().collect();
@@ -222,7 +249,8 @@ mod tests {
             chunks.push(format!("{}\nno format takes this line\n", samples.join("\n")));
             for chunk in &chunks {
                 let lines = sample_lines(&[chunk.as_bytes()]);
-                let slow = choose(possible(&catalog, &lines).map(|format| judge(&catalog, format, &lines).0), None).best;
+                let all = catalog.formats().iter();
+                let slow = choose(all.map(|format| judge(&catalog, format, &lines).0), None).best;
                 let quick = detect(&catalog, &[chunk.as_bytes()], None).best;
                 let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));
                 assert_eq!(facts(quick), facts(slow), "{}: {chunk}", format.name);

@@ -17,6 +17,8 @@ mod feed;
 pub mod import;
 mod nearest;
 mod notation;
+mod schema;
+mod screen;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,11 +27,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
 
-pub use check::SampleFailure;
+pub use check::{SampleFailure, SampleOutcome, SampleValue};
 pub use detect::{Candidate, Detection, Miss, detect, explain};
 pub(crate) use feed::{Address, Extract, Feed, Part, Source, Take, TextRule, Unescape};
 pub use nearest::nearest;
 pub use notation::{GrokError, GrokSearch};
+pub use schema::schema;
+
+use screen::Needs;
 
 use crate::scan::{Ahead, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
@@ -50,6 +55,10 @@ struct Outline {
     carries_lines: bool,
     has_header: bool,
     ahead: ([[u64; 4]; 8], u8),
+    /// For each pattern for whole lines, texts that a record has.
+    needs: &'static [&'static [&'static [&'static [u8]]]],
+    /// The bytes of the text before the samples, where nothing stands behind these.
+    head: usize,
 }
 
 /// The built-in definitions, by the build script.
@@ -141,7 +150,13 @@ pub struct Format {
     has_header: bool,
     /// What its lines can begin with.
     ahead: Ahead,
+    /// For each pattern for whole lines, texts that a record has.
+    needs: Needs,
+    /// The bytes of the definition before its samples, which only tests ask for.
+    head: usize,
     compiled: OnceLock<Compiled>,
+    /// Lines, and what they are worth.
+    samples: OnceLock<Vec<Sample>>,
     /// Its patterns for whole lines as one.
     set: OnceLock<Arc<PatternSet>>,
 }
@@ -159,8 +174,6 @@ struct Compiled {
     ways: Ways,
     /// The capture that holds a record of another family.
     carries: Option<String>,
-    /// Lines, and what they are worth.
-    samples: Vec<Sample>,
 }
 
 /// A record, and what it is worth.
@@ -456,6 +469,12 @@ impl Catalog {
         hash(&all)
     }
 
+    /// What each sample of a family comes to, beside the formats that are there.
+    pub fn sample_outcomes(&self, format: &Arc<Format>) -> Vec<SampleOutcome> {
+        let is_there = self.formats().iter().any(|own| Arc::ptr_eq(own, format));
+        if is_there { check::outcomes(self, format) } else { check::outcomes(&self.with(format), format) }
+    }
+
     /// Runs the samples of a family.
     pub fn check_samples(&self, format: &Format) -> Vec<SampleFailure> {
         check::samples(self, format)
@@ -485,14 +504,22 @@ impl Format {
             carries_lines: outline.carries_lines,
             has_header: outline.has_header,
             ahead: Ahead::from_raw(outline.ahead),
+            needs: outline
+                .needs
+                .iter()
+                .map(|texts| texts.iter().map(|ways| ways.iter().map(|way| way.to_vec()).collect()).collect())
+                .collect(),
+            head: outline.head,
             compiled: OnceLock::new(),
+            samples: OnceLock::new(),
             set: OnceLock::new(),
         }
     }
 
     fn compiled(&self) -> &Compiled {
         self.compiled.get_or_init(|| {
-            let compiled = check::compile(&self.origin, &self.text).expect("the tests compile the built-in formats");
+            let head = &self.text[..self.head];
+            let compiled = check::compile(&self.origin, head).expect("the tests compile the built-in formats");
             compiled.compiled.into_inner().expect("compiled just now")
         })
     }
@@ -504,7 +531,10 @@ impl Format {
 
     /// Lines, and what they are worth.
     pub fn samples(&self) -> &[Sample] {
-        &self.compiled().samples
+        self.samples.get_or_init(|| {
+            let whole = check::compile(&self.origin, &self.text).expect("the tests compile the built-in formats");
+            whole.samples.into_inner().expect("compiled just now")
+        })
     }
 
     /// The tables that it feeds, each once.
@@ -635,7 +665,7 @@ mod tests {
             assert_eq!(facts(format), facts(&compiled));
             let more = |f: &Format| {
                 let feeds: Vec<_> = f.feeds.iter().map(|(within, table)| (within.clone(), table.name)).collect();
-                (feeds, f.is_joined, f.is_envelope, f.carries_lines, f.has_header, f.ahead)
+                (feeds, f.is_joined, f.is_envelope, f.carries_lines, f.has_header, f.ahead, f.needs.clone())
             };
             assert_eq!(more(format), more(&compiled), "{}", format.name);
         }
@@ -883,41 +913,46 @@ line = "warn: hello"
     }
 
     proptest::proptest! {
-        #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
+            #![proptest_config(proptest::prelude::ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
-        #[test]
-        fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
+            #[test]
+            fn every_builtin_set_gives_the_verdict_and_the_spans_of_its_regex(line in damaged_line()) {
+                    static CATALOG: OnceLock<Catalog> = OnceLock::new();
+                let catalog = CATALOG.get_or_init(Catalog::builtin);
+                let mut scratch = Scratch::default();
+                for format in catalog.formats() {
+                    let lines = catalog.lines_of(&format.name);
+                    let mut fast = vec![Span::NONE; lines.set.captures()];
+                    let mut slow = fast.clone();
+                    let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
+                    let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
+                    proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
+                    if format.set().find(&line, &mut vec![Span::NONE; format.set().captures()], &mut scratch).is_ok() {
+    let sample = screen::Sample::new(&[&line]);
+                        let is_seen = screen::may_take(&format.needs, |text| sample.may_hold(text) && sample.holds(&line, text));
+                        proptest::prop_assert!(is_seen, "{} is not looked for in {}", format.name, line.escape_ascii());
+                    }
+                    if let Some(pattern) = a {
+                        let (fast, slow) = (lines.set.spans_of(pattern, &fast), lines.set.spans_of(pattern, &slow));
+                        proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
+                    }
+                }
+            }
+
+            #[test]
+            fn traces_give_what_every_builtin_set_gives(
+                records in proptest::collection::vec(damaged_line(), 1..12),
+                good in proptest::collection::vec(damaged_line(), 1..3),
+            ) {
                 static CATALOG: OnceLock<Catalog> = OnceLock::new();
-            let catalog = CATALOG.get_or_init(Catalog::builtin);
-            let mut scratch = Scratch::default();
-            for format in catalog.formats() {
-                let lines = catalog.lines_of(&format.name);
-                let mut fast = vec![Span::NONE; lines.set.captures()];
-                let mut slow = fast.clone();
-                let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
-                let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
-                proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
-                if let Some(pattern) = a {
-                    let (fast, slow) = (lines.set.spans_of(pattern, &fast), lines.set.spans_of(pattern, &slow));
-                    proptest::prop_assert_eq!(&fast, &slow, "{} on {}", format.name, line.escape_ascii());
+                let catalog = CATALOG.get_or_init(Catalog::builtin);
+                // Most records of a file are like others.
+                let records: Vec<&[u8]> = good.iter().chain(&records).chain(&good).map(Vec::as_slice).collect();
+                for format in catalog.formats() {
+                    crate::scan::check_traces(&catalog.lines_of(&format.name).set, &records);
                 }
             }
         }
-
-        #[test]
-        fn traces_give_what_every_builtin_set_gives(
-            records in proptest::collection::vec(damaged_line(), 1..12),
-            good in proptest::collection::vec(damaged_line(), 1..3),
-        ) {
-            static CATALOG: OnceLock<Catalog> = OnceLock::new();
-            let catalog = CATALOG.get_or_init(Catalog::builtin);
-            // Most records of a file are like others.
-            let records: Vec<&[u8]> = good.iter().chain(&records).chain(&good).map(Vec::as_slice).collect();
-            for format in catalog.formats() {
-                crate::scan::check_traces(&catalog.lines_of(&format.name).set, &records);
-            }
-        }
-    }
 
     #[test]
     fn every_builtin_set_gives_what_its_regex_gives_on_its_samples() {

@@ -190,6 +190,13 @@ impl RegexMatcher {
         lowered.as_ref()
     }
 
+    /// Texts that every record has: of each list, one of its texts.
+    pub(crate) fn texts(&self) -> Vec<Vec<Vec<u8>>> {
+        let mut texts = vec![];
+        collect_texts(&self.hir, &mut texts);
+        texts
+    }
+
     /// The syntax tree.
     pub(super) fn hir(&self) -> &Hir {
         &self.hir
@@ -224,6 +231,29 @@ impl RegexMatcher {
             *slot = locations.get(group).map_or(Span::NONE, |(start, end)| Span { start: start as u32, end: end as u32 });
         }
         Ok(())
+    }
+}
+
+/// Adds the texts that are in every match of the expression.
+fn collect_texts(hir: &Hir, texts: &mut Vec<Vec<Vec<u8>>>) {
+    match hir.kind() {
+        HirKind::Literal(literal) => texts.push(vec![literal.0.to_vec()]),
+        HirKind::Capture(capture) => collect_texts(&capture.sub, texts),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| collect_texts(part, texts)),
+        HirKind::Repetition(repetition) if repetition.min > 0 => collect_texts(&repetition.sub, texts),
+        // One of each way, the longest that it has.
+        HirKind::Alternation(ways) => {
+            let least = |text: &Vec<Vec<u8>>| text.iter().map(Vec::len).min().unwrap_or(0);
+            let of_way = |way: &Hir| {
+                let mut own = vec![];
+                collect_texts(way, &mut own);
+                own.into_iter().max_by_key(least)
+            };
+            if let Some(all) = ways.iter().map(of_way).collect::<Option<Vec<_>>>() {
+                texts.push(all.into_iter().flatten().collect());
+            }
+        }
+        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => {}
     }
 }
 
