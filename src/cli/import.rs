@@ -36,8 +36,8 @@ pub(super) fn run(config: &Config, files: &[PathBuf], kind: Option<ImportKind>) 
             Kind::Grok => imported.grok(&catalog, &text),
             Kind::Lnav => imported.lnav(&catalog, &text),
             Kind::Pylogsparser => {
-                let folder = Path::new(&text.path).parent().unwrap_or(Path::new("/"));
-                let shared = SHARED.iter().filter_map(|name| reader.file(folder.join(name).to_str()?, &mut imported.notes));
+                let folder = Path::new(&text.path).parent();
+                let shared = SHARED.iter().filter_map(|name| reader.file(folder?.join(name).to_str()?, &mut imported.notes));
                 let shared: Vec<_> = shared.collect();
                 imported.pylogsparser(&catalog, &text, &shared);
             }

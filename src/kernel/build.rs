@@ -93,6 +93,9 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
     if let Some(text) = &pattern.log_format {
         return Ok(notation::nginx(text.get_ref()).map_err(|e| e.message)?.regex);
     }
+    if let Some(text) = &pattern.log_line_prefix {
+        return Ok(notation::postgres(text.get_ref()).map_err(|e| e.message)?.regex);
+    }
     match &pattern.apache {
         Some(text) => Ok(notation::apache(text.get_ref()).map_err(|e| e.message)?.regex),
         None => Err(format!("pattern `{}` has no layout", pattern.name.get_ref()).into()),

@@ -31,7 +31,7 @@ use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
 use super::saved_index;
 use crate::kernel::format::{Catalog, Detection, detect, explain};
-use crate::kernel::table::{TableDef, UNPARSED, tables};
+use crate::kernel::table::{TableDef, UNPARSED, table, tables};
 use crate::source::{self, Encoding, FileKind, Fill, ListedMember, Severity, Snapshot, SourceError};
 
 /// Members of an archive whose first bytes wait to be looked at together.
@@ -51,7 +51,7 @@ pub enum InputSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileFormat {
     /// This family, by content, and the table that its lines feed: the family's own, unless none of what was looked at is of that.
-    Detected(String, &'static TableDef),
+    Detected(String, &'static str),
     /// This family, because the user said so.
     Forced(String),
     /// Lines that no format takes.
@@ -187,7 +187,7 @@ impl Listing {
         let mut found: Vec<(&'static TableDef, usize)> = Vec::new();
         for file in &self.files {
             let own = match &file.format {
-                FileFormat::Detected(_, table) => Some(*table),
+                FileFormat::Detected(_, own) => table(own),
                 other => other.name().and_then(|name| formats.format(name)).map(|format| format.table),
             };
             let Some(own) = own else { continue };
@@ -565,7 +565,7 @@ impl FileSet {
             return FileFormat::Empty;
         }
         match detect(&self.context.formats, &slices(&chunks), expected).best {
-            Some(best) => FileFormat::Detected(best.format, best.table),
+            Some(best) => FileFormat::Detected(best.format, best.table.name),
             None => FileFormat::Unknown,
         }
     }

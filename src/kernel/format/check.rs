@@ -261,12 +261,12 @@ struct Laid {
 }
 
 fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table: &TableDef) -> Result<Laid, DefinitionError> {
-    let texts = [&pattern.regex, &pattern.grok, &pattern.log_format, &pattern.apache];
+    let texts = [&pattern.regex, &pattern.grok, &pattern.log_format, &pattern.apache, &pattern.log_line_prefix];
     let count = texts.iter().filter(|text| text.is_some()).count();
     if count + pattern.keyed().count() != 1 {
         let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
         let known: Vec<String> = Syntax::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let hint = format!("one of `regex`, `grok`, `log_format` (nginx), `apache`, {}", known.join(", "));
+        let hint = format!("one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), {}", known.join(", "));
         return Err(origin.error(&pattern.name.span(), message, Some(hint)));
     }
     if count == 1
@@ -287,6 +287,7 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
         (PatternDef { grok: Some(grok), .. }, _) => return read_grok(origin, def, grok, table),
         (PatternDef { log_format: Some(text), .. }, _) => return translated(text, notation::nginx),
         (PatternDef { apache: Some(text), .. }, _) => return translated(text, notation::apache),
+        (PatternDef { log_line_prefix: Some(text), .. }, _) => return translated(text, notation::postgres),
         (_, Some(keyed)) => keyed,
         (_, None) => unreachable!("one of them was counted"),
     };

@@ -158,6 +158,8 @@ pub(super) struct PatternDef {
     pub(super) log_format: Option<Spanned<String>>,
     /// Or: the text of Apache's `LogFormat`.
     pub(super) apache: Option<Spanned<String>>,
+    /// Or: PostgreSQL's `log_line_prefix`; level and text stand behind it. `records.start` has to say what a record begins with.
+    pub(super) log_line_prefix: Option<Spanned<String>>,
     /// Or: the same as firewalls send it, maybe behind a priority or cut off. `date + time` is two values beside each other, as in
     /// all layouts by names.
     pub(super) pairs: Option<Spanned<BTreeMap<String, OneOrMany>>>,

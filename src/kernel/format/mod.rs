@@ -774,7 +774,7 @@ line = "warn: hello"
             (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
             (
                 GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
-                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `grok`, `log_format` (nginx), `apache`, `json`, `logfmt`, `pairs`, `cef`, `leef`, `xml`, `columns`",
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), `json`, `logfmt`, `pairs`, `cef`, `leef`, `xml`, `columns`",
             ),
             (
                 GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1),
@@ -840,6 +840,12 @@ line = "warn: hello"
                 r#"grok = '^%{COMBINEDAPACHELOG}$'"#,
                 r#"192.0.2.1 - bob [21/Nov/2026:00:55:04 +0000] "GET /a?b HTTP/1.1" 200 17 "-" "curl""#,
                 r#"client_ip = "192.0.2.1", user_name = "bob", time = "2026-11-21T00:55:04Z", method = "GET", url = "/a?b", path = "/a", status = 200, bytes = 17, user_agent = "curl""#,
+            ),
+            noted(
+                "database_log",
+                r#"log_line_prefix = '%p|%a|%u@%d|%h|%m|'"#,
+                r#"17|psql|bob@[unknown]|192.0.2.1|2026-11-21 00:55:04.123 UTC|LOG:  duration: 1.5 ms  statement: SELECT 1"#,
+                r#"time = "2026-11-21T00:55:04.123Z", pid = 17, application = "psql", user_name = "bob", client_ip = "192.0.2.1", level = "LOG", duration_ms = 1.5, statement = "SELECT 1""#,
             ),
             noted(
                 "app_log",

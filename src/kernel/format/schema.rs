@@ -123,6 +123,7 @@ fn pattern() -> Vec<Field> {
         ("grok", reference("text"), "or as a Grok expression"),
         ("log_format", reference("text"), "or as the text of nginx's log_format"),
         ("apache", reference("text"), "or as the text of Apache's LogFormat"),
+        ("log_line_prefix", reference("text"), "or as the text of PostgreSQL's log_line_prefix"),
         ("json", reference("paths"), "or: the record is a JSON object, and these are the paths of its captures"),
         ("logfmt", reference("paths"), "or logfmt, with the keys of its captures"),
         ("pairs", reference("paths"), "or the pairs that firewalls send"),

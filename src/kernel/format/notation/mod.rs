@@ -1,4 +1,4 @@
-//! Layouts in the words that people have already: Grok, nginx's `log_format`, Apache's `LogFormat`.
+//! Layouts in the words that people have already: Grok, nginx's `log_format`, Apache's `LogFormat`, PostgreSQL's `log_line_prefix`.
 //!
 //! ```text
 //!   "%{IP:ip} %{DATA:x}"       ──grok.rs───┐
@@ -15,6 +15,7 @@ mod dialect;
 mod grok;
 mod grok_library;
 mod nginx;
+mod postgres;
 mod server;
 mod strftime;
 
@@ -27,6 +28,7 @@ pub(crate) use dialect::{Dialect, Lookaround, translate};
 pub(crate) use grok::{Grok, column_of, whole as whole_grok};
 pub use grok::{GrokError, GrokSearch};
 pub(crate) use nginx::log_format as nginx;
+pub(crate) use postgres::log_line_prefix as postgres;
 
 /// A layout, as the rest of the program knows it.
 #[derive(Clone, Debug, Default)]
