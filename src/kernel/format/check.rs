@@ -266,7 +266,10 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
     if count + pattern.keyed().count() != 1 {
         let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
         let known: Vec<String> = Syntax::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let hint = format!("one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), {}", known.join(", "));
+        let hint = format!(
+            "one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), {}",
+            known.join(", ")
+        );
         return Err(origin.error(&pattern.name.span(), message, Some(hint)));
     }
     if count == 1

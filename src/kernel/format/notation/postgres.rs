@@ -81,7 +81,8 @@ pub(crate) fn log_line_prefix(text: &str) -> Result<Translated, NotationError> {
     translated.regex += if is_open { ")?" } else { "" };
     translated.regex += BEHIND;
     translated.line += "LOG:  checkpoint starting: time";
-    let more = [("level", typed("text", "level")), ("message", typed("text", "message")), ("statement", typed("text", "statement"))];
+    let more =
+        [("level", typed("text", "level")), ("message", typed("text", "message")), ("statement", typed("text", "statement"))];
     translated.captures.extend(more.map(|(name, meant)| (name.to_owned(), meant)));
     let duration = CaptureDef { unit: Some("ms".to_owned()), ..typed("duration", "duration_ms") };
     translated.captures.insert("duration".to_owned(), duration);
@@ -148,7 +149,8 @@ mod tests {
         let regex = log_line_prefix("%m [%p] %q%u@%d ").unwrap().regex;
         let regex = regex::bytes::Regex::new(&format!(r"(?s-u)\A(?:{regex})\z")).unwrap();
         assert!(regex.is_match(b"2026-11-21 00:55:04.123 CET [17] LOG:  database system is ready"), "without a session");
-        let found = regex.captures(b"2026-11-21 00:55:04.123 CET [17] bob@shop LOG:  duration: 1.5 ms  statement: SELECT 1").unwrap();
+        let found =
+            regex.captures(b"2026-11-21 00:55:04.123 CET [17] bob@shop LOG:  duration: 1.5 ms  statement: SELECT 1").unwrap();
         assert_eq!((&found["duration"], &found["statement"]), (&b"1.5"[..], &b"SELECT 1"[..]));
     }
 
