@@ -7,13 +7,14 @@
 //! ```
 //!
 //!
-//! running.rs: the rows come from a task of their own, which ends when nobody wants them any more. explain.rs: what the engine's
-//! errors mean.
+//! running.rs: the rows come from a task of their own, which ends when nobody wants them any more. follow.rs: rows that are still to come.
+//! explain.rs: what the engine's errors mean.
 //!
 //! Faces (command line, REPL, and later servers) call [`Session::statements`] and [`Session::run`], and render
 //! [`QueryError`] with its hint.
 
 mod explain;
+mod follow;
 mod headings;
 mod origin;
 mod pseudonym;
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::ScalarValue;
+use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::common::tree_node::Transformed;
 use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
@@ -43,6 +44,7 @@ use futures::StreamExt as _;
 use thiserror::Error;
 
 pub use explain::QueryError;
+pub use follow::FollowOptions;
 pub use pseudonym::PseudonymKey;
 
 use pseudonym::Pseudonyms;
@@ -167,7 +169,8 @@ pub enum Trace {
     Records,
 }
 
-/// One session: tables, settings, limits.
+/// One session: tables, settings, limits. Clones are the same one.
+#[derive(Clone)]
 pub struct Session {
     context: SessionContext,
     schema: Arc<LogSchema>,
@@ -261,11 +264,25 @@ impl Session {
     /// [`Self::run_bound`], and the rows may tell where they come from.
     pub async fn run_traced(
         &self,
-        mut statement: Statement,
+        statement: Statement,
         values: Vec<(String, ScalarValue)>,
         trace: Trace,
     ) -> Result<Answer, QueryError> {
         self.report().begin_query();
+        let plan = self.planned(statement, values).await?;
+        let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
+        if self.pseudonyms.is_some() && matches!(plan, LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
+            let error =
+                DataFusionError::Plan("COPY and INSERT write what was logged, without pseudonyms; write with -o FILE".to_owned());
+            return Err(self.explain(&error));
+        }
+        let (plan, origin) = self.with_origin(plan, trace).map_err(|error| self.explain(&error))?;
+        let rows = self.start(plan).await.map_err(|error| self.explain(&error))?;
+        Ok(Answer { rows, shows, origin })
+    }
+
+    /// The plan of a statement: without meta columns in its `*`, inside of the window, with the headings that were written.
+    async fn planned(&self, mut statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<LogicalPlan, QueryError> {
         let state = self.context.state();
         let names = state.resolve_table_references(&statement).map_err(|error| self.explain(&error))?;
         let log_tables = self.schema.log_tables(&names).await;
@@ -278,39 +295,48 @@ impl Session {
             Some(headings) => headings.over(plan),
             None => Ok(plan),
         });
-        let plan = plan.map_err(|error| self.explain(&error))?;
-        let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
-        if self.pseudonyms.is_some() && matches!(plan, LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
-            let error =
-                DataFusionError::Plan("COPY and INSERT write what was logged, without pseudonyms; write with -o FILE".to_owned());
-            return Err(self.explain(&error));
-        }
+        plan.map_err(|error| self.explain(&error))
+    }
+
+    /// The plan, with the columns that tell where its rows come from, if that is wanted and a row is one record.
+    fn with_origin(&self, plan: LogicalPlan, trace: Trace) -> DfResult<(LogicalPlan, Option<Origin>)> {
         let traced = match trace {
             // The line behind a row has no pseudonyms.
             Trace::Records if self.pseudonyms.is_some() => None,
-            Trace::Records => origin::with_origin(&plan).map_err(|error| self.explain(&error))?,
+            Trace::Records => origin::with_origin(&plan)?,
             Trace::No => None,
         };
-        let (plan, origin) = match traced {
+        Ok(match traced {
             Some((plan, table)) => (plan, Some(Origin { table: table.to_quoted_string() })),
             None => (plan, None),
-        };
+        })
+    }
+
+    /// The rows of a plan; with pseudonyms, if there are to be some.
+    async fn start(&self, plan: LogicalPlan) -> DfResult<SendableRecordBatchStream> {
         // Without ANALYZE, nothing of what the plan is about happens.
         let runs = !matches!(plan, LogicalPlan::Explain(_));
+        let plan = match &self.pseudonyms {
+            Some(pseudonyms) => pseudonyms.in_texts(plan)?,
+            None => plan,
+        };
         let hidden = self.pseudonyms.as_ref().map(|pseudonyms| (Arc::clone(pseudonyms), plan.clone()));
-        let frame = self.context.execute_logical_plan(plan).await.map_err(|error| self.explain(&error))?;
+        let frame = self.context.execute_logical_plan(plan).await?;
         let context = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await.map_err(|error| self.explain(&error))?;
+        let plan = frame.create_physical_plan().await?;
         if runs {
-            settle(&plan, self.report()).map_err(|error| self.explain(&error))?;
+            settle(&plan, self.report())?;
         }
-        let rows = running::start(plan, context).map_err(|error| self.explain(&error))?;
-        let rows = self.keeping(rows);
-        let rows = match hidden {
+        let rows = self.keeping(running::start(plan, context)?);
+        Ok(match hidden {
             Some((pseudonyms, plan)) => pseudonyms.hide(&plan, rows),
             None => rows,
-        };
-        Ok(Answer { rows, shows, origin })
+        })
+    }
+
+    /// Whether results have pseudonyms: then nothing else shows what was logged, either.
+    pub fn has_pseudonyms(&self) -> bool {
+        self.pseudonyms.is_some()
     }
 
     /// The names of all functions, ours and the engine's, in order.

@@ -63,6 +63,9 @@ pub(super) enum Talk {
     Verbose,
 }
 
+/// Rows that come before those that are still to be logged: as many as tail shows.
+const NEWEST: usize = 10;
+
 /// What was decided.
 #[derive(Debug)]
 pub(super) struct Config {
@@ -70,6 +73,8 @@ pub(super) struct Config {
     pub(super) scripts: Vec<Script>,
     pub(super) rc: Option<PathBuf>,
     pub(super) on_error: OnError,
+    /// Whether statements are followed, and how many of the newest rows come first.
+    pub(super) follow: Option<usize>,
     pub(super) alert: AlertIf,
     pub(super) session: SessionOptions,
     pub(super) output: OutputOptions,
@@ -202,6 +207,12 @@ impl Config {
             Some(text) => size(text, &sources.name("disk-limit"))? as u64,
             None => free_disk(&std::env::temp_dir()).map_or(1 << 30, |free| (free / 2).min(10 << 30)),
         };
+
+        let is_followed = run.follow || run.tail.is_some();
+        if is_followed && !(matches!(command, Command::Query) && output.output.is_none()) {
+            let hint = "as in `logsql --follow \"SELECT * FROM access_log\"`; in the REPL it is `\\tail`".to_owned();
+            return Err(Problem::usage("--follow is for SQL, and what is followed has no end to wait for a file", Some(hint)));
+        }
 
         let file_format = output.output.as_deref().and_then(OutputFormat::from_extension);
         let shortcuts = [
@@ -340,6 +351,7 @@ impl Config {
             scripts,
             rc,
             on_error: if run.bail.unwrap_or(!interactive) { OnError::Stop } else { OnError::GoOn },
+            follow: run.tail.or_else(|| run.follow.then_some(NEWEST)),
             alert: match (run.fail_if_rows, run.fail_if_empty) {
                 (true, _) => AlertIf::Rows,
                 (_, true) => AlertIf::Empty,

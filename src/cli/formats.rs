@@ -128,7 +128,7 @@ fn why(config: &Config, paths: &[OsString]) -> Result<Exit, Problem> {
             None => text += "no format takes half of its lines\n",
         }
         for (index, candidate) in detection.candidates.iter().take(1 + RUNNERS_UP).enumerate() {
-            text += &describe(candidate, index == 0 && detection.best.is_some());
+            text += &describe(candidate, index == 0 && detection.best.is_some(), config.session.pseudonyms.is_none());
         }
         if detection.candidates.is_empty() {
             text += "  no format takes any of its lines\n";
@@ -226,13 +226,16 @@ async fn unparsed_lines(session: &Session) -> Result<Vec<String>, Problem> {
     Ok(lines)
 }
 
-fn describe(candidate: &Candidate, chosen: bool) -> String {
+fn describe(candidate: &Candidate, chosen: bool, shows_lines: bool) -> String {
     let percent = 100.0 * candidate.taken as f64 / candidate.lines.max(1) as f64;
     let mark = if chosen { "→" } else { " " };
     let mut text = format!("{mark} {}: {} of {} lines ({percent:.0} %)\n", candidate.format, candidate.taken, candidate.lines);
     if let Some(miss) = &candidate.miss {
         let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
         text += &format!("    first miss: `{}` failed at column {}{field}\n", miss.pattern, miss.column);
+        if !shows_lines {
+            return text;
+        }
         let line = String::from_utf8_lossy(&miss.text);
         // The place of the failure stays in sight, also in a long line.
         let from = miss.column.saturating_sub(60);

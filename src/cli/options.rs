@@ -12,6 +12,7 @@ Examples:
   logsql \"SELECT client_ip, count(*) FROM access_log WHERE status = 404 GROUP BY 1 ORDER BY 2 DESC LIMIT 10\" access.log*
   logsql \"SELECT * FROM 'backup/*.gz' WHERE status >= 500\"      a path is a table
   zcat old.gz | logsql \"SELECT count(*) FROM syslog\" -
+  logsql -F \"SELECT time, url FROM access_log WHERE status >= 500\"     new rows as they are logged
   logsql --csv -o errors.csv \"SELECT time, level, message FROM error_log\" /var/log/nginx/error.log
   logsql /var/log/nginx                                        no SQL: explore in the REPL (with -r for what is below)
 
@@ -81,6 +82,14 @@ pub(super) struct RunOptions {
     /// Only records before this time
     #[arg(long, alias = "to", value_name = "TIME", allow_hyphen_values = true, global = true)]
     pub(super) until: Option<String>,
+
+    /// Go on with new rows as they are logged, until Ctrl-C
+    #[arg(short = 'F', long)]
+    pub(super) follow: bool,
+
+    /// So many of the newest rows come first [default: 10]; means --follow
+    #[arg(long, value_name = "ROWS")]
+    pub(super) tail: Option<usize>,
 
     /// SQL to run first in the REPL [default: rc.sql in the config folder]
     #[arg(long, value_name = "FILE")]
@@ -245,7 +254,7 @@ pub(super) struct OutputArgs {
     pub(super) no_pager: bool,
 
     /// Put pseudonyms in place of addresses and of names of users and hosts. They are the same in every run: their key is kept
-    /// in the state folder. In free text only addresses, hardware addresses and e-mail addresses are found
+    /// in the state folder. In free text, what looks like an address is found, and names that the same record has in other columns
     #[arg(long, global = true)]
     pub(super) anonymize: bool,
 
@@ -394,7 +403,7 @@ Examples:
 A saved query of your own with `-- schedule: 0 6 * * *` in its header is a job, too. Each job is about what is new since its last
 success (--window). A run is never lost and never made twice; a mail or a command is delivered at least once (--in-doubt).
 Where the clock skips an hour, `30 2 * * *` runs at its end, and where one comes twice, in the first; `*/30 * * * *` runs whenever its time is shown.
-Mails go through the server in [mail] of the configuration: host, port, tls (starttls, tls, none), user, password-file, from.";
+Mails go through the server in [mail] of the configuration: host, port, tls (starttls, tls, none), ca-file, user, password-file, from.";
 
 const ADD_EXAMPLES: &str = "\
 Examples:

@@ -3,9 +3,12 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::common::ScalarValue;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement;
 use futures::StreamExt as _;
 use tokio::runtime::Runtime;
@@ -14,11 +17,14 @@ use super::Exit;
 use super::config::{AlertIf, Config, OnError, Script, Talk};
 use super::tell::{self, Problem};
 use crate::interrupt::Interrupts;
-use crate::output::people::footer;
-use crate::output::{OutputError, OutputFormat, ProgressLine, Target, Written, write_file, write_screen};
+use crate::output::people::{footer, new_unparsed};
+use crate::output::{OutputError, OutputFormat, ProgressLine, Target, Written, live, write_file, write_screen};
 use crate::query::{SavedQuery, SavedQueryError};
 use crate::repl::ReplError;
-use crate::session::{Answer, Session};
+use crate::session::{Answer, FollowOptions, Session, Trace};
+
+/// How long `--follow` waits before it looks for new lines.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// How long tasks of a cancelled query may take to notice.
 pub(super) const LAST_MOMENT: Duration = Duration::from_millis(200);
@@ -165,6 +171,9 @@ impl Run<'_> {
 
     async fn one(&mut self, statement: Statement, values: Vec<(String, ScalarValue)>) -> Result<Next, Problem> {
         let began = Instant::now();
+        if let Some(last) = self.config.follow {
+            return self.followed(statement, values, last, began).await;
+        }
         let interrupt = self.interrupts.next();
         let outcome = tokio::select! {
             biased;
@@ -184,6 +193,44 @@ impl Run<'_> {
         }
     }
 
+    /// Shows new rows until Ctrl-C, which is how that ends.
+    async fn followed(
+        &mut self,
+        statement: Statement,
+        values: Vec<(String, ScalarValue)>,
+        last: usize,
+        began: Instant,
+    ) -> Result<Next, Problem> {
+        let unparsed = Arc::new(AtomicU64::new(0));
+        let options = FollowOptions { last, every: LOOK, trace: Trace::No, unparsed: Arc::clone(&unparsed) };
+        let mut interrupt = Box::pin(self.interrupts.next());
+        let answer = tokio::select! {
+            biased;
+            () = &mut interrupt => return Ok(Next::Stop),
+            answer = Box::pin(self.session.follow(statement, values, options)) => answer,
+        };
+        let rows = answer.map_err(|error| error.in_sql(&self.sql))?.rows;
+        let rows: SendableRecordBatchStream =
+            Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.take_until(interrupt)));
+        let options = live(self.config.output.clone());
+        let written = match write_screen(rows, &options, None).await {
+            Err(OutputError::ClosedPipe) => return Ok(Next::Stop),
+            Err(OutputError::Query(error)) => return Err(self.session.explain(&error).in_sql(&self.sql).into()),
+            Err(error) => return Err(error.into()),
+            Ok(written) => written.unwrap_or_default().0,
+        };
+        self.last_rows = Some(written.rows);
+        let lines = unparsed.load(Ordering::Relaxed);
+        if lines > 0 && self.config.talk >= Talk::Normal {
+            let text = format!("{}: see `SELECT * FROM unparsed`", new_unparsed(lines));
+            tell::line(self.config.color_messages, tell::Mark::Warning, &text);
+        }
+        if self.config.talk >= Talk::Normal && options.target == Target::Terminal {
+            tell::say(&footer(written, 0, began.elapsed()));
+        }
+        Ok(Next::Stop)
+    }
+
     async fn statement(
         &mut self,
         statement: Statement,
@@ -192,7 +239,7 @@ impl Run<'_> {
     ) -> Result<Next, Problem> {
         let answer = self.session.run_bound(statement, values).await.map_err(|error| error.in_sql(&self.sql))?;
         let shows = answer.shows;
-        let written = match self.write(answer).await {
+        let (written, waited) = match self.write(answer).await {
             Err(Failure::ClosedPipe) => return Ok(Next::Stop),
             Err(Failure::Problem(problem)) => {
                 // What was wrong with the input may be why.
@@ -215,12 +262,13 @@ impl Run<'_> {
         let talks = self.config.talk == Talk::Verbose
             || (self.config.talk == Talk::Normal && self.config.output.target == Target::Terminal);
         if shows && talks {
-            tell::say(&footer(written, summary.bytes_read, began.elapsed()));
+            tell::say(&footer(written, summary.bytes_read, began.elapsed().saturating_sub(waited)));
         }
         Ok(Next::GoOn)
     }
 
-    async fn write(&mut self, answer: Answer) -> Result<Written, Failure> {
+    /// Writes the rows, and tells how long a pager kept us waiting.
+    async fn write(&mut self, answer: Answer) -> Result<(Written, Duration), Failure> {
         let options = &self.config.output;
         let report = Arc::clone(self.session.report());
         let progress = self.config.progress.then(|| ProgressLine::start(move || report.progress()));
@@ -235,7 +283,7 @@ impl Run<'_> {
             while let Some(batch) = rows.next().await {
                 batch.map_err(|error| Failure::Problem(self.session.explain(&error).into()))?;
             }
-            return Ok(Written::default());
+            return Ok(Default::default());
         }
         match &self.config.output_file {
             Some(path) => {
@@ -247,7 +295,7 @@ impl Run<'_> {
                         hint,
                     )));
                 }
-                write_file(answer.rows, path, options).await.map_err(failed)
+                write_file(answer.rows, path, options).await.map(|written| (written, Duration::ZERO)).map_err(failed)
             }
             None => {
                 let written = write_screen(answer.rows, options, progress.as_ref()).await.map_err(failed)?;

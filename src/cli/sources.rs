@@ -49,7 +49,7 @@ const PATHS: [&str; 3] = ["formats", "rc", "store"];
 
 /// Sections of the configuration, for what is no option.
 const SECTIONS: [(&str, &[&str]); 2] = [
-    ("mail", &["host", "port", "tls", "user", "password-file", "from"]),
+    ("mail", &["host", "port", "tls", "user", "password-file", "from", "ca-file"]),
     (
         "schedule",
         &["file", "mail", "command", "when", "window", "catch-up", "retries", "retry-delay", "lag", "timeout", "in-doubt"],

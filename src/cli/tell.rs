@@ -256,7 +256,9 @@ fn unparsed(config: &Config, files: &[FileReport], summary: Summary) {
         let shown: String = text.chars().take(60).collect();
         let dots = if shown.len() < text.len() { "…" } else { "" };
         let at = sample.line.map_or_else(|| format!("byte {}", sample.offset), |line| line.to_string());
-        format!(", first {}:{at}: {shown}{dots}", file.path.display())
+        let place = format!(", first {}:{at}", file.path.display());
+        // The line itself has no pseudonyms.
+        if config.session.pseudonyms.is_some() { place } else { format!("{place}: {shown}{dots}") }
     });
     let text = format!(
         "{} of {} lines {} not parsed{}",

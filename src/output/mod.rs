@@ -302,6 +302,16 @@ impl Charset {
     }
 }
 
+/// When the rows of a result come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Arrival {
+    /// One after the other.
+    #[default]
+    Now,
+    /// When their time comes: what is there is shown at once.
+    Live,
+}
+
 /// What was decided about the output of a result.
 #[derive(Debug, Clone)]
 pub struct OutputOptions {
@@ -332,6 +342,8 @@ pub struct OutputOptions {
     pub chart: Option<ChartSpec>,
     /// For results on a terminal.
     pub pager: Option<Pager>,
+    /// For tables.
+    pub arrival: Arrival,
 }
 
 impl OutputOptions {
@@ -351,8 +363,14 @@ impl OutputOptions {
             zone: None,
             chart: None,
             pager: None,
+            arrival: Arrival::default(),
         }
     }
+}
+
+/// The options for rows that come when their time comes: all of them, where they can be seen at once.
+pub fn live(options: OutputOptions) -> OutputOptions {
+    OutputOptions { arrival: Arrival::Live, max_rows: MaxRows::Inf, pager: None, chart: None, ..options }
 }
 
 /// What was written.

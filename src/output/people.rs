@@ -18,6 +18,11 @@ pub fn count(number: u64) -> String {
     text
 }
 
+/// How many new lines nobody could read: `3 new lines fit no format`.
+pub fn new_unparsed(lines: u64) -> String {
+    if lines == 1 { "1 new line fits no format".to_owned() } else { format!("{} new lines fit no format", count(lines)) }
+}
+
 /// Bytes: `1.0 GB`.
 pub fn bytes(number: u64) -> String {
     bytes_human(number as f64)

@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use datafusion::execution::SendableRecordBatchStream;
 
@@ -34,12 +35,13 @@ pub enum PagerWhen {
     TooHigh,
 }
 
-/// Writes a result to standard output, by the pager if there is one. `None` if the user left that before its end.
+/// Writes a result to standard output, by the pager if there is one; and how long that kept us waiting. `None` if the user left it before
+/// its end.
 pub async fn write_screen(
     rows: SendableRecordBatchStream,
     options: &OutputOptions,
     progress: Option<&ProgressLine>,
-) -> Result<Option<Written>, OutputError> {
+) -> Result<Option<(Written, Duration)>, OutputError> {
     let named = |source| OutputError::Write { target: "standard output".to_owned(), source };
     // The descriptor itself: std's own stdout would cut what we write into lines.
     let out = File::from(io::stdout().as_fd().try_clone_to_owned().map_err(named)?);
@@ -51,6 +53,7 @@ pub async fn write_screen(
             _ => State::Direct,
         },
         held: vec![],
+        waited: Duration::ZERO,
         // A line on stderr does not disturb what goes into a file.
         progress: progress.filter(|_| on_terminal),
     };
@@ -59,7 +62,7 @@ pub async fn write_screen(
     match (screen.finish(), written) {
         (Ok(()), Err(OutputError::ClosedPipe)) if paged => Ok(None),
         (Err(source), Ok(_)) => Err(named(source)),
-        (_, written) => written.map(Some),
+        (_, written) => written.map(|written| Some((written, screen.waited))),
     }
 }
 
@@ -68,6 +71,8 @@ struct Screen<'p> {
     state: State,
     /// What the pager gets first, or the terminal if there is no pager after all.
     held: Vec<u8>,
+    /// For the pager: what somebody reads takes its time.
+    waited: Duration,
     progress: Option<&'p ProgressLine>,
 }
 
@@ -85,7 +90,12 @@ impl Write for Screen<'_> {
         match &mut self.state {
             State::Direct => self.out.write(bytes),
             State::Paged(child) => match &mut child.stdin {
-                Some(stdin) => stdin.write(bytes),
+                Some(stdin) => {
+                    let began = Instant::now();
+                    let written = stdin.write(bytes);
+                    self.waited += began.elapsed();
+                    written
+                }
                 None => Err(io::ErrorKind::BrokenPipe.into()),
             },
             State::Held { lines, pager } => {
@@ -121,7 +131,9 @@ impl Screen<'_> {
             State::Held { .. } => self.out.write_all(&std::mem::take(&mut self.held)),
             State::Paged(mut child) => {
                 drop(child.stdin.take());
+                let began = Instant::now();
                 let status = child.wait()?;
+                self.waited += began.elapsed();
                 // What the shell says where there is no such program: then its beginning at least is seen.
                 if matches!(status.code(), Some(126 | 127)) {
                     return self.out.write_all(&std::mem::take(&mut self.held));

@@ -21,7 +21,7 @@ use super::record::{Look, Records, push_blanks, push_bold, push_dim};
 use super::sanitise::sanitise_cell;
 use super::sink::TextSink;
 use super::value::Column;
-use super::{Charset, Expanded, Header, MaxRows, OutputError, OutputOptions, Target, TextWriter};
+use super::{Arrival, Charset, Expanded, Header, MaxRows, OutputError, OutputOptions, Target, TextWriter};
 
 /// A cell shows at most this much of its value.
 const CELL_BYTES: usize = 1024;
@@ -179,9 +179,17 @@ impl Table {
         }
         // Two blanks and a bar for each column, and the bar on the left.
         let room = self.options.width.map(|width| usize::from(width).saturating_sub(3 * count + 1));
-        let shared = layout::share(&wishes, room.unwrap_or(usize::MAX));
+        let mut shared = layout::share(&wishes, room.unwrap_or(usize::MAX));
         let is_better_as_records = match shared.fit {
-            Fit::Whole => false,
+            Fit::Whole => {
+                // Values that are still to come may be longer.
+                let live = room.filter(|_| self.options.arrival == Arrival::Live);
+                if let (Some(room), Some(last)) = (live, self.headings.iter().rposition(|heading| !heading.is_rigid)) {
+                    shared.columns[last] += room - shared.columns.iter().sum::<usize>();
+                }
+                false
+            }
+            Fit::Cut if self.options.arrival == Arrival::Live => false,
             // There is nothing to compare one row with.
             Fit::Cut => rows == 1,
             Fit::Poor => rows > 0,
@@ -305,6 +313,9 @@ impl TextWriter for Table {
                 self.take(rendered, out)?;
             }
             out.row_done()?;
+        }
+        if self.options.arrival == Arrival::Live && rows > 0 {
+            self.settle(out)?;
         }
         self.left -= rows as u64;
         self.shown += rows as u64;

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::command::{Command, Switch, help, parse};
+use super::command::{Command, SETTINGS, Switch, help, parse};
 use super::input::Input;
 use super::list::{self, Detail, Tables, Values};
 use super::query::{Sink, Whole, screen_options};
@@ -27,7 +27,7 @@ use crate::output::{
 };
 use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, open_editor};
 use crate::session::QueryError;
-use crate::table::FileSet;
+use crate::table::{FileSet, nearest};
 
 /// How many lines `\unparsed` shows.
 const UNPARSED_LINES: usize = 20;
@@ -56,6 +56,11 @@ impl Repl<'_> {
             Command::Why(path) => self.why(&path),
             Command::Raw(row) => self.raw(row),
             Command::Watch(every) => self.watch(every),
+            Command::Tail(table, rows) => self.tail(table.as_deref(), rows),
+            Command::ShowSettings(name) => self.show_settings(name.as_deref()),
+            Command::Engine { name, value } => {
+                self.sql(&format!("SET {name} = '{}'", value.replace('\'', "''")), &Then::Usual)
+            }
             Command::Edit(file) => self.edit(file.as_deref(), input),
             Command::Functions(None) => self.show_functions(),
             Command::Functions(Some(word)) => self.sql(&functions_sql(&word), &Then::Usual),
@@ -125,12 +130,103 @@ impl Repl<'_> {
                 };
                 self.voice.done(if self.timing { "timing: on" } else { "timing: off" });
             }
+            Command::Zone(name) => return self.show_zone(&name),
+            Command::Variable { name, value } => {
+                let value = value_of(&value);
+                self.voice.done(&format!("${name} is {}", shown(&value)));
+                self.variables.insert(name, value);
+            }
+            Command::Unset(None) => self.variables.clear(),
+            Command::Unset(Some(name)) => {
+                if self.variables.remove(&name).is_none() {
+                    let names: Vec<&str> = self.variables.keys().map(String::as_str).collect();
+                    let near = nearest(&name, names.iter().copied());
+                    let hint = near.first().map(|near| format!("did you mean `{near}`?"));
+                    return self.failed(Problem::new(format!("`${name}` has no value"), hint.as_deref()));
+                }
+            }
             Command::Output(file) => return self.redirect(file.as_deref()),
             Command::Once(file) => self.once = Some(expand_home(&file)),
             // All others have been carried out before.
             _ => {}
         }
         Flow::GoOn
+    }
+
+    /// Times are shown in this zone, and so is the day of `now()`.
+    fn show_zone(&mut self, name: &str) -> Flow {
+        let zone = match name {
+            "local" => Ok(TimeZone::system()),
+            name if name.eq_ignore_ascii_case("utc") => Ok(TimeZone::UTC),
+            name => TimeZone::get(name),
+        };
+        let Ok(zone) = zone else {
+            let hint = "use a name such as `Europe/Berlin`, `UTC` or `local`";
+            return self.failed(Problem::new(format!("unknown time zone `{name}`"), Some(hint)));
+        };
+        let name = zone.iana_name().unwrap_or("UTC").to_owned();
+        self.voice.done(&format!("times are shown in {name}"));
+        self.output.zone = Some(zone);
+        self.quietly(&format!("SET datafusion.execution.time_zone = '{name}'"))
+    }
+
+    /// Runs a statement that nobody typed.
+    fn quietly(&mut self, sql: &str) -> Flow {
+        let last = std::mem::take(&mut self.last_sql);
+        let flow = self.sql(sql, &Then::Usual);
+        self.last_sql = last;
+        flow
+    }
+
+    /// The settings of the session and the variables, or what one of them is.
+    fn show_settings(&mut self, name: Option<&str>) -> Flow {
+        if let Some(name) = name.filter(|name| name.starts_with("datafusion")) {
+            let name = name.replace('\'', "''");
+            return self.quietly(&format!(
+                "SELECT name AS setting, value, description AS what FROM information_schema.df_settings \
+                 WHERE name LIKE '{name}%' ORDER BY 1"
+            ));
+        }
+        let on = |is: bool| if is { "on" } else { "off" }.to_owned();
+        let output = &self.output;
+        let rows = match output.max_rows {
+            MaxRows::Rows(rows) => rows.to_string(),
+            MaxRows::Inf => "inf".to_owned(),
+        };
+        let expanded = match output.expanded {
+            Expanded::On => "on",
+            Expanded::Off => "off",
+            Expanded::Auto => "auto",
+        };
+        let of = |setting: &str| match setting {
+            "chart" => (output.chart.as_ref().map_or("off".to_owned(), |chart| chart.kind.to_string()), "how results are drawn"),
+            "expanded" => (expanded.to_owned(), "one value per line"),
+            "format" => (output.format.to_string(), "the form of results"),
+            "headers" => (on(output.header == Header::Show), "names above the rows"),
+            "maxrows" => (rows.clone(), "rows that a table on the terminal shows"),
+            "null" => (output.null.clone().unwrap_or_default(), "text that stands for NULL, if not that of the format"),
+            "timing" => (on(self.timing), "time, files, bytes and lines of each query"),
+            _ => {
+                let zone = output.zone.as_ref().and_then(|zone| zone.iana_name().map(str::to_owned));
+                (zone.unwrap_or_else(|| "UTC".to_owned()), "the zone in which times are shown")
+            }
+        };
+        let mut found: Vec<(String, String, &str)> =
+            SETTINGS.iter().map(|name| (name.to_string(), of(name))).map(|(name, (value, what))| (name, value, what)).collect();
+        found.extend(self.variables.iter().map(|(name, value)| (format!("${name}"), shown(value), "a variable")));
+        if let Some(name) = name {
+            found.retain(|(setting, ..)| setting.trim_start_matches('$') == name);
+            if found.is_empty() {
+                let hint = format!("`\\set {name} VALUE` gives it one; `\\set` lists all, `\\set datafusion` those of the engine");
+                return self.failed(Problem::new(format!("`{name}` has no value"), Some(&hint)));
+            }
+        }
+        let text = |pick: fn(&(String, String, &str)) -> String| Values::Text(found.iter().map(pick).collect());
+        self.show_list(vec![
+            ("setting", text(|row| row.0.clone())),
+            ("value", text(|row| row.1.clone())),
+            ("what", text(|row| row.2.to_owned())),
+        ])
     }
 
     fn redirect(&mut self, file: Option<&str>) -> Flow {
@@ -337,8 +433,8 @@ impl Repl<'_> {
                 if let Some(miss) = &candidate.miss {
                     let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
                     let line: String = String::from_utf8_lossy(&miss.text).chars().take(100).collect();
-                    let line = sanitise_cell(&line);
-                    let _ = write!(text, "; `{}` misses at column {}{field}: {line}", miss.pattern, miss.column);
+                    let line = if self.session.has_pseudonyms() { "".into() } else { format!(": {}", sanitise_cell(&line)) };
+                    let _ = write!(text, "; `{}` misses at column {}{field}{line}", miss.pattern, miss.column);
                 }
                 text.push('\n');
             }
@@ -504,6 +600,30 @@ fn read_edited(path: &Path) -> Result<String, SavedQueryError> {
     std::fs::read_to_string(path).map_err(|source| SavedQueryError::Io { verb: "read", path: path.to_owned(), source })
 }
 
+/// What a variable is set to: a number, yes or no, nothing, or a text.
+fn value_of(text: &str) -> ScalarValue {
+    let bare = unquote(text);
+    if bare.len() < text.len() {
+        return ScalarValue::from(bare);
+    }
+    let number = || text.parse().map(|number: i64| ScalarValue::Int64(Some(number)));
+    let fraction = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| ScalarValue::Float64(Some(number)));
+    match text.to_ascii_lowercase().as_str() {
+        "null" => ScalarValue::Null,
+        "true" => ScalarValue::Boolean(Some(true)),
+        "false" => ScalarValue::Boolean(Some(false)),
+        _ => number().ok().or_else(fraction).unwrap_or_else(|| ScalarValue::from(text)),
+    }
+}
+
+/// As it would be written in SQL.
+fn shown(value: &ScalarValue) -> String {
+    match value {
+        ScalarValue::Utf8(Some(text)) => format!("'{}'", text.replace('\'', "''")),
+        value => value.to_string(),
+    }
+}
+
 /// The functions with `word` in their name or description.
 fn functions_sql(word: &str) -> String {
     let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
@@ -520,5 +640,19 @@ pub(super) fn expand_home(path: &str) -> PathBuf {
     match (path.strip_prefix("~/"), std::env::var_os("HOME")) {
         (Some(rest), Some(home)) => Path::new(&home).join(rest),
         _ => PathBuf::from(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_what_it_looks_like_and_text_in_quotes_is_text() {
+        for (text, written) in
+            [("5", "5"), ("-1.5", "-1.5"), ("'5'", "'5'"), ("web1", "'web1'"), ("it's", "'it''s'"), ("TRUE", "true"), ("null", "NULL"), ("inf", "'inf'")]
+        {
+            assert_eq!(shown(&value_of(text)), written);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::script::{interval, unquote};
+use super::script::{interval, newest, unquote};
 use crate::output::{ChartError, ChartSpec, Expanded, Header, MaxRows, OutputFormat};
 use crate::table::nearest;
 
@@ -43,6 +43,7 @@ enum Verb {
     Why,
     Raw,
     Watch,
+    Tail,
     Edit,
     Functions,
     Expand,
@@ -51,7 +52,9 @@ enum Verb {
     Headers,
     Null,
     MaxRows,
+    Pset,
     Set,
+    Unset,
     Timing,
     Output,
     Once,
@@ -193,6 +196,27 @@ pub(super) const COMMANDS: &[Definition] = &[
         verb: Verb::Watch,
     },
     Definition {
+        usage: ("\\tail [TABLE] [ROWS]", ".tail [TABLE] [ROWS]"),
+        names: &["tail", "follow"],
+        argument: Argument::Table,
+        about: "the newest rows of TABLE or of the last statement, and new ones as they are logged; or in place of `;`",
+        verb: Verb::Tail,
+    },
+    Definition {
+        usage: ("\\set [NAME [VALUE]]", ".parameter set NAME VALUE"),
+        names: &["set", "parameter", "param"],
+        argument: Argument::OneOf(SETTINGS),
+        about: "all settings; or one of them, of the engine (`datafusion.…`), or the value of `$NAME` in statements",
+        verb: Verb::Set,
+    },
+    Definition {
+        usage: ("\\unset NAME", ".parameter unset NAME"),
+        names: &["unset"],
+        argument: Argument::Free,
+        about: "`$NAME` has no value any more",
+        verb: Verb::Unset,
+    },
+    Definition {
         usage: ("\\e [FILE]", ".edit [FILE]"),
         names: &["e", "edit"],
         argument: Argument::File,
@@ -232,11 +256,14 @@ pub(super) const COMMANDS: &[Definition] = &[
     Definition {
         usage: ("", ""),
         names: &["pset"],
-        argument: Argument::OneOf(&["format", "null", "expanded"]),
+        argument: Argument::OneOf(SETTINGS),
         about: "",
-        verb: Verb::Set,
+        verb: Verb::Pset,
     },
 ];
+
+/// What `\set` and `\pset` change, besides variables and the engine.
+pub(super) const SETTINGS: &[&str] = &["chart", "expanded", "format", "headers", "maxrows", "null", "timing", "tz"];
 
 /// On, off, or the other way round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,6 +285,8 @@ pub(super) enum Command {
     Why(String),
     Raw(usize),
     Watch(Duration),
+    /// A table, or the last statement; and how many rows come first.
+    Tail(Option<String>, usize),
     Edit(Option<String>),
     Functions(Option<String>),
     /// `None` is a switch.
@@ -270,6 +299,20 @@ pub(super) enum Command {
     Headers(Option<Header>),
     Null(String),
     MaxRows(MaxRows),
+    ShowSettings(Option<String>),
+    /// The zone in which times are shown.
+    Zone(String),
+    /// A setting of the engine.
+    Engine {
+        name: String,
+        value: String,
+    },
+    Variable {
+        name: String,
+        value: String,
+    },
+    /// `None` is all.
+    Unset(Option<String>),
     Timing(Switch),
     Output(Option<String>),
     Once(String),
@@ -361,6 +404,7 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
             _ => return Err(bad("the number of a row, from 1")),
         },
         Verb::Watch => Command::Watch(interval(rest).ok_or_else(|| bad("seconds, from 0.1 to a day"))?),
+        Verb::Tail => tail(rest).ok_or_else(|| bad("a table, and a number of rows"))?,
         Verb::Edit => Command::Edit(text),
         Verb::Functions => Command::Functions(text),
         Verb::Expand => expand(rest).ok_or_else(|| bad("`on`, `off` or `auto`"))?,
@@ -383,7 +427,10 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
         }
         Verb::Null => Command::Null(text.unwrap_or_default()),
         Verb::MaxRows => Command::MaxRows(needed()?.parse().map_err(|_| bad("a number or `inf`"))?),
-        Verb::Set => return set(name, rest),
+        Verb::Pset if rest.is_empty() => Command::ShowSettings(None),
+        Verb::Pset => return set(name, rest),
+        Verb::Set => return variable(name, rest),
+        Verb::Unset => Command::Unset(Some(needed()?.trim_start_matches('$').to_owned())),
         Verb::Timing => Command::Timing(switch(rest).ok_or_else(|| bad("`on` or `off`"))?),
         Verb::Output => Command::Output(text.filter(|file| file != "stdout")),
         Verb::Once => Command::Once(needed()?),
@@ -409,21 +456,72 @@ fn mode(name: &str) -> Option<Command> {
 /// `\pset NAME VALUE`
 fn set(name: &str, rest: &str) -> Result<Command, CommandError> {
     let (what, value) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let value = unquote(value);
-    let full = format!("{name} {what}");
-    let bad = |expected| CommandError::BadValue { name: full.clone(), value: value.to_owned(), expected };
+    let of = |what: &str| find(what).filter(|command| SETTINGS.contains(&what) && command.verb != Verb::Set);
+    let given = value.trim();
     match what {
-        "format" if value.is_empty() => Ok(Command::ShowMode),
-        "format" => mode(value).ok_or_else(|| bad(FORMATS)),
-        "null" => Ok(Command::Null(value.to_owned())),
-        "expanded" | "x" => expand(value).ok_or_else(|| bad("`on`, `off` or `auto`")),
-        "" => Err(CommandError::Missing { name: name.to_owned(), usage: "\\pset format|null|expanded VALUE".to_owned() }),
-        _ => Err(CommandError::BadValue {
+        "format" => arguments(of_verb(Verb::Mode), &format!("{name} {what}"), given),
+        "null" => Ok(Command::Null(unquote(given).to_owned())),
+        "tuples_only" => arguments(of_verb(Verb::Headers), "\\t", given),
+        "x" => arguments(of_verb(Verb::Expand), &format!("{name} {what}"), given),
+        "tz" if given.is_empty() => Err(CommandError::Missing { name: name.to_owned(), usage: format!("{name} tz ZONE") }),
+        "tz" => Ok(Command::Zone(unquote(given).to_owned())),
+        what => match of(what) {
+            Some(definition) => arguments(definition, &format!("{name} {what}"), given),
+            None => Err(CommandError::BadValue {
+                name: name.to_owned(),
+                value: what.to_owned(),
+                expected: "`chart`, `expanded`, `format`, `headers`, `maxrows`, `null`, `timing` or `tz`",
+            }),
+        },
+    }
+}
+
+fn of_verb(verb: Verb) -> &'static Definition {
+    COMMANDS.iter().find(|definition| definition.verb == verb).expect("each verb has a command")
+}
+
+/// `\set NAME VALUE`, `.parameter set $NAME VALUE`
+fn variable(name: &str, rest: &str) -> Result<Command, CommandError> {
+    let (word, behind) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let behind = behind.trim();
+    // The ways of sqlite.
+    let rest = match (name.trim_start_matches(['\\', '.']), word) {
+        ("parameter" | "param", "set") => behind,
+        ("parameter" | "param", "list") => "",
+        ("parameter" | "param", "clear") => return Ok(Command::Unset(None)),
+        ("parameter" | "param", "unset") if !behind.is_empty() => {
+            return Ok(Command::Unset(Some(behind.trim_start_matches('$').to_owned())));
+        }
+        _ => rest,
+    };
+    let (what, value) = rest.split_once([' ', '\t', '=']).unwrap_or((rest, ""));
+    let value = value.trim_start_matches(['=', ' ', '\t']).trim();
+    let is_name = |text: &str| text.chars().all(|c| c.is_alphanumeric() || c == '_');
+    match (what.trim_start_matches(['$', ':']), value) {
+        ("", _) => Ok(Command::ShowSettings(None)),
+        (what, "") => Ok(Command::ShowSettings(Some(what.to_owned()))),
+        (what, value) if SETTINGS.contains(&what) => set(name, &format!("{what} {value}")),
+        (what, value) if what.starts_with("datafusion.") => {
+            Ok(Command::Engine { name: what.to_owned(), value: unquote(value).to_owned() })
+        }
+        (what, value) if is_name(what) => Ok(Command::Variable { name: what.to_owned(), value: value.to_owned() }),
+        (what, _) => Err(CommandError::BadValue {
             name: name.to_owned(),
             value: what.to_owned(),
-            expected: "`format`, `null` or `expanded`",
+            expected: "a name of letters, digits and `_`, or a setting such as `maxrows` or `datafusion.execution.batch_size`",
         }),
     }
+}
+
+/// `\tail`, `\tail 20`, `\tail access_log`, `\tail access_log 20`
+fn tail(rest: &str) -> Option<Command> {
+    let (table, rows) = match rest.rsplit_once(char::is_whitespace) {
+        Some((table, rows)) => (table.trim(), rows),
+        None if rest.bytes().all(|byte| byte.is_ascii_digit()) => ("", rest),
+        None => (rest, ""),
+    };
+    let table = (!table.is_empty()).then(|| unquote(table).to_owned());
+    Some(Command::Tail(table, newest(rows)?))
 }
 
 fn expand(text: &str) -> Option<Command> {
@@ -480,6 +578,15 @@ mod tests {
             ("\\h date", ".functions date"),
             ("\\raw 3;", ".raw 3"),
             ("\\watch 2", ".watch"),
+            ("\\tail access_log", ".tail 'access_log' 10"),
+            ("\\tail 3", ".follow 3"),
+            ("\\set host web1", ".parameter set $host web1"),
+            ("\\set host = web1;", ".set host web1"),
+            ("\\set", ".parameter list"),
+            ("\\unset host", ".parameter unset $host"),
+            ("\\set maxrows 5", ".maxrows 5"),
+            ("\\pset expanded auto", ".set expanded auto"),
+            ("\\pset tuples_only on", ".headers off"),
             ("\\e x.sql", ".edit 'x.sql'"),
             ("\\chart bar x=a", ".chart bar x=a"),
             ("\\chart", ".chart off"),
@@ -509,7 +616,9 @@ mod tests {
             (".mode xml", "`.mode` cannot be `xml`"),
             ("\\x maybe", "`\\x` cannot be `maybe`"),
             ("\\i", "`\\i` needs more: `\\i FILE`"),
-            ("\\pset", "`\\pset` needs more: `\\pset format|null|expanded VALUE`"),
+            ("\\set a-b 1", "`\\set` cannot be `a-b`"),
+            ("\\set maxrows many", "`\\set maxrows` cannot be `many`"),
+            ("\\tail access_log many", "`\\tail` cannot be `access_log many`"),
             ("\\pset border 2", "`\\pset` cannot be `border`"),
         ] {
             assert_eq!(parse(line).unwrap_err().to_string(), error);

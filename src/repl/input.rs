@@ -17,7 +17,7 @@ use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{
     Behavior, Cmd, ColorMode, CompletionType, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
-    KeyCode, KeyEvent, Modifiers, RepeatCount,
+    ExternalPrinter as _, KeyCode, KeyEvent, Modifiers, RepeatCount,
 };
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -103,6 +103,14 @@ impl<'a> Input<'a> {
         }
     }
 
+    /// What writes lines above the prompt, whatever is being typed there. `None` where there is no such thing, or it was taken before.
+    pub(super) fn take_printer(&mut self) -> Option<Printer> {
+        match self {
+            Self::Editor(editor) => editor.printer.take(),
+            Self::Plain(_) => None,
+        }
+    }
+
     /// Is a person at the other end?
     pub(super) fn has_prompt(&self) -> bool {
         match self {
@@ -112,6 +120,9 @@ impl<'a> Input<'a> {
     }
 }
 
+/// Writes above the prompt, from any thread.
+pub(super) type Printer = Box<dyn FnMut(String) + Send>;
+
 /// The line editor and its history.
 pub(super) struct LineEditor<'a> {
     editor: Editor<SqlHelper<'a>, FileHistory>,
@@ -119,6 +130,7 @@ pub(super) struct LineEditor<'a> {
     voice: Voice,
     /// What stands at the next prompt.
     offered: RefCell<String>,
+    printer: Option<Printer>,
 }
 
 impl<'a> LineEditor<'a> {
@@ -143,7 +155,11 @@ impl<'a> LineEditor<'a> {
             voice.warning(&format!("no history: `{}`: {error}", path.display()));
             file = None;
         }
-        Ok(Self { editor, file, voice, offered: RefCell::default() })
+        let printer = editor.create_external_printer().ok().map(|mut printer| {
+            // Nobody is left to be told that the terminal is gone.
+            Box::new(move |text| drop(printer.print(text))) as Printer
+        });
+        Ok(Self { editor, file, voice, offered: RefCell::default(), printer })
     }
 
     fn read(&mut self) -> io::Result<Line> {

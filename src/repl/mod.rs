@@ -26,24 +26,28 @@ mod script;
 mod seen;
 mod voice;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use datafusion::common::ScalarValue;
 use thiserror::Error;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::interrupt::Interrupts;
 use crate::kernel::table::UNPARSED;
 use crate::output::people::{bytes, count};
-use crate::output::{Color, OutputOptions};
+use crate::output::{Color, OutputOptions, for_terminal};
 use crate::session::Session;
 use crate::table::{FileReport, InputSpec, Summary};
 
 use act::expand_home;
 use helper::SqlHelper;
 use input::{Ask, Input, Line};
+use list::Tables;
 use query::Sink;
 use script::{Item, Rest, split};
 use seen::{Places, SeenValues};
@@ -124,6 +128,8 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         values: SeenValues::clone(&values),
         places: Places::default(),
         progress,
+        variables: BTreeMap::new(),
+        is_greeted: Arc::default(),
         failed: 0,
         said: HashSet::new(),
     };
@@ -132,13 +138,14 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         repl.voice.talk = Talk::Quiet;
         let flow = repl.run_all(&rc, &input);
         repl.failed = 0;
+        repl.is_greeted = Arc::default();
         if flow == Flow::Quit {
             return Ok(());
         }
     }
     repl.voice.talk = talk;
     if talk == Talk::Chatty {
-        repl.greet();
+        repl.greet(&mut input);
     }
     repl.read_and_run(&mut input)
 }
@@ -180,6 +187,10 @@ struct Repl<'a> {
     places: Places,
     /// Whether a long query says how far it is.
     progress: bool,
+    /// What `$name` stands for in statements.
+    variables: BTreeMap<String, ScalarValue>,
+    /// Whether it was said what there is, or nobody waits for that any more.
+    is_greeted: Arc<AtomicBool>,
     failed: u64,
     /// Remarks about files that were made before.
     said: HashSet<(PathBuf, String)>,
@@ -234,6 +245,10 @@ impl Repl<'_> {
         let script = split(buffer);
         let rest_at = if script.rest == Rest::Nothing { buffer.len() } else { script.rest_at };
         buffer.drain(..rest_at);
+        if !script.items.is_empty() {
+            // What is shown now is not to be disturbed.
+            self.is_greeted.store(true, Ordering::Relaxed);
+        }
         for item in script.items {
             let flow = match item {
                 Item::Command(line) => self.command(&line, input),
@@ -265,34 +280,53 @@ impl Repl<'_> {
         })
     }
 
-    fn greet(&self) {
+    /// Says hello, and what there is. To look for that takes its time, so the prompt does not wait for it.
+    fn greet(&self, input: &mut Input<'_>) {
         self.voice.note(concat!("logsql ", env!("CARGO_PKG_VERSION"), ": logs are SQL tables; `\\?` for help, `\\q` to leave"));
-        let Some(tables) = self.look(list::tables(self.session)) else { return };
-        let fed: Vec<(&str, (u64, u64))> = tables
-            .rows
-            .iter()
-            .filter_map(|row| row.files.map(|files| (row.name.as_str(), files)))
-            // Any file may have lines for that one.
-            .filter(|(name, (files, _))| *files > 0 && *name != UNPARSED)
-            .collect();
-        let width = fed.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-        for (name, (files, size)) in &fed {
-            let noun = if *files == 1 { "file" } else { "files" };
-            self.voice.note(&format!("  {name:width$}  {} {noun}, {}", count(*files), bytes(*size)));
-        }
-        if fed.is_empty() {
-            let place = match self.session.schema().inputs().spec() {
-                InputSpec::WellKnown(_) => "in the usual places of this machine",
-                InputSpec::Args(_) => "in what was named",
-            };
-            self.voice.note(&format!("  no log of a known format {place}"));
-            self.voice.hint("a path is a table too: `SELECT * FROM '/srv/logs/access.log' LIMIT 10;`");
-        }
-        for (others, what) in [(&tables.unknown, "of no known format"), (&tables.unreadable, "cannot be read")] {
-            if !others.is_empty() {
-                let noun = if others.len() == 1 { "file" } else { "files" };
-                self.voice.note(&format!("  {} {noun} {what}: see `\\d`", count(others.len() as u64)));
+        let Some(mut printer) = input.take_printer() else {
+            let Some(tables) = self.look(list::tables(self.session)) else { return };
+            self.voice.note(&welcome(&tables, self.session));
+            return;
+        };
+        self.session.report().begin_query();
+        let (session, is_greeted) = (self.session.clone(), Arc::clone(&self.is_greeted));
+        self.runtime.spawn(async move {
+            let tables = list::tables(&session).await;
+            if !is_greeted.swap(true, Ordering::Relaxed) {
+                printer(format!("{}\n", for_terminal(&welcome(&tables, &session))));
             }
+        });
+    }
+}
+
+/// What there is to ask, in lines.
+fn welcome(tables: &Tables, session: &Session) -> String {
+    let mut lines: Vec<String> = vec![];
+    let fed: Vec<(&str, (u64, u64))> = tables
+        .rows
+        .iter()
+        .filter_map(|row| row.files.map(|files| (row.name.as_str(), files)))
+        // Any file may have lines for that one.
+        .filter(|(name, (files, _))| *files > 0 && *name != UNPARSED)
+        .collect();
+    let width = fed.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, (files, size)) in &fed {
+        let noun = if *files == 1 { "file" } else { "files" };
+        lines.push(format!("  {name:width$}  {} {noun}, {}", count(*files), bytes(*size)));
+    }
+    if fed.is_empty() {
+        let place = match session.schema().inputs().spec() {
+            InputSpec::WellKnown(_) => "in the usual places of this machine",
+            InputSpec::Args(_) => "in what was named",
+        };
+        lines.push(format!("  no log of a known format {place}"));
+        lines.push("  a path is a table too: `SELECT * FROM '/srv/logs/access.log' LIMIT 10;`".to_owned());
+    }
+    for (others, what) in [(&tables.unknown, "of no known format"), (&tables.unreadable, "cannot be read")] {
+        if !others.is_empty() {
+            let noun = if others.len() == 1 { "file" } else { "files" };
+            lines.push(format!("  {} {noun} {what}: see `\\d`", count(others.len() as u64)));
         }
     }
+    lines.join("\n")
 }

@@ -10,9 +10,10 @@
 //! What goes to a terminal comes in slices, with a look at Ctrl-C after each.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use datafusion::common::ScalarValue;
@@ -20,18 +21,19 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::sql::parser::Statement;
-use futures::{StreamExt as _, stream};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, stream};
 
 use super::script::Then;
 use super::seen::Noticed;
 use super::voice::Problem;
 use super::{Flow, Repl};
-use crate::output::people::{bytes, count, footer};
+use crate::output::people::{bytes, count, footer, new_unparsed};
 use crate::output::{
-    Color, Expanded, OutputError, OutputFormat, OutputOptions, ProgressLine, Target, Written, terminal_width, write_file,
+    Color, Expanded, OutputError, OutputFormat, OutputOptions, ProgressLine, Target, Written, live, terminal_width, write_file,
     write_screen, write_stream,
 };
-use crate::session::Trace;
+use crate::session::{Answer, FollowOptions, Trace};
 use crate::source::Severity;
 use crate::table::{FileReport, Summary};
 
@@ -40,6 +42,9 @@ const SLICE_ROWS: usize = 1024;
 
 /// How long the tasks of a query that was given up may take to report what they read.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
+
+/// How long `\tail` waits before it looks for new lines.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Where results go.
 pub(super) enum Sink {
@@ -58,9 +63,33 @@ pub(super) enum Whole {
     Written,
 }
 
+/// What was written, and where if that is a file; and how long a pager kept us waiting.
+#[derive(Default)]
+struct Shown {
+    written: Written,
+    path: Option<PathBuf>,
+    waited: Duration,
+}
+
+impl Shown {
+    fn of(written: Written) -> Self {
+        Self { written, ..Self::default() }
+    }
+
+    fn to(path: &Path) -> impl Fn(Written) -> Self {
+        move |written| Self { path: Some(path.to_owned()), ..Self::of(written) }
+    }
+}
+
+/// A statement that is followed, until somebody wants no more.
+struct Following {
+    options: FollowOptions,
+    interrupt: BoxFuture<'static, ()>,
+}
+
 /// How a statement ended.
 enum Outcome {
-    Done { written: Written, shows: bool, planned: Duration, path: Option<PathBuf> },
+    Done { shown: Shown, shows: bool, planned: Duration },
     Interrupted,
     ClosedPipe,
     Failed(Problem),
@@ -74,11 +103,16 @@ impl Repl<'_> {
             Err(error) => return self.failed(error.in_sql(text)),
         };
         self.last_sql = text.trim().trim_end_matches(';').to_owned();
-        if let Then::Watch(every) = then {
-            return self.watch(*every);
+        match then {
+            Then::Watch(every) => return self.watch(*every),
+            Then::Tail(_) if statements.len() > 1 => {
+                return self.failed(Problem::new("only one statement can be followed", None));
+            }
+            _ => {}
         }
         for statement in statements {
-            match self.statement(statement, text, vec![], then) {
+            let values = self.values_in(text);
+            match self.statement(statement, text, values, then) {
                 Flow::GoOn => {}
                 flow => return flow,
             }
@@ -116,6 +150,25 @@ impl Repl<'_> {
         }
     }
 
+    /// Follows a table, or what was run last, until Ctrl-C.
+    pub(super) fn tail(&mut self, table: Option<&str>, rows: usize) -> Flow {
+        let text = match table {
+            Some(table) => format!("SELECT * FROM \"{}\"", table.replace('"', "\"\"")),
+            None if self.last_sql.is_empty() => {
+                let hint = "name a table: `\\tail access_log`";
+                return self.failed(Problem::new("there is no statement to follow yet", Some(hint)));
+            }
+            None => self.last_sql.clone(),
+        };
+        self.sql(&text, &Then::Tail(rows))
+    }
+
+    /// The variables that a text names.
+    fn values_in(&self, text: &str) -> Vec<(String, ScalarValue)> {
+        let named = self.variables.iter().filter(|(name, _)| text.contains(&format!("${name}")));
+        named.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Runs one statement of a text, with values for its parameters.
     pub(super) fn statement(
         &mut self,
@@ -128,28 +181,43 @@ impl Repl<'_> {
         let once = self.once.take();
         let file = match then {
             Then::File(file) => Some(super::expand_home(file)),
-            Then::Usual | Then::Expand | Then::Watch(_) => once,
+            Then::Usual | Then::Expand | Then::Watch(_) | Then::Tail(_) => once,
         };
         let interrupt = self.interrupts.next();
-        let outcome = self.runtime.block_on(async {
-            tokio::select! {
-                biased;
-                () = interrupt => Outcome::Interrupted,
-                outcome = Box::pin(self.answer((statement, values), text, then, file.as_deref(), began)) => outcome,
+        let unparsed = Arc::new(AtomicU64::new(0));
+        let outcome = match then {
+            Then::Tail(rows) => {
+                let unparsed = Arc::clone(&unparsed);
+                let options = FollowOptions { last: *rows, every: LOOK, trace: Trace::Records, unparsed };
+                let following = Some(Following { options, interrupt: interrupt.boxed() });
+                self.runtime.block_on(Box::pin(self.answer((statement, values), text, then, file.as_deref(), began, following)))
             }
-        });
+            _ => self.runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    () = interrupt => Outcome::Interrupted,
+                    outcome = Box::pin(self.answer((statement, values), text, then, file.as_deref(), began, None)) => outcome,
+                }
+            }),
+        };
+        let is_followed = matches!(then, Then::Tail(_));
         let report = self.session.report();
         // What its tasks read until they noticed belongs to the report.
         let _ = self.clock.block_on(async { tokio::time::timeout(LAST_MOMENT, report.settle()).await });
         let summary = report.summary();
         match outcome {
-            Outcome::Done { written, shows, planned, path } => {
-                self.tell_input(&report.current(), summary, if shows { written.rows } else { 1 });
+            Outcome::Done { shown: Shown { written, path, waited }, shows, planned } => {
+                let took = began.elapsed().saturating_sub(waited);
+                self.tell_input(&report.current(), summary, if shows && !is_followed { written.rows } else { 1 });
+                match unparsed.load(Ordering::Relaxed) {
+                    0 => {}
+                    lines => self.voice.warning(&format!("{}: see `\\unparsed`", new_unparsed(lines))),
+                }
                 if shows {
-                    self.close(written, path.as_deref(), began.elapsed());
+                    self.close(written, path.as_deref(), took);
                 }
                 if self.timing {
-                    self.tell_timing(planned, began.elapsed());
+                    self.tell_timing(planned, took);
                 }
                 Flow::GoOn
             }
@@ -176,6 +244,7 @@ impl Repl<'_> {
         then: &Then,
         file: Option<&Path>,
         began: Instant,
+        following: Option<Following>,
     ) -> Outcome {
         let session = self.session;
         let explain = |error: OutputError| match error {
@@ -185,7 +254,19 @@ impl Repl<'_> {
         };
         let to_screen = file.is_none() && matches!(self.sink, Sink::Screen);
         let trace = if to_screen { Trace::Records } else { Trace::No };
-        let answer = match session.run_traced(statement, values, trace).await {
+        let answer = match following {
+            None => session.run_traced(statement, values, trace).await,
+            Some(Following { options, mut interrupt }) => {
+                let options = FollowOptions { trace, ..options };
+                let answer = tokio::select! {
+                    biased;
+                    () = &mut interrupt => return Outcome::Interrupted,
+                    answer = Box::pin(session.follow(statement, values, options)) => answer,
+                };
+                answer.map(|answer| Answer { rows: until(answer.rows, interrupt), ..answer })
+            }
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(error) => return Outcome::Failed(error.in_sql(text).into()),
         };
@@ -194,11 +275,11 @@ impl Repl<'_> {
         let noticed = Noticed::default();
         let rows = if shows && to_screen { noticed.watch(answer.rows, answer.origin) } else { answer.rows };
         let written = match (shows, file) {
-            (false, _) => drain(rows).await.map(|()| Some((Written::default(), None))),
+            (false, _) => drain(rows).await.map(|()| Some(Shown::default())),
             (true, Some(path)) => {
                 let options = self.file_options(path);
                 let _progress = self.progress_line();
-                write_file(rows, path, &options).await.map(|written| Some((written, Some(path.to_owned()))))
+                write_file(rows, path, &options).await.map(Shown::to(path)).map(Some)
             }
             (true, None) => self.write(rows, then).await,
         };
@@ -206,9 +287,9 @@ impl Repl<'_> {
             self.places = noticed.end(&self.values);
         }
         match written {
-            Ok(Some((written, path))) => Outcome::Done { written, shows, planned, path },
+            Ok(Some(shown)) => Outcome::Done { shown, shows, planned },
             // The pager was left: how many rows there are was not found out.
-            Ok(None) => Outcome::Done { written: Written::default(), shows: false, planned, path: None },
+            Ok(None) => Outcome::Done { shown: Shown::default(), shows: false, planned },
             Err(error) => explain(error),
         }
     }
@@ -218,26 +299,23 @@ impl Repl<'_> {
         self.progress.then(|| ProgressLine::start(move || report.progress()))
     }
 
-    async fn write(
-        &mut self,
-        rows: SendableRecordBatchStream,
-        then: &Then,
-    ) -> Result<Option<(Written, Option<PathBuf>)>, OutputError> {
+    async fn write(&mut self, rows: SendableRecordBatchStream, then: &Then) -> Result<Option<Shown>, OutputError> {
         match &mut self.sink {
             Sink::Screen => {
                 let mut options = screen_options(&self.output);
-                if *then == Then::Expand {
-                    options.expanded = Expanded::On;
+                match then {
+                    Then::Expand => options.expanded = Expanded::On,
+                    Then::Tail(_) => options = live(options),
+                    _ => {}
                 }
                 let rows = if options.target == Target::Terminal { sliced(rows) } else { rows };
-                let progress = self.progress_line();
+                let progress = self.progress_line().filter(|_| !matches!(then, Then::Tail(_)));
                 let written = write_screen(rows, &options, progress.as_ref()).await?;
-                Ok(written.map(|written| (written, None)))
+                Ok(written.map(|(written, waited)| Shown { waited, ..Shown::of(written) }))
             }
             Sink::Text { file, path, format } => {
                 let options = to_file(&self.output, *format);
-                let path = path.clone();
-                Ok(Some((write_stream(rows, file, &options).await?, Some(path))))
+                Ok(Some(Shown::to(path)(write_stream(rows, file, &options).await?)))
             }
             Sink::Whole { path, state: Whole::Written, .. } => {
                 let source = io::Error::new(io::ErrorKind::AlreadyExists, "it holds a result; name another file with `\\o`");
@@ -247,7 +325,7 @@ impl Repl<'_> {
                 let options = to_file(&self.output, *format);
                 let written = write_file(rows, path, &options).await?;
                 *state = Whole::Written;
-                Ok(Some((written, Some(path.clone()))))
+                Ok(Some(Shown::to(path)(written)))
             }
         }
     }
@@ -314,6 +392,17 @@ pub(super) fn to_file(output: &OutputOptions, format: OutputFormat) -> OutputOpt
         expanded: if output.expanded == Expanded::On { Expanded::On } else { Expanded::Off },
         ..output.clone()
     }
+}
+
+/// The rows up to Ctrl-C.
+fn until(rows: SendableRecordBatchStream, interrupt: BoxFuture<'static, ()>) -> SendableRecordBatchStream {
+    let pressed = interrupt.map(|()| {
+        // The terminal has written `^C`, and the cursor stands behind it.
+        if io::stdin().is_terminal() {
+            let _ = io::stderr().write_all(b"\n");
+        }
+    });
+    Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.take_until(pressed)))
 }
 
 /// The rows in small pieces, with a pause after each for others to have their turn.

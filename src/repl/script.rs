@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A command begins with `\` or `.` where a statement could begin, and ends with its line. A statement ends with `;`, `\g`,
-//! `\gx` or `\watch`, never with a blank line.
+//! `\gx`, `\watch` or `\tail`, never with a blank line.
 
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) enum Then {
     File(String),
     /// `\watch SECONDS`: again and again.
     Watch(Duration),
+    /// `\tail ROWS`: so many of the newest, and those that are still to come.
+    Tail(usize),
 }
 
 /// What the rest of the input is.
@@ -116,6 +118,7 @@ fn go(line: &str) -> Option<Then> {
         ("\\g", file) => Some(Then::File(unquote(file).to_owned())),
         ("\\gx", _) => Some(Then::Expand),
         ("\\watch", seconds) => interval(seconds).map(Then::Watch),
+        ("\\tail", rows) => newest(rows).map(Then::Tail),
         _ => None,
     }
 }
@@ -127,6 +130,14 @@ pub(super) fn interval(seconds: &str) -> Option<Duration> {
         text => text.strip_suffix('s').unwrap_or(text).parse().ok()?,
     };
     (0.1..=86_400.0).contains(&seconds).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// How many of the newest rows `\tail` begins with: as many as tail, or as is said.
+pub(super) fn newest(rows: &str) -> Option<usize> {
+    match rows.trim_end_matches(';').trim() {
+        "" => Some(10),
+        text => text.parse().ok(),
+    }
 }
 
 /// An argument without the quotes around it.
@@ -222,6 +233,8 @@ mod tests {
             ]
         );
         assert_eq!((interval(""), interval("0"), interval("1h")), (Some(Duration::from_secs(2)), None, None));
+        assert_eq!(split("SELECT 5 \\tail 3\n").items, [then("SELECT 5", Then::Tail(3))]);
+        assert_eq!((newest(""), newest("0;"), newest("all")), (Some(10), Some(0), None));
     }
 
     #[test]

@@ -84,12 +84,6 @@ impl Voice {
         self.marked("warning", "33;1", text);
     }
 
-    pub(super) fn hint(self, text: &str) {
-        if self.talk >= Talk::Normal {
-            self.marked("hint", "36", text);
-        }
-    }
-
     /// What is good to know, unless quiet was asked for.
     pub(super) fn note(self, text: &str) {
         if self.talk >= Talk::Normal {

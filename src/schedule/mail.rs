@@ -17,8 +17,9 @@ use std::time::Duration;
 
 use mail_builder::MessageBuilder;
 use mail_builder::encoders::base64::base64_encode;
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::deliver::Report;
 use super::run::DeliveryError;
@@ -58,11 +59,14 @@ pub struct MailSettings {
     pub password_file: Option<PathBuf>,
     /// The sender.
     pub from: Option<String>,
+    /// A file with certificates that are trusted besides those of this machine.
+    pub ca_file: Option<PathBuf>,
 }
 
 impl Default for MailSettings {
     fn default() -> Self {
-        Self { host: "localhost".to_owned(), port: None, tls: Tls::None, user: None, password_file: None, from: None }
+        let host = "localhost".to_owned();
+        Self { host, port: None, tls: Tls::None, user: None, password_file: None, from: None, ca_file: None }
     }
 }
 
@@ -98,6 +102,7 @@ impl MailSettings {
                 }
                 "user" => mail.user = Some(value.to_owned()),
                 "password-file" => mail.password_file = Some(beside(setting, value)),
+                "ca-file" => mail.ca_file = Some(beside(setting, value)),
                 "from" if is_address(value) => mail.from = Some(value.to_owned()),
                 "from" => return Err(setting.wrong(format!("`{value}` is no address"), Some("write `name@example.org`"))),
                 _ => {}
@@ -237,7 +242,7 @@ impl Talk {
         socket.set_read_timeout(Some(PATIENCE)).map_err(text)?;
         socket.set_write_timeout(Some(PATIENCE)).map_err(text)?;
         let plain = socket.try_clone().map_err(text)?;
-        let stream: Box<dyn Stream> = if settings.tls == Tls::Tls { secret(plain, &settings.host)? } else { Box::new(plain) };
+        let stream: Box<dyn Stream> = if settings.tls == Tls::Tls { secret(plain, settings)? } else { Box::new(plain) };
         let mut talk = Self { stream: BufReader::new(stream), socket, abilities: vec![] };
         talk.answer(220)?;
         talk.greet()?;
@@ -251,7 +256,7 @@ impl Talk {
                 return Err("the server says more than it should before TLS begins".to_owned());
             }
             let plain = talk.socket.try_clone().map_err(text)?;
-            talk.stream = BufReader::new(secret(plain, &settings.host)?);
+            talk.stream = BufReader::new(secret(plain, settings)?);
             talk.greet()?;
         }
         Ok(talk)
@@ -351,12 +356,26 @@ fn dotted(message: &[u8]) -> Vec<u8> {
     out
 }
 
-/// TLS with the certificates that this machine trusts (`SSL_CERT_FILE` names others).
-fn secret(socket: TcpStream, host: &str) -> Result<Box<dyn Stream>, String> {
+/// TLS with the certificates that this machine trusts (`SSL_CERT_FILE` names others), and those of the settings.
+fn secret(mut socket: TcpStream, settings: &MailSettings) -> Result<Box<dyn Stream>, String> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = &settings.ca_file {
+        let failed = |error: &dyn std::fmt::Display| format!("cannot take certificates from `{}`: {error}", path.display());
+        let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
+        let before = roots.len();
+        for certificate in certificates {
+            let certificate = certificate.map_err(|error| failed(&error))?;
+            roots.add(certificate).map_err(|error| failed(&error))?;
+        }
+        if roots.len() == before {
+            return Err(failed(&"there is none in it (`-----BEGIN CERTIFICATE-----`)"));
+        }
+    }
     if roots.is_empty() {
-        return Err("this machine trusts no certificates; install ca-certificates, or name a file in SSL_CERT_FILE".to_owned());
+        return Err(
+            "this machine trusts no certificates; install ca-certificates, or name a file in `ca-file` of [mail]".to_owned()
+        );
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
@@ -364,9 +383,44 @@ fn secret(socket: TcpStream, host: &str) -> Result<Box<dyn Stream>, String> {
         .map_err(|error| error.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    let host = &settings.host;
+    let name = ServerName::try_from(host.clone()).map_err(|error| error.to_string())?;
+    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    // At once: what is wrong with a certificate is said as that, not as a failure of whatever is sent first.
+    while connection.is_handshaking() {
+        connection.complete_io(&mut socket).map_err(|error| no_tls(&error, host))?;
+    }
     Ok(Box::new(StreamOwned::new(connection, socket)))
+}
+
+/// Why there is no TLS, and what to do about it.
+fn no_tls(error: &io::Error, host: &str) -> String {
+    let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let advice = match tls {
+        Some(rustls::Error::InvalidCertificate(problem)) => match problem {
+            CertificateError::UnknownIssuer => {
+                "nobody whom this machine trusts has signed the server's certificate; name the file with its authority's certificate in `ca-file` of [mail]"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                return format!(
+                    "the server's certificate is not for `{host}`; write a name that is in it as `host` of [mail] ({})",
+                    sanitise_cell(&error.to_string())
+                );
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the server's certificate is out of date; it has to be renewed there, unless the clock of this machine is wrong"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the server's certificate is not valid yet; is the clock of this machine right?"
+            }
+            _ => "the server's certificate is refused",
+        },
+        Some(rustls::Error::InvalidMessage(_)) => {
+            "the server does not speak TLS there; `tls = \"starttls\"` of [mail] begins in the clear, as port 587 does"
+        }
+        _ => "TLS does not come about",
+    };
+    format!("{advice} ({})", sanitise_cell(&error.to_string()))
 }
 
 #[cfg(test)]
@@ -393,7 +447,7 @@ mod tests {
     fn what_leaves_the_machine_is_secret_unless_somebody_says_otherwise() {
         let read = |text: &str| {
             let settings =
-                crate::settings::read("c.toml", text, &[("", vec!["host", "port", "tls", "user", "password-file", "from"])]);
+                crate::settings::read("c.toml", text, &[("", vec!["host", "port", "tls", "user", "password-file", "from", "ca-file"])]);
             let settings = settings.expect("is right");
             MailSettings::read(settings.iter(), |_, path| PathBuf::from(path)).map_err(|error| error.to_string())
         };

@@ -61,6 +61,11 @@ enum Place {
 }
 
 impl QueryError {
+    /// An error that no place in the SQL is to blame for.
+    pub(super) fn new(message: &str, hint: &str) -> Self {
+        Self { message: message.to_owned(), excerpt: None, hint: Some(hint.to_owned()), source: None, place: Place::Unknown }
+    }
+
     /// The error with its place in the SQL that was given to [`Session::statements`].
     #[must_use]
     pub fn in_sql(mut self, sql: &str) -> Self {
@@ -182,6 +187,13 @@ impl Session {
     /// Says an error of the engine in the user's terms.
     pub fn explain(&self, error: &DataFusionError) -> QueryError {
         let said = match root(error) {
+            DataFusionError::Plan(text) | DataFusionError::Execution(text) if no_value(text).is_some() => {
+                let name = no_value(text).unwrap_or_default();
+                Said::new(format!("`{name}` has no value")).at(name).hint(format!(
+                    "`\\set {} VALUE` in the REPL gives it one; a saved query takes `--param`",
+                    name.trim_start_matches('$')
+                ))
+            }
             DataFusionError::SchemaError(inner, _) => schema_error(inner),
             DataFusionError::SQL(inner, _) => syntax_error(strip_prefix(&inner.to_string())),
             DataFusionError::Plan(text) => self.plan_error(text),
@@ -197,6 +209,12 @@ impl Session {
             DataFusionError::Execution(text) => Said::new(text),
             DataFusionError::NotImplemented(text) => not_implemented(text),
             other => Said::new(strip_prefix(&other.strip_backtrace())),
+        };
+        // What fails while it runs may name a value.
+        let runs = !matches!(root(error), DataFusionError::SchemaError(..) | DataFusionError::SQL(..) | DataFusionError::Plan(_));
+        let said = match &self.pseudonyms {
+            Some(pseudonyms) if runs => Said { message: pseudonyms.in_error(&said.message), ..said },
+            _ => said,
         };
         let place = span(error).unwrap_or(said.place);
         QueryError { message: said.message, excerpt: None, hint: said.hint, source: None, place }
@@ -281,6 +299,13 @@ fn syntax_error(text: &str) -> Said {
     let message = message.replace("found: EOF", "found: the end");
     let message = message.strip_prefix("Expected: ").map_or_else(|| message.clone(), |rest| format!("expected {rest}"));
     Said { place, ..Said::new(format!("{NO_PARSE}: {}", message.replace(", found: ", ", found "))) }
+}
+
+/// The parameter of a statement that was given none.
+fn no_value(text: &str) -> Option<&str> {
+    let late = text.strip_prefix("Placeholder '").and_then(|rest| rest.split_once("' was not provided a value"));
+    let early = ["name ", "id "].iter().find_map(|of| text.strip_prefix("No value found for placeholder with ")?.strip_prefix(of));
+    late.map(|(name, _)| name).or(early)
 }
 
 /// What the engine says in terms of its own.

@@ -9,26 +9,30 @@
 //! What a column is made of is followed through the plan, so no alias, function or subquery leads around it. Numbers stay.
 //!
 //! Addresses are encrypted so that those of one network stay in one (ipcrypt-pfx); names are keyed hashes. Both are the same wherever the key is.
-//! In free text (messages, URLs, `fields`) addresses, hardware addresses and e-mail addresses are found by their looks; a
-//! name that stands there is not. A whole line is one name.
+//! In free text (messages, URLs, `fields`) addresses, hardware addresses and e-mail addresses are found by their looks, and the names that other
+//! columns of the same record have, wherever they stand. These are put in right above FROM and WHERE, where a row still is a record: what is
+//! selected, grouped and sorted then has them. A whole line is one name.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Write as _};
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringViewBuilder, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StringViewArray, StringViewBuilder, StructArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::TreeNode as _;
+use datafusion::common::tree_node::{Transformed, TreeNode as _};
 use datafusion::common::{Column, DFSchema, Result as DfResult};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, LogicalPlan, Projection, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt as _;
 use ipcrypt_rs::IpcryptPfx;
@@ -69,6 +73,12 @@ impl PseudonymKey {
     }
 }
 
+/// The kind of name that a whole line is.
+const LINE: &str = "line";
+
+/// Shorter names are in too many words.
+const SHORTEST: usize = 2;
+
 /// What a column of text holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -93,7 +103,7 @@ impl Kind {
             "sender" | "recipient" => Self::Name("mail"),
             "source_mac" | "dest_mac" | "client_mac" => Self::Name("mac"),
             // Whole lines, with all names that stand in them.
-            "_raw" | "raw" => Self::Name("line"),
+            "_raw" | "raw" => Self::Name(LINE),
             "method" | "level" | "status" | "protocol" | "action" | "_format" => Self::Open,
             _ => Self::Text,
         }
@@ -127,6 +137,81 @@ impl Pseudonyms {
     pub(super) fn new(key: &PseudonymKey) -> Self {
         let part = |of: &str| blake3::derive_key(of, &key.0);
         Self { addresses: IpcryptPfx::new(part("logsql pseudonyms: addresses")), names: part("logsql pseudonyms: names") }
+    }
+
+    /// The plan with pseudonyms in its texts for the names that the same record has.
+    pub(super) fn in_texts(self: &Arc<Self>, plan: LogicalPlan) -> DfResult<LogicalPlan> {
+        match plan {
+            plan if is_from(&plan) => self.named(plan),
+            // What these do to texts is no result.
+            LogicalPlan::Explain(_) | LogicalPlan::Ddl(_) | LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) => Ok(plan),
+            plan => Ok(plan.map_children(|input| self.in_texts(input).map(Transformed::yes))?.data),
+        }
+    }
+
+    /// A projection that has pseudonyms in its texts.
+    fn named(self: &Arc<Self>, plan: LogicalPlan) -> DfResult<LogicalPlan> {
+        let schema = Arc::clone(plan.schema());
+        let is_text = |of: &DataType| match of {
+            DataType::Map(entries, _) => matches!(entries.data_type(), DataType::Struct(fields) if fields.len() == 2 && is_string(fields[1].data_type())),
+            of => is_string(of),
+        };
+        let mut kinds = vec![];
+        let mut names = vec![];
+        for (relation, field) in schema.iter() {
+            if let Kind::Name(what) = Kind::of(field.name())
+                && what != LINE
+                && is_string(field.data_type())
+            {
+                kinds.push(what);
+                names.push(Expr::Column(Column::new(relation.cloned(), field.name())));
+            }
+        }
+        if names.is_empty() {
+            return Ok(plan);
+        }
+        let replace = ScalarUDF::from(NamesInText { pseudonyms: Arc::clone(self), kinds, signature: Signature::any(names.len() + 1, Volatility::Immutable) });
+        let exprs = schema.iter().map(|(relation, field)| {
+            let column = Expr::Column(Column::new(relation.cloned(), field.name()));
+            if Kind::of(field.name()) != Kind::Text || !is_text(field.data_type()) {
+                return column;
+            }
+            let args = std::iter::once(column).chain(names.iter().cloned()).collect();
+            replace.call(args).alias_qualified(relation.cloned(), field.name())
+        });
+        Ok(LogicalPlan::Projection(Projection::try_new(exprs.collect(), Arc::new(plan))?))
+    }
+
+    /// A text with pseudonyms for these names, wherever they stand as words.
+    fn without_names(&self, text: &str, names: &[(&str, &'static str)]) -> Option<String> {
+        let mut out = String::new();
+        let mut from = 0;
+        while from < text.len() {
+            let word_end = |at: usize| text[at..].find(|c: char| !is_of_word(c)).map_or(text.len(), |length| at + length);
+            // The longest one that begins here.
+            let found = names.iter().filter(|(name, _)| text[from..].starts_with(name)).max_by_key(|(name, _)| name.len());
+            let found = found.filter(|(name, _)| text[from + name.len()..].chars().next().is_none_or(|c| !is_of_word(c)));
+            let next = match found {
+                Some((name, what)) => {
+                    out += &self.name(name, what);
+                    from + name.len()
+                }
+                None => {
+                    let end = word_end(from);
+                    let end = if end > from { end } else { from + text[from..].chars().next().map_or(1, char::len_utf8) };
+                    out += &text[from..end];
+                    end
+                }
+            };
+            from = next;
+        }
+        (out != text).then_some(out)
+    }
+
+    /// What an error says, without what was logged.
+    pub(super) fn in_error(&self, text: &str) -> String {
+        static QUOTED: LazyLock<Regex> = LazyLock::new(|| Regex::new("'[^']*'|\"[^\"]*\"").expect("written here, and tested"));
+        self.found(&QUOTED.replace_all(text, "'…'"))
     }
 
     /// The rows of a plan, with pseudonyms.
@@ -253,6 +338,126 @@ impl Pseudonyms {
     }
 }
 
+fn is_string(of: &DataType) -> bool {
+    match of {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_string(values),
+        _ => false,
+    }
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Is it FROM and WHERE of a query, where a row is a record, or one of each table?
+fn is_from(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::TableScan(_) => true,
+        LogicalPlan::Filter(_) | LogicalPlan::SubqueryAlias(_) | LogicalPlan::Join(_) => {
+            plan.inputs().iter().all(|input| is_from(input))
+        }
+        _ => false,
+    }
+}
+
+/// `text` with pseudonyms for what stands in the other arguments.
+#[derive(Debug)]
+struct NamesInText {
+    pseudonyms: Arc<Pseudonyms>,
+    /// Of which kind the names in each of the other arguments are.
+    kinds: Vec<&'static str>,
+    signature: Signature,
+}
+
+impl PartialEq for NamesInText {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.pseudonyms, &other.pseudonyms) && self.kinds == other.kinds
+    }
+}
+
+impl Eq for NamesInText {}
+
+impl Hash for NamesInText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.kinds.hash(state);
+    }
+}
+
+/// Its name, by which it is known again in plans.
+const NAMES_IN_TEXT: &str = "pseudonyms_in_text";
+
+impl ScalarUDFImpl for NamesInText {
+    fn name(&self) -> &str {
+        NAMES_IN_TEXT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> DfResult<DataType> {
+        Ok(types[0].clone())
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        let arrays = ColumnarValue::values_to_arrays(&args.args)?;
+        let columns = arrays[1..].iter().map(|names| cast(names, &DataType::Utf8View)).collect::<Result<Vec<_>, _>>()?;
+        let columns: Vec<&StringViewArray> = columns.iter().map(AsArray::as_string_view).collect();
+        let names_of = |row: usize| {
+            let mut names: Vec<(&str, &'static str)> = vec![];
+            for (column, what) in columns.iter().zip(&self.kinds) {
+                if column.is_null(row) {
+                    continue;
+                }
+                let name = column.value(row);
+                // Of a host, people write the first part alone.
+                let first = name.split('.').next().filter(|first| *what == "host" && first.bytes().any(|byte| byte.is_ascii_alphabetic()));
+                let all = std::iter::once(name).chain(first);
+                names.extend(all.filter(|name| name.len() >= SHORTEST && name.parse::<IpAddr>().is_err()).map(|name| (name, *what)));
+            }
+            names
+        };
+        Ok(ColumnarValue::Array(self.replaced(&arrays[0], &names_of)?))
+    }
+}
+
+impl NamesInText {
+    fn replaced<'a>(&self, array: &ArrayRef, names_of: &dyn Fn(usize) -> Vec<(&'a str, &'static str)>) -> DfResult<ArrayRef> {
+        if let DataType::Map(field, sorted) = array.data_type() {
+            let map = array.as_map();
+            let DataType::Struct(fields) = field.data_type() else { return Ok(Arc::clone(array)) };
+            // Which record each value is of.
+            let offsets = map.offsets();
+            let first = usize::try_from(offsets[0]).unwrap_or(0);
+            let mut rows = vec![0; map.values().len()];
+            for row in 0..map.len() {
+                let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+                rows[from..to].fill(row);
+            }
+            let of_value = |value: usize| if value < first { vec![] } else { names_of(rows[value]) };
+            let values = self.replaced(map.values(), &of_value)?;
+            let entries = StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), values], map.entries().nulls().cloned())?;
+            let nulls = map.nulls().cloned();
+            return Ok(Arc::new(MapArray::try_new(Arc::clone(field), offsets.clone(), entries, nulls, *sorted)?));
+        }
+        let texts = cast(array, &DataType::Utf8View)?;
+        let texts = texts.as_string_view();
+        let mut out = StringViewBuilder::with_capacity(texts.len());
+        for (row, text) in texts.iter().enumerate() {
+            let Some(text) = text else {
+                out.append_null();
+                continue;
+            };
+            let names = names_of(row);
+            let hidden = if names.is_empty() { None } else { self.pseudonyms.without_names(text, &names) };
+            out.append_value(hidden.as_deref().unwrap_or(text));
+        }
+        let hidden: ArrayRef = Arc::new(out.finish());
+        Ok(cast(&hidden, array.data_type())?)
+    }
+}
+
 /// What each column of a plan's result is made of.
 fn kinds(plan: &LogicalPlan) -> Vec<Kind> {
     let schema = plan.schema();
@@ -315,6 +520,11 @@ fn all_of(inputs: &[&LogicalPlan], schema: &DFSchema) -> Vec<Kind> {
 }
 
 fn kind_of(expr: &Expr, schema: &DFSchema, below: &[Kind]) -> Kind {
+    if let Expr::Alias(alias) = expr
+        && matches!(&*alias.expr, Expr::ScalarFunction(call) if call.func.name() == NAMES_IN_TEXT)
+    {
+        return Kind::Text;
+    }
     let of = |column: &Column| schema.index_of_column(column).ok().and_then(|at| below.get(at)).copied();
     let mut kind = Kind::Open;
     for column in expr.column_refs() {
@@ -363,6 +573,19 @@ mod tests {
             assert!(!hidden.contains(secret), "{hidden}");
         }
         assert!(hidden.contains("by mail-") && hidden.contains("of mac-"), "{hidden}");
+    }
+
+    #[test]
+    fn names_of_the_record_are_found_in_its_texts_as_words() {
+        let a = pseudonyms("a");
+        let names = [("root", "user"), ("web1.example.org", "host"), ("web1", "host"), ("jürgen", "user")];
+        let hidden = a.without_names("web1 sshd: root@web1.example.org, not rooted; root; (jürgen) jürgens x_root", &names);
+        let hidden = hidden.expect("something was hidden");
+        assert!(hidden.ends_with(" jürgens x_root") && hidden.contains(", not rooted; user-"), "{hidden}");
+        assert_eq!((hidden.matches("host-").count(), hidden.matches("user-").count()), (2, 3), "{hidden}");
+        assert_eq!(a.without_names("nobody", &names), None);
+        let said = a.in_error("cannot cast 'alice' of 192.0.2.7");
+        assert!(said.starts_with("cannot cast '…' of ") && !said.contains("192.0.2.7"), "{said}");
     }
 
     #[test]

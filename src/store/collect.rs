@@ -78,14 +78,14 @@ pub struct Collected {
 
 /// A file with something new.
 #[derive(Clone, Debug)]
-struct Work {
-    file: Arc<LogFile>,
+pub(super) struct Work {
+    pub(super) file: Arc<LogFile>,
     /// The source that it continues.
-    source: Option<usize>,
+    pub(super) source: Option<usize>,
     /// What its text is up to the end of the part; not known yet of what is packed.
-    text: Option<Text>,
+    pub(super) text: Option<Text>,
     /// The part goes to the end of the file.
-    done: bool,
+    pub(super) done: bool,
 }
 
 /// Collects what is new in the inputs of a session. `step` is told how many bytes of how many there are behind us.
@@ -189,7 +189,9 @@ fn later(error: &SourceError) -> Remark {
 }
 
 /// What reads files, where blocking is allowed.
-async fn blocking<T: Send + 'static>(look: impl FnOnce() -> Result<T, SourceError> + Send + 'static) -> Result<T, SourceError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    look: impl FnOnce() -> Result<T, SourceError> + Send + 'static,
+) -> Result<T, SourceError> {
     match tokio::task::spawn_blocking(look).await {
         Ok(result) => result,
         Err(error) => std::panic::resume_unwind(error.try_into_panic().unwrap_or_else(|_| Box::new("the task was cancelled"))),
@@ -197,7 +199,7 @@ async fn blocking<T: Send + 'static>(look: impl FnOnce() -> Result<T, SourceErro
 }
 
 /// Where the last record of a log that is being written begins, if it may get more lines, or else where it ends.
-async fn last_whole(
+pub(super) async fn last_whole(
     session: &Session,
     file: &Arc<LogFile>,
     begin: Begin,
@@ -229,7 +231,7 @@ async fn last_record(session: &Session, tail: Arc<LogFile>) -> Result<Option<u64
 }
 
 /// The offset behind the last line feed that is not before `begin`.
-fn last_line_feed(file: &Snapshot, begin: u64, read: &ReadOptions) -> Result<Option<u64>, SourceError> {
+pub(super) fn last_line_feed(file: &Snapshot, begin: u64, read: &ReadOptions) -> Result<Option<u64>, SourceError> {
     let mut end = file.size;
     while end > begin {
         let start = end.saturating_sub(read.block_bytes as u64).max(begin);
@@ -245,7 +247,7 @@ fn last_line_feed(file: &Snapshot, begin: u64, read: &ReadOptions) -> Result<Opt
 }
 
 /// The lines from one offset to another. A hole ends a line as a line feed does.
-fn lines_in(file: &Snapshot, begin: u64, end: u64, read: &ReadOptions) -> Result<u64, SourceError> {
+pub(super) fn lines_in(file: &Snapshot, begin: u64, end: u64, read: &ReadOptions) -> Result<u64, SourceError> {
     let mut lines = 0;
     for extent in source::data_extents(file)? {
         let (start, stop) = (extent.start.max(begin), extent.end.min(end));
@@ -443,32 +445,16 @@ impl Unit<'_> {
 
     fn commit(&mut self, work: Vec<Work>, files: Vec<NewFile>) -> Result<(), StoreError> {
         let now = self.options.now;
-        let sources = work
-            .into_iter()
-            .map(|work| {
-                let snapshot = &work.file.snapshot;
-                let (state, member) = state_of(snapshot);
-                let text = match (work.text, &snapshot.member) {
-                    (Some(text), _) => Some(text),
-                    (None, Some(_)) => None,
-                    // Its rows are there. If its text cannot be known again, it is known as it stands.
-                    (None, None) => {
-                        tokio::task::block_in_place(|| packed_text(snapshot, &self.options.read)).ok().and_then(|(text, _)| text)
-                    }
-                };
-                let source = Source {
-                    path: snapshot.path.clone(),
-                    dev: snapshot.dev,
-                    ino: snapshot.ino,
-                    state,
-                    member,
-                    text,
-                    done: work.done,
-                    seen: now,
-                };
-                (work.source, source)
-            })
-            .collect::<Vec<_>>();
+        let read = &self.options.read;
+        let text_of = |work: &Work| match (work.text, &work.file.snapshot.member) {
+            (Some(text), _) => Some(text),
+            (None, Some(_)) => None,
+            // Its rows are there. If its text cannot be known again, it is known as it stands.
+            (None, None) => {
+                tokio::task::block_in_place(|| packed_text(&work.file.snapshot, read)).ok().and_then(|(text, _)| text)
+            }
+        };
+        let sources: Vec<_> = work.into_iter().map(|work| noted(Work { text: text_of(&work), ..work }, now)).collect();
         for file in &files {
             *self.collected.rows.entry(file.stored.table.clone()).or_default() += file.stored.rows;
             self.collected.bytes_written += file.stored.bytes;
@@ -484,6 +470,16 @@ impl Unit<'_> {
             }
         })
     }
+}
+
+/// The source that a file is, once a part of it was read; and the one in whose place it comes.
+pub(super) fn noted(work: Work, now: i64) -> (Option<usize>, Source) {
+    let snapshot = &work.file.snapshot;
+    let (state, member) = state_of(snapshot);
+    let (text, done) = (work.text, work.done);
+    let source =
+        Source { path: snapshot.path.clone(), dev: snapshot.dev, ino: snapshot.ino, state, member, text, done, seen: now };
+    (work.source, source)
 }
 
 /// What is noted of a log in the files that have rows of it.

@@ -13,6 +13,7 @@
 //! | `manifest.rs` | What does the store hold, and up to where was each log collected? |
 //! | `seam.rs` | Which log is this file, and what of it is in the store? |
 //! | `collect.rs` | How does what is new get there? |
+//! | `follow.rs` | What is new for somebody who just looks on? |
 //! | `write.rs`, `derive.rs` | How are rows written, and which columns follow from others? |
 //! | `writer.rs`, `disk.rs`, `lock.rs` | How is it there as a whole or not at all? |
 //! | `keep.rs` | What becomes of small and of old files? |
@@ -22,6 +23,7 @@ mod collect;
 mod derive;
 mod disk;
 mod error;
+mod follow;
 mod keep;
 mod lock;
 mod manifest;
@@ -35,6 +37,7 @@ use std::path::Path;
 pub use collect::{CollectOptions, Collected, collect};
 pub use disk::{Disk, DiskFile, RealDisk};
 pub use error::StoreError;
+pub use follow::Follower;
 pub use keep::{KeepOptions, Kept, keep};
 pub use manifest::{MANIFEST, Manifest, Source, State, StoredFile, Text};
 pub use seam::Copies;

@@ -85,13 +85,18 @@ pub struct HistoryTable {
     past: Option<Arc<dyn TableProvider>>,
     present: Arc<LogTable>,
     /// As long as the table is there, the query sees this state of the store.
-    _stored: Arc<dyn Stored>,
+    _stored: Option<Arc<dyn Stored>>,
 }
 
 impl HistoryTable {
     /// The rows of a store, and those of `present`, which it has not. `def` has the column that tells them apart.
     pub fn new(def: &'static TableDef, stored: Arc<dyn Stored>, present: Arc<LogTable>) -> Self {
-        Self { def, past: stored.rows(def), present, _stored: stored }
+        Self { def, past: stored.rows(def), present, _stored: Some(stored) }
+    }
+
+    /// The same table with other log files, and without its past.
+    pub fn only_present(&self, present: Arc<LogTable>) -> Self {
+        Self { def: self.def, past: None, present, _stored: None }
     }
 
     /// Which table of the taxonomy it is, with the column that tells its two sides apart.

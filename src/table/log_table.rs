@@ -42,7 +42,7 @@ use crate::kernel::table::{TableDef, UNPARSED};
 use crate::source::{RestartPoint, Severity, Snapshot};
 
 /// A table of the taxonomy over a set of files.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LogTable {
     context: Arc<ScanContext>,
     def: &'static TableDef,
@@ -58,6 +58,11 @@ impl LogTable {
     /// Which table of the taxonomy it is.
     pub fn def(&self) -> &'static TableDef {
         self.def
+    }
+
+    /// The same table over these files.
+    pub fn over(&self, files: Vec<Arc<LogFile>>) -> Self {
+        Self { files: Arc::new(FileSet::fixed(Arc::clone(&self.context), files)), ..self.clone() }
     }
 
     /// Its files, and those beside them.

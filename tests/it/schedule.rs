@@ -1,10 +1,15 @@
 //! Reports by the clock, as users see them: jobs, files, commands, mails.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::root;
 
@@ -201,19 +206,53 @@ fn a_command_gets_the_result_and_a_failure_is_tried_again() {
     assert!(got.starts_with("status,hits\n404,") && got.ends_with("codes 1\n"), "{got}");
 }
 
-/// A mail server that takes one mail, and what it was told.
-fn mail_server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
+/// How a mail server speaks.
+#[derive(Clone, Copy, PartialEq)]
+enum Speech {
+    Plain,
+    /// In the clear until it is asked for TLS.
+    StartTls,
+    Tls,
+}
+
+trait Stream: Read + Write {}
+impl<T: Read + Write> Stream for T {}
+
+/// A connection with TLS, by a certificate of `testdata/tls`.
+fn tls(socket: TcpStream, certificate: &str) -> std::io::Result<Box<dyn Stream>> {
+    let folder = root().join("testdata/tls");
+    let certificates = CertificateDer::pem_file_iter(folder.join(certificate)).expect("a file");
+    let certificates = certificates.collect::<Result<Vec<_>, _>>().expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(folder.join("server.key")).expect("a key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
+    let config = config.with_no_client_auth().with_single_cert(certificates, key).expect("they fit");
+    let mut stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).expect("a connection"), socket);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock)?;
+    }
+    Ok(Box::new(stream))
+}
+
+/// A mail server that takes one mail, and what it was told; nothing more, once TLS fails.
+fn mail_server(speech: Speech, certificate: &'static str) -> (u16, std::thread::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let thread = std::thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("a client");
-        let mut lines = BufReader::new(stream.try_clone().expect("cloned")).lines();
+        let (socket, _) = listener.accept().expect("a client");
         let mut told = vec![];
-        stream.write_all(b"220 here\r\n").expect("sent");
-        let mut in_message = false;
-        while let Some(Ok(line)) = lines.next() {
-            told.push(line.clone());
-            let answer = match line.as_str() {
+        let plain: Box<dyn Stream> = Box::new(socket.try_clone().expect("cloned"));
+        let first = if speech == Speech::Tls { tls(socket.try_clone().expect("cloned"), certificate) } else { Ok(plain) };
+        let Ok(stream) = first else { return told };
+        let mut stream = BufReader::new(stream);
+        stream.get_mut().write_all(b"220 here\r\n").expect("sent");
+        let (mut in_message, mut is_secret) = (false, speech == Speech::Tls);
+        let mut line = String::new();
+        while matches!(stream.read_line(&mut line), Ok(1..)) {
+            let said = line.trim_end().to_owned();
+            line.clear();
+            told.push(if is_secret && !in_message { format!("secret {said}") } else { said.clone() });
+            let answer = match said.as_str() {
                 "." => {
                     in_message = false;
                     "250 taken\r\n"
@@ -224,11 +263,21 @@ fn mail_server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
                     "354 go on\r\n"
                 }
                 "QUIT" => "221 bye\r\n",
+                line if line.starts_with("EHLO") && speech == Speech::StartTls && !is_secret => "250-here\r\n250 STARTTLS\r\n",
                 line if line.starts_with("EHLO") => "250-here\r\n250-AUTH PLAIN\r\n250 8BITMIME\r\n",
                 line if line.starts_with("AUTH") => "235 welcome\r\n",
                 _ => "250 ok\r\n",
             };
-            stream.write_all(answer.as_bytes()).expect("sent");
+            if said == "STARTTLS" {
+                stream.get_mut().write_all(b"220 go on\r\n").expect("sent");
+                let Ok(secret) = tls(socket.try_clone().expect("cloned"), certificate) else { return told };
+                (stream, is_secret) = (BufReader::new(secret), true);
+                continue;
+            }
+            let stream = stream.get_mut();
+            if stream.write_all(answer.as_bytes()).and_then(|()| stream.flush()).is_err() {
+                break;
+            }
         }
         told
     });
@@ -236,9 +285,45 @@ fn mail_server() -> (u16, std::thread::JoinHandle<Vec<String>>) {
 }
 
 #[test]
+fn a_mail_goes_over_tls_from_the_start_or_after_starttls_and_a_wrong_certificate_says_what_to_do() {
+    let cases = [
+        (Speech::Tls, "tls", "server.pem", "localhost", true, ""),
+        (Speech::StartTls, "starttls", "server.pem", "127.0.0.1", true, ""),
+        (Speech::Tls, "tls", "server.pem", "localhost", false, "name the file with its authority's certificate in `ca-file`"),
+        (Speech::StartTls, "starttls", "other.pem", "localhost", true, "the server's certificate is not for `localhost`"),
+        (Speech::Tls, "tls", "expired.pem", "localhost", true, "the server's certificate is out of date"),
+        (Speech::Plain, "tls", "", "localhost", true, "the server does not speak TLS there"),
+        (Speech::Plain, "starttls", "", "localhost", true, "the server has no STARTTLS"),
+    ];
+    for (speech, how, certificate, host, trusts, problem) in cases {
+        let home = Home::new();
+        let (port, server) = mail_server(speech, certificate);
+        home.write("secret", "pass word\n");
+        let trusted = root().join("testdata/tls/ca.pem").display().to_string();
+        let ca = if trusts { format!("ca-file = '{trusted}'\n") } else { String::new() };
+        let settings = format!("[mail]\nhost = '{host}'\nport = {port}\ntls = '{how}'\n{ca}user = 'me'\npassword-file = '~/secret'\n");
+        home.write(".config/logsql/config.toml", &settings);
+        let job = ["--mail", "a@example.org", "--window", "all", "--", "report", "status-codes", LOG];
+        let (code, _, err) = home.run(&[&["schedule", "add", "codes", "@daily"][..], &job].concat());
+        assert_eq!(code, 0, "{err}");
+        let (_, _, err) = home.run(&["schedule", "run", "--now", "--no-wait", "codes"]);
+        let told = server.join().expect("ended");
+        if problem.is_empty() {
+            assert!(err.contains("delivered"), "{how} {certificate}: {err}");
+            for line in ["AUTH PLAIN AG1lAHBhc3Mgd29yZA==", "RCPT TO:<a@example.org>", "QUIT"] {
+                assert!(told.contains(&format!("secret {line}")), "{line}: {told:?}");
+            }
+        } else {
+            assert!(err.contains("failed and is tried again") && err.contains(problem), "{how} {certificate}: {err}");
+            assert!(told.iter().all(|line| !line.contains("AUTH") && !line.contains("MAIL")), "{told:?}");
+        }
+    }
+}
+
+#[test]
 fn a_mail_has_a_page_and_a_text_and_a_name_that_stays() {
     let home = Home::new();
-    let (port, server) = mail_server();
+    let (port, server) = mail_server(Speech::Plain, "");
     home.write("secret", "pass word\n");
     home.write(
         ".config/logsql/config.toml",

@@ -116,6 +116,47 @@ fn sql_gives_the_same_rows_however_files_are_read() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
+/// Each function that is ours is told in `\h`, with an example that gives what it says.
+#[test]
+fn every_function_of_ours_has_an_example_that_runs() {
+    std::env::set_current_dir(root()).expect("the repository");
+    let logs = ["testdata/logs/nginx/combined.log", "testdata/logs/syslog/traditional.log"].map(Into::into).to_vec();
+    let session = session(logs, READINGS[0]);
+    let engine = datafusion::prelude::SessionContext::new().state();
+    let known = |name: &String| {
+        engine.scalar_functions().contains_key(name)
+            || engine.aggregate_functions().contains_key(name)
+            || engine.window_functions().contains_key(name)
+    };
+    let ours: Vec<String> = session.function_names().into_iter().filter(|name| !known(name)).collect();
+    let described = logsql::function::described();
+    let mut names: Vec<String> = described.iter().map(|function| function.name.to_owned()).collect();
+    names.sort();
+    assert_eq!(names, ours);
+    let mut db = Db(session);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
+    let mut run = |sql: &str| match runtime.block_on(db.run(sql)) {
+        Ok(DBOutput::Rows { rows, .. }) => rows,
+        other => panic!("{sql}: {other:?}"),
+    };
+    for function in &described {
+        let example = function.example;
+        assert!(example.contains(&format!("{}(", function.name)) && !function.about.is_empty(), "{}", function.name);
+        if example.starts_with("SELECT ") {
+            assert!(!run(example).is_empty(), "{example}: no rows");
+            continue;
+        }
+        for case in example.split("; ") {
+            let (expression, expected) = case.split_once(" → ").unwrap_or_else(|| panic!("{example}: what does it give?"));
+            let found = run(&format!("SELECT {expression}")).remove(0).remove(0);
+            assert_eq!(found.trim_end_matches(".0"), expected, "{expression}");
+        }
+        let nulls = vec!["NULL"; function.usage.split(", ").filter(|arg| !arg.contains('[')).count()];
+        let call = format!("{}({})", function.name, nulls.join(", "));
+        assert_eq!(run(&format!("SELECT {call}")), [["NULL"]], "NULL in, NULL out: {call}");
+    }
+}
+
 #[test]
 fn the_readings_differ() {
     let cut: Vec<Reading> = READINGS.into_iter().filter(|reading| reading.piece_bytes < 1000).collect();

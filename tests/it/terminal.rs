@@ -166,8 +166,8 @@ fn size(rows: u16, cols: u16) -> PtySize {
 #[test]
 fn a_first_start_greets_and_says_what_there_is() {
     let mut terminal = Terminal::open(&["repl", COMBINED]);
-    let screen = terminal.prompt();
-    assert!(screen.contains("`\\?` for help") && screen.contains("access_log  1 file"), "{screen}");
+    let screen = terminal.shows("access_log  1 file");
+    assert!(screen.contains("`\\?` for help"), "{screen}");
     terminal.keys("SELECT status, count(*) AS hits FROM access_log WHERE status = 404 GROUP BY 1;\r");
     let screen = terminal.shows("1 row");
     assert!(screen.contains("│ status │ hits │") && screen.contains("│    404 │"), "{screen}");
@@ -281,6 +281,14 @@ fn what_is_higher_than_the_terminal_is_paged() {
     terminal.keys("SELECT value AS high FROM generate_series(1, 20);\r");
     let screen = terminal.wait("the end of the table", |screen| screen.contains("> └──────┘") && screen.contains("20 rows"));
     assert!(screen.contains("> │   20 │"), "{screen}");
+    // What somebody reads takes its time, and not the query's.
+    let mut slow = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", "sleep 3; cat"), ("NO_COLOR", "1")], (12, 80));
+    slow.prompt();
+    slow.keys("SELECT value AS high FROM generate_series(1, 20);\r");
+    let screen = slow.shows("20 rows · ");
+    let took = screen.split("20 rows · ").nth(1).and_then(|rest| rest.split(' ').next()?.parse::<f64>().ok());
+    assert!(took.is_some_and(|seconds| seconds < 3.0), "{screen}");
+    assert_eq!(slow.quit(), 0);
     // A pager that is left at once ends neither the session nor its next query.
     assert_eq!(terminal.quit(), 0);
     let mut terminal = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", "true")], (12, 80));
@@ -309,12 +317,22 @@ fn a_long_query_says_how_far_it_is_and_the_line_goes_away() {
     assert_eq!(terminal.quit(), 0);
 }
 
-/// Scan, sort, aggregation, cross join, hash join with a filter: none of them pauses for long, and none goes on in the dark.
+/// Scan, sort, aggregation, window, cross join, hash join with a filter: none of them pauses for long, and none goes on in the dark.
 #[test]
 fn a_query_is_cancelled_whatever_it_does() {
-    let mut terminal = Terminal::with(&["repl", COMBINED], &[("NO_COLOR", "1")], (30, 100));
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("access.log");
+    let text = std::fs::read_to_string(root().join("testdata/logs/rotated/access.log.1")).expect("testdata");
+    std::fs::write(&log, text.repeat(60_000)).expect("written");
+    let mut terminal = Terminal::with(&["repl", log.to_str().expect("UTF-8")], &[("NO_COLOR", "1")], (30, 100));
     terminal.prompt();
+    let mut waited = vec![];
     for (number, sql) in [
+        "SELECT count(*) FROM access_log WHERE log_template(redact(_raw)) = 'x'",
+        "SELECT url, time FROM access_log ORDER BY redact(url), time OFFSET 10000000",
+        "SELECT log_template(_raw), count(*) FROM access_log GROUP BY 1",
+        "SELECT max(n) FROM (SELECT row_number() OVER (PARTITION BY value % 7 ORDER BY value % 1000003) AS n FROM \
+         generate_series(1, 100000000))",
         "SELECT count(*) FROM generate_series(1, 1000000000000)",
         "SELECT value FROM generate_series(1, 1000000000000) ORDER BY value % 1000003, value LIMIT 3",
         "SELECT value % 100003, count(*) FROM generate_series(1, 1000000000000) GROUP BY 1 ORDER BY 2 LIMIT 1",
@@ -335,6 +353,7 @@ fn a_query_is_cancelled_whatever_it_does() {
         let pressed = Instant::now();
         terminal.keys("\x03");
         terminal.wait("cancelled", |screen| screen.matches("cancelled").count() > 0);
+        waited.push((pressed.elapsed(), sql));
         terminal.keys(&format!("SELECT {number} + 700 AS answer;\r"));
         terminal.shows(&format!("│    {} │", number + 700));
         let took = pressed.elapsed();
@@ -347,6 +366,88 @@ fn a_query_is_cancelled_whatever_it_does() {
         terminal.keys("\x0c");
         terminal.prompt();
     }
+    // A saved query, and one that is run again and again.
+    for command in ["\\report visits", "SELECT count(*) FROM access_log WHERE redact(_raw) = 'x' \\watch 1"] {
+        let before = terminal.ticks();
+        terminal.keys(&format!("\x0c{command}\r"));
+        while terminal.ticks() < before + 30 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let pressed = Instant::now();
+        terminal.keys("\x03");
+        terminal.shows("cancelled");
+        waited.push((pressed.elapsed(), command));
+        terminal.keys("\x0c");
+        terminal.prompt();
+    }
+    // What a machine that has other things to do takes longer is no failure: `cargo test -- --nocapture` tells.
+    let longest = waited.iter().max().expect("some");
+    let told: String = waited.iter().map(|(took, sql)| format!("{:>5} ms  {sql:.70}\n", took.as_millis())).collect();
+    let _ = std::io::stderr().write_all(told.as_bytes());
+    assert!(longest.0 < Duration::from_secs(3), "{told}");
+    assert_eq!(terminal.quit(), 0);
+}
+
+#[test]
+fn new_lines_are_followed_until_ctrl_c() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("access.log");
+    let line = |second: u32| {
+        format!("192.0.2.7 - - [21/Nov/2026:00:00:{second:02} +0000] \"GET /{second} HTTP/1.1\" 200 1 \"-\" \"x\x1b[2J\"\n")
+    };
+    std::fs::write(&log, (0..20).map(line).collect::<String>()).expect("written");
+    let append = |text: &str| {
+        let mut file = std::fs::File::options().append(true).open(&log).expect("opens");
+        file.write_all(text.as_bytes()).expect("written");
+    };
+    let mut terminal = Terminal::with(&["repl", log.to_str().expect("UTF-8")], &[("NO_COLOR", "1")], (30, 100));
+    terminal.prompt();
+    terminal.keys("SELECT url, user_agent FROM access_log \\tail 2\r");
+    let screen = terminal.shows("│ /19");
+    assert!(screen.contains("│ /18 ") && !screen.contains("│ /17 ") && !screen.contains('└'), "{screen}");
+    append(&line(20));
+    terminal.shows("│ /20");
+    append(&(line(21) + "nonsense\n" + &line(22)));
+    terminal.shows("│ /22");
+    terminal.keys("\x03");
+    let screen = terminal.prompt();
+    assert!(screen.contains("└───") && screen.contains("warning: 1 new line fits no format"), "{screen}");
+    assert!(screen.contains("5 rows"), "{screen}");
+    terminal.keys("\\raw 5\r");
+    let screen = terminal.shows("access.log:24");
+    assert!(screen.contains("\"GET /22 HTTP/1.1\" 200"), "{screen}");
+    // A table by its name; and what cannot be followed says what can.
+    terminal.keys("\x0c\\x on\r\\tail access_log 1\r");
+    terminal.shows("/22");
+    append(&line(23));
+    terminal.shows("/23");
+    terminal.keys("\x03");
+    terminal.prompt();
+    terminal.keys("\x0cSELECT count(*) FROM access_log;\r\\tail\r");
+    terminal.shows("error: only rows that are one record of a log each can be followed");
+    assert!(!terminal.bytes().contains("\x1b[2Jx") && !terminal.bytes().contains("x\x1b[2J"));
+    assert_eq!(terminal.quit(), 0);
+}
+
+#[test]
+fn settings_and_variables_are_set_and_listed() {
+    let mut terminal = Terminal::with(&["repl", COMBINED], &[("NO_COLOR", "1")], (40, 100));
+    terminal.prompt();
+    terminal.keys("\\set code 404\r\\set\r");
+    let screen = terminal.shows("$code");
+    for setting in ["expanded", "format", "headers", "maxrows", "null", "timing", "tz", "a variable"] {
+        assert!(screen.contains(setting), "{setting}: {screen}");
+    }
+    terminal.keys("\x0cSELECT count(*) AS n FROM access_log WHERE status = $code;\r");
+    terminal.shows("│ 32 │");
+    terminal.keys("\x0c\\set tz Asia/Kolkata\rSELECT TIMESTAMP '2026-11-21T00:00:00Z' AS t;\r");
+    terminal.shows("05:30:00+05:30");
+    terminal.keys("\x0c.parameter unset code\rSELECT 1 WHERE 1 = $code;\r");
+    terminal.shows("hint: `\\set code VALUE`");
+    terminal.keys("\x0c\\set datafusion.execution.batch_size 512\r\\set datafusion.execution.batch\r");
+    terminal.shows("│ 512");
+    terminal.keys("\x0c\\set maxrows 1\rSELECT 1 AS a UNION ALL SELECT 2;\r");
+    terminal.shows("2 rows (1 shown)");
     assert_eq!(terminal.quit(), 0);
 }
 
