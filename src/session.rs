@@ -26,8 +26,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;

@@ -210,8 +210,7 @@ impl Run<'_> {
             answer = Box::pin(self.session.follow(statement, values, options)) => answer,
         };
         let rows = answer.map_err(|error| error.in_sql(&self.sql))?.rows;
-        let rows: SendableRecordBatchStream =
-            Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.take_until(interrupt)));
+        let rows: SendableRecordBatchStream = Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.take_until(interrupt)));
         let options = live(self.config.output.clone());
         let written = match write_screen(rows, &options, None).await {
             Err(OutputError::ClosedPipe) => return Ok(Next::Stop),

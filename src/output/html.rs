@@ -8,8 +8,22 @@ use super::sink::TextSink;
 use super::value::Column;
 use super::{Header, OutputError, OutputOptions, TextWriter};
 
-/// The style of our pages: light and dark, for screens of any width and for paper. No script, nothing from elsewhere.
+/// The style of our pages: light and dark, for screens of any width and for paper. Nothing from elsewhere.
 pub const STYLE: &str = include_str!("page.css");
+
+/// Sorts tables. The only script of a page: nothing that a log says can be another one, since the page allows this one alone, by its hash.
+const SORT: &str = include_str!("sort.js");
+/// `openssl dgst -sha256 -binary src/output/sort.js | base64`
+const SORT_SHA256: &str = "mpihVQUXgq3DUr+qRdYyvT0zxltkBciQDFeLZn48CMo=";
+
+/// What a page can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scripts {
+    /// Be read.
+    None,
+    /// Have its tables sorted, where scripts may run.
+    Sort,
+}
 
 /// Whether the table is all of a page, or goes into one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +67,16 @@ pub fn push_text(out: &mut String, text: &str) {
 }
 
 /// The begin of a page, up to its body.
-pub fn page_start(title: &str) -> String {
-    let mut out = String::from(
+pub fn page_start(title: &str, scripts: Scripts) -> String {
+    let script = match scripts {
+        Scripts::None => String::new(),
+        Scripts::Sort => format!("; script-src 'sha256-{SORT_SHA256}'"),
+    };
+    let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>",
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'{script}\">\n<title>"
     );
     push_text(&mut out, title);
     out.push_str("</title>\n<style>\n");
@@ -68,12 +86,27 @@ pub fn page_start(title: &str) -> String {
 }
 
 /// Its end.
-pub const PAGE_END: &str = "</body>\n</html>\n";
+pub fn page_end(scripts: Scripts) -> String {
+    let script = match scripts {
+        Scripts::None => String::new(),
+        Scripts::Sort => sort_script(),
+    };
+    format!("{script}</body>\n</html>\n")
+}
+
+fn sort_script() -> String {
+    format!("<script>{SORT}</script>\n")
+}
+
+/// The page as mails have it: who looks at mails for others takes any script for an attack.
+pub fn without_scripts(page: &str) -> String {
+    page.replace(&sort_script(), "")
+}
 
 impl TextWriter for Html {
     fn start(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         if self.layout == Layout::Page {
-            out.text.push_str(&page_start("logsql"));
+            out.text.push_str(&page_start("logsql", Scripts::None));
         }
         out.text.push_str("<div class=\"table\" tabindex=\"0\"><table>\n");
         if self.header == Header::Show {
@@ -117,7 +150,7 @@ impl TextWriter for Html {
     fn finish(&mut self, out: &mut TextSink<'_>) -> Result<(), OutputError> {
         out.text.push_str("</tbody>\n</table></div>\n");
         if self.layout == Layout::Page {
-            out.text.push_str(PAGE_END);
+            out.text.push_str(&page_end(Scripts::None));
         }
         Ok(())
     }

@@ -83,6 +83,9 @@ pub enum SavedQueryError {
         /// Names like it.
         nearest: Vec<String>,
     },
+    /// There is no user, as far as the environment tells.
+    #[error("there is no folder for saved queries")]
+    NoFolder,
     /// A name that no file of a query may have.
     #[error("`{name}` is no name for a query")]
     BadName {
@@ -144,6 +147,7 @@ impl SavedQueryError {
         match self {
             Self::Unknown { nearest, .. } if nearest.is_empty() => Some("`logsql report --list` lists them".to_owned()),
             Self::Unknown { nearest, .. } => Some(format!("did you mean {}?", list(nearest))),
+            Self::NoFolder => Some("set HOME or XDG_CONFIG_HOME".to_owned()),
             Self::BadName { .. } => Some("use letters, figures, `_` and `-`, 64 at most".to_owned()),
             Self::File(error) => error.hint.clone(),
             Self::MissingParam { name, .. } => Some(format!("give it: `--param {name}=…`")),
@@ -384,7 +388,8 @@ impl Library {
     pub fn path_of(&self, name: &str) -> Result<PathBuf, SavedQueryError> {
         match &self.folder {
             Some(folder) if is_name(name) => Ok(folder.join(format!("{name}.sql"))),
-            _ => Err(SavedQueryError::BadName { name: name.to_owned() }),
+            Some(_) => Err(SavedQueryError::BadName { name: name.to_owned() }),
+            None => Err(SavedQueryError::NoFolder),
         }
     }
 

@@ -12,7 +12,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::command::{Command, SETTINGS, Switch, help, parse};
+use super::command::{Command, SETTINGS, Samples, Switch, help, parse};
 use super::input::Input;
 use super::list::{self, Detail, Tables, Values};
 use super::query::{Sink, Whole, screen_options};
@@ -47,7 +47,7 @@ impl Repl<'_> {
         };
         match command {
             Command::Tables => self.show_tables(),
-            Command::Columns(name) => self.show_columns(&name),
+            Command::Columns(name, samples) => self.show_columns(&name, samples),
             Command::Unparsed => self.sql(&format!("SELECT * FROM unparsed LIMIT {UNPARSED_LINES}"), &Then::Usual),
             Command::Report(None) => self.sql("SELECT * FROM scan_report", &Then::Usual),
             Command::Report(Some(words)) => self.saved(&words),
@@ -58,12 +58,17 @@ impl Repl<'_> {
             Command::Watch(every) => self.watch(every),
             Command::Tail(table, rows) => self.tail(table.as_deref(), rows),
             Command::ShowSettings(name) => self.show_settings(name.as_deref()),
-            Command::Engine { name, value } => {
-                self.sql(&format!("SET {name} = '{}'", value.replace('\'', "''")), &Then::Usual)
-            }
+            Command::Engine { name, value } => self.sql(&format!("SET {name} = '{}'", value.replace('\'', "''")), &Then::Usual),
             Command::Edit(file) => self.edit(file.as_deref(), input),
             Command::Functions(None) => self.show_functions(),
-            Command::Functions(Some(word)) => self.sql(&functions_sql(&word), &Then::Usual),
+            Command::Functions(Some(word)) => {
+                // What a function does is a sentence, and a table would cut it.
+                let then = if self.output.target == Target::Terminal { Then::Expand } else { Then::Usual };
+                let last = std::mem::take(&mut self.last_sql);
+                let flow = self.sql(&functions_sql(&word), &then);
+                self.last_sql = last;
+                flow
+            }
             Command::Read(path) => self.read_file(&path, input),
             Command::History => {
                 let lines: Vec<String> = input.history().iter().map(|entry| sanitise_cell(entry).into_owned()).collect();
@@ -217,7 +222,8 @@ impl Repl<'_> {
         if let Some(name) = name {
             found.retain(|(setting, ..)| setting.trim_start_matches('$') == name);
             if found.is_empty() {
-                let hint = format!("`\\set {name} VALUE` gives it one; `\\set` lists all, `\\set datafusion` those of the engine");
+                let hint =
+                    format!("`\\set {name} VALUE` gives it one; `\\set` lists all, `\\set datafusion` those of the engine");
                 return self.failed(Problem::new(format!("`{name}` has no value"), Some(&hint)));
             }
         }
@@ -287,7 +293,7 @@ impl Repl<'_> {
         flow
     }
 
-    fn show_columns(&mut self, name: &str) -> Flow {
+    fn show_columns(&mut self, name: &str, samples: Samples) -> Flow {
         let Some(found) = self.look(list::detail(self.session, name)) else { return Flow::Interrupted };
         let detail = match found {
             Ok(Some(detail)) => detail,
@@ -303,11 +309,19 @@ impl Repl<'_> {
         }
         let text =
             |pick: fn(&list::ColumnRow) -> &String| Values::Text(columns.iter().map(|column| pick(column).clone()).collect());
-        let flow = self.show_list(vec![
+        let mut shown = vec![
             ("column", text(|column| &column.name)),
             ("type", text(|column| &column.kind)),
             ("what", text(|column| &column.about)),
-        ]);
+        ];
+        if samples == Samples::Show {
+            match self.look(list::samples(self.session, name, &columns)) {
+                None => return Flow::Interrupted,
+                Some(Err(error)) => return self.failed(error),
+                Some(Ok(samples)) => shown.push(("sample", Values::Text(samples))),
+            }
+        }
+        let flow = self.show_list(shown);
         if has_meta {
             self.voice.note("(meta) columns are not part of `SELECT *`: name them");
         }
@@ -607,7 +621,8 @@ fn value_of(text: &str) -> ScalarValue {
         return ScalarValue::from(bare);
     }
     let number = || text.parse().map(|number: i64| ScalarValue::Int64(Some(number)));
-    let fraction = || text.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| ScalarValue::Float64(Some(number)));
+    let fraction =
+        || text.parse().ok().filter(|number: &f64| number.is_finite()).map(|number| ScalarValue::Float64(Some(number)));
     match text.to_ascii_lowercase().as_str() {
         "null" => ScalarValue::Null,
         "true" => ScalarValue::Boolean(Some(true)),
@@ -628,10 +643,10 @@ fn shown(value: &ScalarValue) -> String {
 fn functions_sql(word: &str) -> String {
     let word = word.to_lowercase().replace('\'', "''").replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!(
-        "SELECT DISTINCT routine_name AS function, syntax_example AS usage, \
-         btrim(replace(description, chr(10), ' ')) AS description \
+        "SELECT routine_name AS function, replace(max(syntax_example), chr(10), ' or ') AS usage, \
+         btrim(replace(max(description), chr(10), ' ')) AS description \
          FROM information_schema.routines \
-         WHERE lower(routine_name) LIKE '%{word}%' OR lower(description) LIKE '%{word}%' ORDER BY 1"
+         WHERE lower(routine_name) LIKE '%{word}%' OR lower(description) LIKE '%{word}%' GROUP BY 1 ORDER BY 1"
     )
 }
 
@@ -649,9 +664,16 @@ mod tests {
 
     #[test]
     fn a_variable_is_what_it_looks_like_and_text_in_quotes_is_text() {
-        for (text, written) in
-            [("5", "5"), ("-1.5", "-1.5"), ("'5'", "'5'"), ("web1", "'web1'"), ("it's", "'it''s'"), ("TRUE", "true"), ("null", "NULL"), ("inf", "'inf'")]
-        {
+        for (text, written) in [
+            ("5", "5"),
+            ("-1.5", "-1.5"),
+            ("'5'", "'5'"),
+            ("web1", "'web1'"),
+            ("it's", "'it''s'"),
+            ("TRUE", "true"),
+            ("null", "NULL"),
+            ("inf", "'inf'"),
+        ] {
             assert_eq!(shown(&value_of(text)), written);
         }
     }

@@ -70,10 +70,10 @@ const SWITCH: &[&str] = &["on", "off"];
 /// All commands, in the order of the help.
 pub(super) const COMMANDS: &[Definition] = &[
     Definition {
-        usage: ("\\d [TABLE]", ".tables, .schema TABLE"),
+        usage: ("\\d[+] [TABLE]", ".tables, .schema TABLE"),
         names: &["d", "tables", "dt", "d+", "schema", "describe"],
         argument: Argument::Table,
-        about: "the tables, or the columns and files of one",
+        about: "the tables, or the columns and files of one; `+` with a value of each",
         verb: Verb::Describe,
     },
     Definition {
@@ -199,18 +199,18 @@ pub(super) const COMMANDS: &[Definition] = &[
         usage: ("\\tail [TABLE] [ROWS]", ".tail [TABLE] [ROWS]"),
         names: &["tail", "follow"],
         argument: Argument::Table,
-        about: "the newest rows of TABLE or of the last statement, and new ones as they are logged; or in place of `;`",
+        about: "the newest rows, and new ones as they are logged; or in place of `;`",
         verb: Verb::Tail,
     },
     Definition {
-        usage: ("\\set [NAME [VALUE]]", ".parameter set NAME VALUE"),
+        usage: ("\\set [NAME [VALUE]]", ".param NAME VALUE"),
         names: &["set", "parameter", "param"],
         argument: Argument::OneOf(SETTINGS),
-        about: "all settings; or one of them, of the engine (`datafusion.…`), or the value of `$NAME` in statements",
+        about: "all settings; or one, one of the engine, or the value of `$NAME`",
         verb: Verb::Set,
     },
     Definition {
-        usage: ("\\unset NAME", ".parameter unset NAME"),
+        usage: ("\\unset NAME", ".unset NAME"),
         names: &["unset"],
         argument: Argument::Free,
         about: "`$NAME` has no value any more",
@@ -253,13 +253,7 @@ pub(super) const COMMANDS: &[Definition] = &[
         verb: Verb::Quit,
     },
     // The ways of psql to say what has a name of its own here.
-    Definition {
-        usage: ("", ""),
-        names: &["pset"],
-        argument: Argument::OneOf(SETTINGS),
-        about: "",
-        verb: Verb::Pset,
-    },
+    Definition { usage: ("", ""), names: &["pset"], argument: Argument::OneOf(SETTINGS), about: "", verb: Verb::Pset },
 ];
 
 /// What `\set` and `\pset` change, besides variables and the engine.
@@ -273,11 +267,18 @@ pub(super) enum Switch {
     Toggle,
 }
 
+/// Whether columns are shown with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Samples {
+    Show,
+    Hide,
+}
+
 /// A command that was understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Tables,
-    Columns(String),
+    Columns(String, Samples),
     Unparsed,
     Report(Option<String>),
     Save(String),
@@ -393,7 +394,10 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
         text.clone().ok_or_else(|| CommandError::Missing { name: name.to_owned(), usage: usage.to_owned() })
     };
     Ok(match definition.verb {
-        Verb::Describe => text.map_or(Command::Tables, Command::Columns),
+        Verb::Describe => {
+            let samples = if name.ends_with('+') { Samples::Show } else { Samples::Hide };
+            text.map_or(Command::Tables, |table| Command::Columns(table, samples))
+        }
         Verb::Unparsed => Command::Unparsed,
         Verb::Report => Command::Report((!rest.is_empty()).then(|| rest.to_owned())),
         Verb::Save => Command::Save(needed()?),
@@ -566,7 +570,8 @@ mod tests {
             ("\\d", ".tables"),
             ("\\dt;", ".schema"),
             ("\\d access_log;", ".schema \"access_log\""),
-            ("\\d+ 'a b.log'", ".schema 'a b.log'"),
+            ("\\d+ 'a b.log'", ".d+ 'a b.log'"),
+            ("\\d 'a b.log'", ".schema 'a b.log'"),
             ("\\timing on", ".timer ON"),
             ("\\o /tmp/a b", ".output '/tmp/a b'"),
             ("\\o", ".output stdout"),

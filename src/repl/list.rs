@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::array::{Array as _, ArrayRef, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::catalog::SchemaProvider as _;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use futures::stream;
+use futures::{StreamExt as _, stream};
 
 use crate::kernel::table::{TableDef, table};
 use crate::output::OutputFormat;
-use crate::session::Session;
+use crate::session::{QueryError, Session};
 use crate::source::Severity;
 use crate::table::{FileFormat, Listing, Remark, SCAN_REPORT, def_of, log_table_of};
+
+/// Rows that are looked through for a value of each column.
+const SAMPLED: usize = 1000;
 
 /// One table.
 #[derive(Debug)]
@@ -138,6 +142,26 @@ pub(super) async fn detail(session: &Session, name: &str) -> Result<Option<Detai
     let about = def.or_else(|| table(name)).map_or(String::new(), |def| def.about.to_owned());
     let has_meta = columns.iter().any(|column| is_meta(&column.name));
     Ok(Some(Detail { about, columns, files, has_meta }))
+}
+
+/// A value of each column, out of the first rows of a table; nothing where there is none.
+pub(super) async fn samples(session: &Session, name: &str, columns: &[ColumnRow]) -> Result<Vec<String>, QueryError> {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let names: Vec<String> = columns.iter().map(|column| quoted(&column.name)).collect();
+    let sql = format!("SELECT {} FROM {} LIMIT {SAMPLED}", names.join(", "), quoted(name));
+    let mut samples = vec![String::new(); columns.len()];
+    let Some(statement) = session.statements(&sql)?.pop() else { return Ok(samples) };
+    let mut rows = session.run(statement).await?.rows;
+    let options = FormatOptions::default();
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|error| session.explain(&error))?;
+        for (sample, column) in samples.iter_mut().zip(batch.columns()).filter(|(sample, _)| sample.is_empty()) {
+            let Ok(formatter) = ArrayFormatter::try_new(column, &options) else { continue };
+            let first = (0..column.len()).filter(|row| column.is_valid(*row)).map(|row| formatter.value(row).to_string());
+            *sample = first.map(|text| text.trim_end().to_owned()).find(|text| !text.is_empty()).unwrap_or_default();
+        }
+    }
+    Ok(samples)
 }
 
 /// A type in words that fit into a column.

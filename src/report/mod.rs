@@ -3,7 +3,7 @@
 //! ```text
 //!   SavedQuery ──run──► Section: rows, what was read, or what went wrong
 //!                          │
-//!   Report { sections } ───┼──► html       one file: no script, nothing from elsewhere; charts by svg.rs
+//!   Report { sections } ───┼──► html       one file: nothing from elsewhere, read without a script; charts by svg.rs
 //!                          ├──► markdown
 //!                          └──► json
 //! ```
@@ -23,7 +23,7 @@ use arrow::datatypes::{DataType, Float64Type, SchemaRef};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 
-use crate::output::html::{PAGE_END, page_start, push_text};
+use crate::output::html::{Scripts, page_end, page_start, push_text};
 use crate::output::people::{bytes, count};
 use crate::output::{Chart, OutputError, OutputFormat, OutputOptions, sanitise_cell, text_of};
 use crate::query::{Alert, AlertOn, Clock, SavedQuery, SavedQueryError};
@@ -238,7 +238,7 @@ impl Report {
     }
 
     fn html(&self, options: &OutputOptions) -> Result<String, OutputError> {
-        let mut out = page_start(&self.title);
+        let mut out = page_start(&self.title, Scripts::Sort);
         out.push_str("<header>\n<h1>");
         push_text(&mut out, &self.title);
         let _ = write!(out, "</h1>\n<p class=\"dim\">{} · {} · made {:.0}</p>\n", self.range(), self.summary(), self.made);
@@ -263,7 +263,7 @@ impl Report {
             zone(options),
             env!("CARGO_PKG_VERSION")
         );
-        out.push_str(PAGE_END);
+        out.push_str(&page_end(Scripts::Sort));
         Ok(out)
     }
 
@@ -366,9 +366,10 @@ impl Section {
                 out.push_str("</p>\n");
             }
             Ok(rows) => {
-                out.push_str("<p class=\"dim\">");
+                // What the numbers mean, the query says.
+                let _ = write!(out, "<p class=\"dim\"><a href=\"#{}-sql\">", self.name);
                 push_text(out, &self.remark(rows));
-                out.push_str("</p>\n");
+                out.push_str("</a></p>\n");
                 if let Some(chart) = &self.chart {
                     svg::draw(out, chart, &self.description);
                 }
@@ -380,7 +381,7 @@ impl Section {
                 }
             }
         }
-        out.push_str("<details><summary>SQL</summary><pre>");
+        let _ = write!(out, "<details><summary>SQL</summary><pre id=\"{}-sql\">", self.name);
         for line in self.sql.lines() {
             push_text(out, line);
             out.push('\n');

@@ -25,7 +25,7 @@ pub fn systemd(jobs: &[&Job], program: &Path, options: &[String]) -> Vec<Unit> {
         units.push(Unit {
             name: format!("logsql-{}.service", job.name),
             text: format!(
-                "[Unit]\nDescription=logsql {}: {what}\nDocumentation=man:logsql-schedule(1)\nWants=network-online.target\nAfter=network-online.target\n\n\
+                "[Unit]\nDescription=logsql {}: {what}\nWants=network-online.target\nAfter=network-online.target\n\n\
                  [Service]\nType=oneshot\nExecStart={}\nNice=10\n",
                 job.name,
                 command.join(" ")

@@ -23,6 +23,7 @@ use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, St
 
 use super::deliver::Report;
 use super::run::DeliveryError;
+use crate::output::html::without_scripts;
 use crate::output::sanitise_cell;
 use crate::settings::{Setting, SettingsError};
 
@@ -166,7 +167,7 @@ fn message(report: Report<'_>, settings: &MailSettings) -> io::Result<Vec<u8>> {
         .message_id(format!("{}@{}", run.id, host_name()))
         .header("Auto-Submitted", mail_builder::headers::raw::Raw::new("auto-generated"));
     let message = if is_html {
-        message.text_body(text).html_body(String::from_utf8_lossy(&content).into_owned())
+        message.text_body(text).html_body(without_scripts(&String::from_utf8_lossy(&content)))
     } else {
         let name = made.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let kind = match made.file.extension().and_then(|extension| extension.to_str()) {
@@ -446,8 +447,11 @@ mod tests {
     #[test]
     fn what_leaves_the_machine_is_secret_unless_somebody_says_otherwise() {
         let read = |text: &str| {
-            let settings =
-                crate::settings::read("c.toml", text, &[("", vec!["host", "port", "tls", "user", "password-file", "from", "ca-file"])]);
+            let settings = crate::settings::read(
+                "c.toml",
+                text,
+                &[("", vec!["host", "port", "tls", "user", "password-file", "from", "ca-file"])],
+            );
             let settings = settings.expect("is right");
             MailSettings::read(settings.iter(), |_, path| PathBuf::from(path)).map_err(|error| error.to_string())
         };

@@ -229,6 +229,14 @@ impl Session {
         if let Some((name, _)) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split_once('\'')) {
             return self.unknown_function(name);
         }
+        if text.starts_with("Aggregate function calls cannot be nested") {
+            return Said::new("an aggregate function cannot be inside of another")
+                .hint("compute the inner one in a subquery: `SELECT max(n) FROM (SELECT sum(bytes) AS n FROM access_log GROUP BY host)`");
+        }
+        if text.starts_with("Aggregate function calls cannot contain window function calls") {
+            return Said::new("a window function cannot be inside of an aggregate function")
+                .hint("compute it in a subquery: `SELECT max(r) FROM (SELECT rank() OVER (…) AS r FROM …)`");
+        }
         if text.contains("must be in GROUP BY or an aggregate function")
             && let Some((_, rest)) = text.split_once("column \"")
             && let Some((column, _)) = rest.split_once("\" must appear")
@@ -253,6 +261,12 @@ impl Session {
     /// Ours come first: they are what other names are tried for.
     fn unknown_function(&self, name: &str) -> Said {
         let ours = crate::function::described();
+        if self.context.state().window_functions().contains_key(&name.to_lowercase()) {
+            let said = Said::new(format!("`{name}` is a window function, and there is no OVER behind it")).at(name);
+            let example = ours.iter().find(|function| function.name.eq_ignore_ascii_case(name)).map(|function| function.example);
+            let example = example.map_or_else(|| format!("{name}(…) OVER (ORDER BY time)"), str::to_owned);
+            return said.hint(format!("`{example}`; beside GROUP BY, compute it in a subquery"));
+        }
         let others = self.function_names();
         // A name of two letters is near to everything.
         let others = others.iter().map(String::as_str).filter(|name| name.len() > 2);
@@ -304,7 +318,8 @@ fn syntax_error(text: &str) -> Said {
 /// The parameter of a statement that was given none.
 fn no_value(text: &str) -> Option<&str> {
     let late = text.strip_prefix("Placeholder '").and_then(|rest| rest.split_once("' was not provided a value"));
-    let early = ["name ", "id "].iter().find_map(|of| text.strip_prefix("No value found for placeholder with ")?.strip_prefix(of));
+    let early =
+        ["name ", "id "].iter().find_map(|of| text.strip_prefix("No value found for placeholder with ")?.strip_prefix(of));
     late.map(|(name, _)| name).or(early)
 }
 

@@ -174,14 +174,20 @@ fn over(plan: &LogicalPlan, log: &Arc<LogTable>, files: Vec<Arc<LogFile>>, rows:
         Ok(Transformed::yes(LogicalPlan::TableScan(TableScan { source: provider_as_source(table), ..scan.clone() })))
     })?;
     let plan = replaced.data;
-    let time = plan.schema().iter().find(|(_, field)| field.name() == "time").map(Column::from);
+    let column = |name: &str| plan.schema().iter().find(|(_, field)| field.name() == name).map(Column::from).map(Expr::Column);
+    // Lines of one second are in the order in which they were logged.
+    let (time, offset) = (column("time"), column("_offset"));
+    let order =
+        |ascending: bool| time.iter().chain(&offset).map(move |key| key.clone().sort(ascending, false)).collect::<Vec<_>>();
+    let (newest_first, in_order) = (order(false), order(true));
+    let has_time = time.is_some();
     let builder = LogicalPlanBuilder::from(plan);
-    match (rows, time) {
-        (Rows::Newest(last), Some(time)) => builder.sort_with_limit([Expr::Column(time).sort(false, false)], Some(last)),
+    match rows {
+        Rows::Newest(last) if has_time => builder.sort_with_limit(newest_first, Some(last)),
         // Nobody knows which are the latest.
-        (Rows::Newest(_), None) => builder.limit(0, Some(0)),
-        (Rows::InOrder, Some(time)) => builder.sort([Expr::Column(time).sort(true, false)]),
-        (Rows::InOrder, None) => Ok(builder),
+        Rows::Newest(_) => builder.limit(0, Some(0)),
+        Rows::InOrder if !in_order.is_empty() => builder.sort(in_order),
+        Rows::InOrder => Ok(builder),
     }?
     .build()
 }

@@ -153,7 +153,9 @@ impl Pseudonyms {
     fn named(self: &Arc<Self>, plan: LogicalPlan) -> DfResult<LogicalPlan> {
         let schema = Arc::clone(plan.schema());
         let is_text = |of: &DataType| match of {
-            DataType::Map(entries, _) => matches!(entries.data_type(), DataType::Struct(fields) if fields.len() == 2 && is_string(fields[1].data_type())),
+            DataType::Map(entries, _) => {
+                matches!(entries.data_type(), DataType::Struct(fields) if fields.len() == 2 && is_string(fields[1].data_type()))
+            }
             of => is_string(of),
         };
         let mut kinds = vec![];
@@ -170,7 +172,11 @@ impl Pseudonyms {
         if names.is_empty() {
             return Ok(plan);
         }
-        let replace = ScalarUDF::from(NamesInText { pseudonyms: Arc::clone(self), kinds, signature: Signature::any(names.len() + 1, Volatility::Immutable) });
+        let replace = ScalarUDF::from(NamesInText {
+            pseudonyms: Arc::clone(self),
+            kinds,
+            signature: Signature::any(names.len() + 1, Volatility::Immutable),
+        });
         let exprs = schema.iter().map(|(relation, field)| {
             let column = Expr::Column(Column::new(relation.cloned(), field.name()));
             if Kind::of(field.name()) != Kind::Text || !is_text(field.data_type()) {
@@ -412,9 +418,14 @@ impl ScalarUDFImpl for NamesInText {
                 }
                 let name = column.value(row);
                 // Of a host, people write the first part alone.
-                let first = name.split('.').next().filter(|first| *what == "host" && first.bytes().any(|byte| byte.is_ascii_alphabetic()));
+                let first = name
+                    .split('.')
+                    .next()
+                    .filter(|first| *what == "host" && first.bytes().any(|byte| byte.is_ascii_alphabetic()));
                 let all = std::iter::once(name).chain(first);
-                names.extend(all.filter(|name| name.len() >= SHORTEST && name.parse::<IpAddr>().is_err()).map(|name| (name, *what)));
+                names.extend(
+                    all.filter(|name| name.len() >= SHORTEST && name.parse::<IpAddr>().is_err()).map(|name| (name, *what)),
+                );
             }
             names
         };
@@ -437,7 +448,8 @@ impl NamesInText {
             }
             let of_value = |value: usize| if value < first { vec![] } else { names_of(rows[value]) };
             let values = self.replaced(map.values(), &of_value)?;
-            let entries = StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), values], map.entries().nulls().cloned())?;
+            let entries =
+                StructArray::try_new(fields.clone(), vec![Arc::clone(map.keys()), values], map.entries().nulls().cloned())?;
             let nulls = map.nulls().cloned();
             return Ok(Arc::new(MapArray::try_new(Arc::clone(field), offsets.clone(), entries, nulls, *sorted)?));
         }

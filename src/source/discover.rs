@@ -412,7 +412,8 @@ impl Collector {
         match Snapshot::take(path) {
             Ok(snapshot) => self.add_snapshot(snapshot, origin),
             Err(SourceError::IsDirectory { .. }) if origin == Origin::Place => {}
-            Err(SourceError::IsDirectory { .. }) if self.options.recursive => self.folder(path),
+            // A folder that was typed is its files; what is below it takes the option.
+            Err(SourceError::IsDirectory { .. }) if self.options.recursive || origin == Origin::Named => self.folder(path),
             Err(SourceError::IsDirectory { .. }) if origin == Origin::Pattern => {
                 self.issue(path, Severity::Note, Problem::Directory);
             }
@@ -489,7 +490,11 @@ impl Collector {
             } else if entry.file_type().is_ok_and(|kind| kind.is_symlink()) && !self.options.follow_symlinks {
                 self.issue(&path, Severity::Note, Problem::Symlink);
             } else if path.metadata().as_ref().is_ok_and(Metadata::is_dir) {
-                self.walk(&path, walk);
+                if self.options.recursive {
+                    self.walk(&path, walk);
+                } else {
+                    self.issue(&path, Severity::Note, Problem::Directory);
+                }
             } else {
                 walk.files.push(path);
             }

@@ -716,7 +716,7 @@ fn new_rows_are_followed_through_a_rotation() {
     let whole = line(7, 500);
     append(&log, &whole[..20]);
     std::thread::sleep(Duration::from_millis(700));
-    append(&log, &(whole[20..].to_owned() + "no request\n"));
+    append(&log, &(whole[20..].to_owned() + "no request 500\n"));
     assert_eq!(next(), "/7,1");
     // Copied and truncated: what was there is no news.
     std::fs::copy(&log, home.path().join("access.log.2")).expect("copied");

@@ -301,7 +301,8 @@ fn a_mail_goes_over_tls_from_the_start_or_after_starttls_and_a_wrong_certificate
         home.write("secret", "pass word\n");
         let trusted = root().join("testdata/tls/ca.pem").display().to_string();
         let ca = if trusts { format!("ca-file = '{trusted}'\n") } else { String::new() };
-        let settings = format!("[mail]\nhost = '{host}'\nport = {port}\ntls = '{how}'\n{ca}user = 'me'\npassword-file = '~/secret'\n");
+        let settings =
+            format!("[mail]\nhost = '{host}'\nport = {port}\ntls = '{how}'\n{ca}user = 'me'\npassword-file = '~/secret'\n");
         home.write(".config/logsql/config.toml", &settings);
         let job = ["--mail", "a@example.org", "--window", "all", "--", "report", "status-codes", LOG];
         let (code, _, err) = home.run(&[&["schedule", "add", "codes", "@daily"][..], &job].concat());

@@ -328,9 +328,9 @@ fn a_query_is_cancelled_whatever_it_does() {
     terminal.prompt();
     let mut waited = vec![];
     for (number, sql) in [
-        "SELECT count(*) FROM access_log WHERE log_template(redact(_raw)) = 'x'",
-        "SELECT url, time FROM access_log ORDER BY redact(url), time OFFSET 10000000",
-        "SELECT log_template(_raw), count(*) FROM access_log GROUP BY 1",
+        "SELECT count(*) FROM access_log WHERE md5(_raw) = 'x'",
+        "SELECT url, time FROM access_log ORDER BY reverse(url), time, _offset OFFSET 10000000",
+        "SELECT _offset, count(*) FROM access_log GROUP BY 1 ORDER BY 2 LIMIT 1",
         "SELECT max(n) FROM (SELECT row_number() OVER (PARTITION BY value % 7 ORDER BY value % 1000003) AS n FROM \
          generate_series(1, 100000000))",
         "SELECT count(*) FROM generate_series(1, 1000000000000)",
@@ -367,7 +367,7 @@ fn a_query_is_cancelled_whatever_it_does() {
         terminal.prompt();
     }
     // A saved query, and one that is run again and again.
-    for command in ["\\report visits", "SELECT count(*) FROM access_log WHERE redact(_raw) = 'x' \\watch 1"] {
+    for command in ["\\report visits", "SELECT count(*) FROM access_log WHERE md5(_raw) = 'x' \\watch 1"] {
         let before = terminal.ticks();
         terminal.keys(&format!("\x0c{command}\r"));
         while terminal.ticks() < before + 30 {
@@ -440,8 +440,8 @@ fn settings_and_variables_are_set_and_listed() {
     }
     terminal.keys("\x0cSELECT count(*) AS n FROM access_log WHERE status = $code;\r");
     terminal.shows("│ 32 │");
-    terminal.keys("\x0c\\set tz Asia/Kolkata\rSELECT TIMESTAMP '2026-11-21T00:00:00Z' AS t;\r");
-    terminal.shows("05:30:00+05:30");
+    terminal.keys("\x0c\\set tz Asia/Kolkata\rSELECT max(time) AS t FROM access_log;\r");
+    terminal.shows("+05:30 │");
     terminal.keys("\x0c.parameter unset code\rSELECT 1 WHERE 1 = $code;\r");
     terminal.shows("hint: `\\set code VALUE`");
     terminal.keys("\x0c\\set datafusion.execution.batch_size 512\r\\set datafusion.execution.batch\r");

@@ -128,14 +128,14 @@ fn different_files_with_equal_content_are_both_read() {
 }
 
 #[test]
-fn a_folder_needs_the_option_and_then_all_in_it_is_read() {
+fn a_folder_is_its_files_and_with_the_option_all_that_is_below_it() {
     let dir = tree(&["logs/a.log", "logs/sub/b.log", "logs/.hidden", "logs/.dir/c.log"]);
     let logs = dir.path().join("logs");
     let inputs = resolve(&[&logs], &ResolveOptions::default());
-    assert!(inputs.files.is_empty());
-    assert_eq!(issues(dir.path(), &inputs), ["logs: is a directory"]);
-    let hint = inputs.issues[0].hint().unwrap();
-    assert!(hint.contains("logs/*.log") && hint.contains("-r"), "{hint}");
+    assert_eq!(names(dir.path(), &inputs), ["logs/a.log"]);
+    let found = issues(dir.path(), &inputs);
+    assert!(found.contains(&"logs/sub: is a directory, skipped".to_owned()), "{found:?}");
+    assert!(found.contains(&"logs: 2 hidden files and folders skipped".to_owned()), "{found:?}");
     let inputs = resolve(&[&logs], &RECURSIVE);
     assert_eq!(names(dir.path(), &inputs), ["logs/a.log", "logs/sub/b.log"]);
     assert_eq!(issues(dir.path(), &inputs), ["logs: 2 hidden files and folders skipped"]);
