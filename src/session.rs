@@ -269,7 +269,7 @@ impl Session {
         trace: Trace,
     ) -> Result<Answer, QueryError> {
         self.report().begin_query();
-        let plan = self.planned(statement, values).await?;
+        let plan = Box::pin(self.planned(statement, values)).await?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
         if self.pseudonyms.is_some() && matches!(plan, LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
             let error =
@@ -277,7 +277,7 @@ impl Session {
             return Err(self.explain(&error));
         }
         let (plan, origin) = self.with_origin(plan, trace).map_err(|error| self.explain(&error))?;
-        let rows = self.start(plan).await.map_err(|error| self.explain(&error))?;
+        let rows = Box::pin(self.start(plan)).await.map_err(|error| self.explain(&error))?;
         Ok(Answer { rows, shows, origin })
     }
 

@@ -204,7 +204,9 @@ impl Repl<'_> {
             Expanded::Auto => "auto",
         };
         let of = |setting: &str| match setting {
-            "chart" => (output.chart.as_ref().map_or("off".to_owned(), |chart| chart.kind.to_string()), "how results are drawn"),
+            "chart" => {
+                (output.chart.as_ref().map_or_else(|| "off".to_owned(), |chart| chart.kind.to_string()), "how results are drawn")
+            }
             "expanded" => (expanded.to_owned(), "one value per line"),
             "format" => (output.format.to_string(), "the form of results"),
             "headers" => (on(output.header == Header::Show), "names above the rows"),
@@ -217,7 +219,7 @@ impl Repl<'_> {
             }
         };
         let mut found: Vec<(String, String, &str)> =
-            SETTINGS.iter().map(|name| (name.to_string(), of(name))).map(|(name, (value, what))| (name, value, what)).collect();
+            SETTINGS.iter().map(|name| ((*name).to_owned(), of(name))).map(|(name, (value, what))| (name, value, what)).collect();
         found.extend(self.variables.iter().map(|(name, value)| (format!("${name}"), shown(value), "a variable")));
         if let Some(name) = name {
             found.retain(|(setting, ..)| setting.trim_start_matches('$') == name);
@@ -447,7 +449,7 @@ impl Repl<'_> {
                 if let Some(miss) = &candidate.miss {
                     let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
                     let line: String = String::from_utf8_lossy(&miss.text).chars().take(100).collect();
-                    let line = if self.session.has_pseudonyms() { "".into() } else { format!(": {}", sanitise_cell(&line)) };
+                    let line = if self.session.has_pseudonyms() { String::new() } else { format!(": {}", sanitise_cell(&line)) };
                     let _ = write!(text, "; `{}` misses at column {}{field}{line}", miss.pattern, miss.column);
                 }
                 text.push('\n');

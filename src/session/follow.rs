@@ -58,7 +58,7 @@ impl Session {
         options: FollowOptions,
     ) -> Result<Answer, QueryError> {
         self.report().begin_query();
-        let plan = self.planned(statement, values).await?;
+        let plan = Box::pin(self.planned(statement, values)).await?;
         let log = self.followed(&plan)?;
         let listing = log.files().listing().await.map_err(|error| self.explain(&error.into()))?;
         if listing.files.iter().any(|file| file.snapshot.kind != FileKind::Regular) {
@@ -68,11 +68,11 @@ impl Session {
             ));
         }
         let mut follower = Follower::new(self.schema.context().options.read.clone());
-        let there = follower.skip(self, &listing, log.def()).await;
+        let there = Box::pin(follower.skip(self, &listing, log.def())).await;
         let newest = over(&plan, &log, there, Rows::Newest(options.last));
         let newest = newest.and_then(|newest| self.with_origin(newest, options.trace));
         let (newest, origin) = newest.map_err(|error| self.explain(&error))?;
-        let mut newest = self.start(newest).await.map_err(|error| self.explain(&error))?;
+        let mut newest = Box::pin(self.start(newest)).await.map_err(|error| self.explain(&error))?;
         let backwards = !is_sorted(&plan);
         let mut builder = RecordBatchReceiverStream::builder(newest.schema(), WAITING);
         let sender = builder.tx();
@@ -97,10 +97,10 @@ impl Session {
                 let began = Instant::now();
                 session.report().begin_query();
                 let listing = log.files().listing().await?;
-                let parts = follower.look(&session, &listing, log.def()).await;
+                let parts = Box::pin(follower.look(&session, &listing, log.def())).await;
                 if !parts.is_empty() {
                     let (plan, _) = session.with_origin(over(&plan, &log, parts, Rows::InOrder)?, options.trace)?;
-                    let mut rows = session.start(plan).await?;
+                    let mut rows = Box::pin(session.start(plan)).await?;
                     while let Some(batch) = rows.next().await {
                         let batch = batch?;
                         if batch.num_rows() > 0 && sender.send(Ok(batch)).await.is_err() {
