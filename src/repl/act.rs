@@ -142,14 +142,13 @@ impl Repl<'_> {
                 self.variables.insert(name, value);
             }
             Command::Unset(None) => self.variables.clear(),
-            Command::Unset(Some(name)) => {
-                if self.variables.remove(&name).is_none() {
-                    let names: Vec<&str> = self.variables.keys().map(String::as_str).collect();
-                    let near = nearest(&name, names.iter().copied());
-                    let hint = near.first().map(|near| format!("did you mean `{near}`?"));
-                    return self.failed(Problem::new(format!("`${name}` has no value"), hint.as_deref()));
-                }
+            Command::Unset(Some(name)) if self.variables.remove(&name).is_none() => {
+                let names: Vec<&str> = self.variables.keys().map(String::as_str).collect();
+                let near = nearest(&name, names.iter().copied());
+                let hint = near.first().map(|near| format!("did you mean `{near}`?"));
+                return self.failed(Problem::new(format!("`${name}` has no value"), hint.as_deref()));
             }
+            Command::Unset(Some(_)) => {}
             Command::Output(file) => return self.redirect(file.as_deref()),
             Command::Once(file) => self.once = Some(expand_home(&file)),
             // All others have been carried out before.

@@ -293,7 +293,7 @@ impl Repl<'_> {
         self.runtime.spawn(async move {
             let tables = list::tables(&session).await;
             if !is_greeted.swap(true, Ordering::Relaxed) {
-                printer(format!("{}\n", for_terminal(&welcome(&tables, &session))));
+                printer(format!("{}\n", for_terminal(welcome(&tables, &session))));
             }
         });
     }

@@ -338,13 +338,16 @@ fn received<T>(from: &Receiver<Result<T, Fault>>) -> Result<T, Fault> {
     from.recv().unwrap_or_else(|_| Err(Fault::Io(std::io::Error::other("the request came to no end"))))
 }
 
+/// Bytes of an object.
+type Block = Result<Vec<u8>, Fault>;
+
 /// The bytes of an object, in blocks.
 pub(super) struct RemoteFile {
     pub(super) remote: Arc<Remote>,
     block: Vec<u8>,
     block_at: u64,
     /// The next block, which is on its way.
-    next: Option<(Range<u64>, Receiver<Result<Vec<u8>, Fault>>)>,
+    next: Option<(Range<u64>, Receiver<Block>)>,
     /// How much was asked for last.
     asked: u64,
 }

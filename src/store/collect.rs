@@ -454,7 +454,7 @@ impl Unit<'_> {
                 tokio::task::block_in_place(|| packed_text(&work.file.snapshot, read)).ok().and_then(|(text, _)| text)
             }
         };
-        let sources: Vec<_> = work.into_iter().map(|work| noted(Work { text: text_of(&work), ..work }, now)).collect();
+        let sources: Vec<_> = work.into_iter().map(|work| noted(&Work { text: text_of(&work), ..work }, now)).collect();
         for file in &files {
             *self.collected.rows.entry(file.stored.table.clone()).or_default() += file.stored.rows;
             self.collected.bytes_written += file.stored.bytes;
@@ -473,7 +473,7 @@ impl Unit<'_> {
 }
 
 /// The source that a file is, once a part of it was read; and the one in whose place it comes.
-pub(super) fn noted(work: Work, now: i64) -> (Option<usize>, Source) {
+pub(super) fn noted(work: &Work, now: i64) -> (Option<usize>, Source) {
     let snapshot = &work.file.snapshot;
     let (state, member) = state_of(snapshot);
     let (text, done) = (work.text, work.done);

@@ -129,7 +129,7 @@ impl Follower {
     fn note(&mut self, work: impl IntoIterator<Item = Work>) {
         let now = Timestamp::now().as_second();
         for work in work {
-            let (at, source) = noted(work, now);
+            let (at, source) = noted(&work, now);
             match at {
                 Some(at) => self.manifest.sources[at] = source,
                 None => self.manifest.sources.push(source),
