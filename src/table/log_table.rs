@@ -305,8 +305,9 @@ pub(super) fn partitioned_file_mtime(file: &PartitionedFile) -> i64 {
 
 /// Deals the pieces to at most `groups` groups, in order, so that each has about as many bytes.
 fn deal(pieces: Vec<PartitionedFile>, groups: usize) -> Vec<FileGroup> {
-    // The last piece of an unpacked text has no end.
-    let size = |piece: &PartitionedFile| piece.effective_size().clamp(1, 1 << 40);
+    // The last piece of an unpacked text has no end. It must not weigh more than all others together, which would leave them to one group.
+    let is_endless = |piece: &PartitionedFile| piece.range.as_ref().is_some_and(|range| range.end == i64::MAX);
+    let size = |piece: &PartitionedFile| if is_endless(piece) { piece.object_meta.size } else { piece.effective_size() }.max(1);
     let total: u64 = pieces.iter().map(size).sum();
     let share = total.div_ceil(groups.max(1) as u64).max(1);
     let mut dealt: Vec<Vec<PartitionedFile>> = Vec::new();
@@ -422,5 +423,7 @@ mod tests {
             assert_eq!(seen.len(), count);
             assert_eq!(seen, sizes);
         }
+        let text = (0..10).map(|at| piece(100).with_range(at * 100, if at < 9 { at * 100 + 100 } else { i64::MAX }));
+        assert_eq!(deal(text.collect(), 2).iter().map(FileGroup::len).collect::<Vec<_>>(), [5, 5]);
     }
 }
