@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use jiff::tz::TimeZone;
-use logsql_kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs, Status};
+use logsql_kernel::decode::{ScanPlan, ScanPlanArgs};
 use logsql_kernel::format::Catalog;
 use logsql_kernel::scan::simd_level;
 use logsql_kernel::table::table;
 
 mod lines;
+mod reading;
 
 use lines::lines;
+use reading::rows;
 
 const LINES: usize = 20_000;
 
@@ -27,21 +29,6 @@ fn log(format: &str) -> Vec<u8> {
         log.push(b'\n');
     }
     log
-}
-
-fn rows(plan: &Arc<ScanPlan>, log: &[u8]) -> usize {
-    let mut decoder = LogDecoder::new(Arc::clone(plan), Piece::whole(log.len() as u64), DecodeOptions::default());
-    let (mut at, mut rows) = (0, 0);
-    loop {
-        let decoded = decoder.decode(&log[at..], true).expect("decodes");
-        at += decoded.used;
-        if decoded.status != Status::NeedMore {
-            rows += decoder.flush().expect("a batch").map_or(0, |batch| batch.num_rows());
-        }
-        if decoded.status == Status::Done {
-            return rows;
-        }
-    }
 }
 
 fn columns(criterion: &mut Criterion) {

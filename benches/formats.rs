@@ -9,9 +9,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::tz::TimeZone;
-use logsql_kernel::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs, Status};
+use logsql_kernel::decode::{ScanPlan, ScanPlanArgs};
 use logsql_kernel::format::{Catalog, Format};
 use logsql_kernel::table::table;
+
+mod reading;
+
+use reading::rows;
 
 /// Runs of each, of which the fastest counts.
 const RUNS: usize = 3;
@@ -63,20 +67,10 @@ fn case<'a>(format: &'a Format, bytes: usize) -> Option<Case<'a>> {
 }
 
 /// Seconds and rows.
-fn read(plan: &Arc<ScanPlan>, log: &[u8]) -> (f64, usize) {
+fn timed(plan: &Arc<ScanPlan>, log: &[u8]) -> (f64, usize) {
     let start = Instant::now();
-    let mut decoder = LogDecoder::new(Arc::clone(plan), Piece::whole(log.len() as u64), DecodeOptions::default());
-    let (mut at, mut rows) = (0, 0);
-    loop {
-        let decoded = decoder.decode(&log[at..], true).expect("decodes");
-        at += decoded.used;
-        if decoded.status != Status::NeedMore {
-            rows += decoder.flush().expect("a batch").map_or(0, |batch| batch.num_rows());
-        }
-        if decoded.status == Status::Done {
-            return (start.elapsed().as_secs_f64(), rows);
-        }
-    }
+    let rows = rows(plan, log);
+    (start.elapsed().as_secs_f64(), rows)
 }
 
 fn main() -> std::io::Result<()> {
@@ -103,7 +97,7 @@ fn main() -> std::io::Result<()> {
             })
             .expect("a plan"),
         );
-        let runs = (0..RUNS).map(|_| read(&plan, &case.log));
+        let runs = (0..RUNS).map(|_| timed(&plan, &case.log));
         let (seconds, rows) = runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, 0));
         measured.push((case.log.len() as f64 / 1e6 / seconds, case, rows));
     }
