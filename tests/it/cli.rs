@@ -5,19 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::root;
-
-/// logsql in the repository's folder, with an empty home and nothing of the caller's environment that it heeds.
-fn logsql(home: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command
-        .current_dir(root())
-        .env_clear()
-        .env("LOGSQL_NO_SERVER_CONFIG", "true")
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").stdin(Stdio::null());
-    command
-}
+use super::{logsql, root};
 
 struct Ran {
     code: i32,

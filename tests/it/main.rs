@@ -24,7 +24,8 @@ mod sqllogic;
 mod store;
 mod terminal;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use jiff::tz::TimeZone;
 use logsql::session::{Session, SessionOptions, TimeWindow};
@@ -34,6 +35,25 @@ use logsql::table::{InputSpec, ScanOptions};
 /// The repository.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// logsql in the repository's folder, with an empty home and nothing of the caller's environment or of this machine's servers that it heeds.
+fn logsql(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
+    command
+        .current_dir(root())
+        .env_clear()
+        .env("LOGSQL_NO_SERVER_CONFIG", "true")
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// Runs it: exit code, stdout, stderr.
+fn ran(command: &mut Command) -> (i32, String, String) {
+    let output = command.output().expect("runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
 /// How a test reads.

@@ -1,9 +1,8 @@
 //! Definitions that are proposed for logs of no known format: their samples pass, and they read the log.
 
 use std::path::Path;
-use std::process::Command;
 
-use super::root;
+use super::ran;
 
 /// Logs of our own making, each of a form that no built-in format takes.
 fn logs() -> Vec<(&'static str, String)> {
@@ -43,18 +42,7 @@ fn logs() -> Vec<(&'static str, String)> {
 }
 
 fn logsql(home: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command
-        .current_dir(root())
-        .env_clear()
-        .env("LOGSQL_NO_SERVER_CONFIG", "true")
-        .env("HOME", home)
-        .env("TZ", "UTC")
-        .env("NO_COLOR", "1")
-        .args(args);
-    let output = command.output().expect("runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    ran(super::logsql(home).args(args))
 }
 
 #[test]

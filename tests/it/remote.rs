@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::root;
+use super::{logsql, ran, root};
 
 /// A server of objects: what S3 and a web server have in common, and S3's list.
 #[derive(Default)]
@@ -121,13 +120,10 @@ fn reply(stream: &mut TcpStream, status: &str, more: &str, body: &[u8]) -> std::
 
 /// logsql that knows the store at `endpoint`; what it prints, and on stderr.
 fn run(home: &Path, endpoint: &str, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command.current_dir(root()).env_clear().env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1");
+    let mut command = logsql(home);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
-    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret").stdin(Stdio::null());
-    let output = command.args(args).output().expect("runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    ran(command.args(args))
 }
 
 fn testdata(name: &str) -> Vec<u8> {

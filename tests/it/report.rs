@@ -11,7 +11,7 @@ use logsql::query::{Clock, Library};
 use logsql::session::Session;
 use tempfile::TempDir;
 
-use super::{READINGS, root, session};
+use super::{READINGS, logsql, ran, root, session};
 
 /// Kernel messages of the kinds that the two queries look for; testdata has no broken disk.
 const KERNEL: &str = "\
@@ -91,17 +91,7 @@ fn every_saved_query_has_rows_where_there_are_logs_for_it() {
 }
 
 fn report(home: &Path, args: &[&str]) -> (i32, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command
-        .current_dir(root())
-        .env_clear()
-        .env("LOGSQL_NO_SERVER_CONFIG", "true")
-        .env("HOME", home)
-        .env("TZ", "UTC")
-        .env("LC_ALL", "C.UTF-8");
-    let output = command.arg("report").args(args).output().expect("runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    ran(logsql(home).arg("report").args(args))
 }
 
 const COMBINED: &str = "testdata/logs/nginx/combined.log";
@@ -150,14 +140,8 @@ fn a_query_of_ones_own_is_listed_shown_and_wins_and_a_broken_one_says_where() {
 fn an_edited_query_is_checked() {
     let home = tempfile::tempdir().expect("a folder");
     let edit = |editor: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-        command
-            .env_clear()
-            .env("LOGSQL_NO_SERVER_CONFIG", "true")
-            .env("HOME", home.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        let output = command.env("EDITOR", editor).args(["report", "--edit", "methods"]).output().expect("runs");
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let (code, _, err) = ran(logsql(home.path()).env("EDITOR", editor).args(["report", "--edit", "methods"]));
+        (Some(code), err)
     };
     let (code, err) = edit("true");
     assert!(code == Some(0) && err.contains("run it with `logsql report methods`"), "{err}");

@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use super::root;
+use super::{logsql, ran, root};
 
 struct Home(tempfile::TempDir);
 
@@ -25,27 +25,14 @@ impl Home {
     }
 
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-        command
-            .current_dir(root())
-            .env_clear()
-            .env("LOGSQL_NO_SERVER_CONFIG", "true")
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command
-            .env("HOME", self.path())
-            .env("TZ", "UTC")
-            .env("LC_ALL", "C.UTF-8")
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .args(args);
+        let mut command = logsql(self.path());
+        command.args(args);
         command
     }
 
     /// Exit code, stdout, stderr.
     fn run(&self, args: &[&str]) -> (i32, String, String) {
-        let output = self.command(args).output().expect("runs");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+        ran(&mut self.command(args))
     }
 
     fn write(&self, path: &str, text: &str) {

@@ -3,27 +3,19 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
-use super::root;
+use super::{ran, root};
 
 fn logsql(home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_logsql"));
-    command
-        .current_dir(home)
-        .env_clear()
-        .env("LOGSQL_NO_SERVER_CONFIG", "true")
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("HOME", home).env("TZ", "UTC").env("LC_ALL", "C.UTF-8").env("NO_COLOR", "1").stdin(Stdio::null());
-    command.args(args);
+    let mut command = super::logsql(home);
+    command.current_dir(home).args(args);
     command
 }
 
 fn run(home: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = logsql(home, args).output().expect("runs");
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+    ran(&mut logsql(home, args))
 }
 
 fn append(log: &Path, numbers: std::ops::Range<usize>) {
