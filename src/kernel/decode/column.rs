@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    Float64Builder, Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringViewBuilder, TimestampMicrosecondBuilder,
-    UInt16Builder, UInt64Builder,
+    ArrayBuilder as _, Float64Builder, Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringViewBuilder,
+    TimestampMicrosecondBuilder, UInt16Builder, UInt64Builder,
 };
-use arrow_array::{ArrayRef, StringViewArray};
+use arrow_array::{Array as _, ArrayRef, StringViewArray, new_null_array};
+use arrow_buffer::Buffer;
 
 use super::plan::{ColumnPlan, RowKind, ScanPlan};
 use super::rows::Rows;
@@ -17,8 +18,25 @@ use super::value;
 use crate::format::{Extract, Feed, Part, Source, TextRule};
 use crate::table::ColumnType;
 
+/// Bytes of text that are allocated at a time. The library's own blocks grow to 2 MiB and are kept for every batch, of which
+/// most columns use a tenth: the kernel clears the rest for nothing, and a sort counts it as memory that it holds.
+const TEXT_BLOCK_BYTES: u32 = 128 << 10;
+
+/// Arrow keeps a text of so many bytes within its view.
+const INLINE_BYTES: u32 = 12;
+
 /// A column that is being filled.
-pub(super) enum ColumnBuilder {
+pub(super) struct ColumnBuilder {
+    kind: ColumnType,
+    values: Values,
+    /// Rows behind those in `values` whose pattern does not have the column.
+    nulls: usize,
+    /// A column of nothing but NULL, as long as the longest that was asked for.
+    all_null: Option<ArrayRef>,
+}
+
+/// The values of a column.
+enum Values {
     Text(StringViewBuilder),
     UInt16(UInt16Builder),
     UInt64(UInt64Builder),
@@ -37,6 +55,8 @@ pub(super) struct Chunk<'a> {
     pub(super) offset: u64,
     /// The line that says what the columns of these records are.
     pub(super) header: Option<&'a [u8]>,
+    /// What all rows are, if they are the same.
+    pub(super) only: Option<&'a RowKind>,
 }
 
 /// What filling a column costs, beyond its values.
@@ -52,40 +72,99 @@ pub(super) struct Tally {
 
 impl ColumnBuilder {
     pub(super) fn new(kind: ColumnType) -> Self {
-        match kind {
-            ColumnType::Text => Self::Text(StringViewBuilder::new()),
-            ColumnType::UInt16 => Self::UInt16(UInt16Builder::new()),
-            ColumnType::UInt64 => Self::UInt64(UInt64Builder::new()),
-            ColumnType::Int16 => Self::Int16(Int16Builder::new()),
-            ColumnType::Float64 => Self::Float64(Float64Builder::new()),
-            ColumnType::Time => Self::Time(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ColumnType::Map => {
-                let names = MapFieldNames { entry: "entries".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
-                Self::Map(MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new()))
-            }
-        }
+        Self { kind, values: Values::new(kind, 0), nulls: 0, all_null: None }
     }
 
+    /// The column, which is empty then.
     pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(builder) => Arc::new(builder.finish()) as Arc<StringViewArray> as ArrayRef,
-            Self::UInt16(builder) => Arc::new(builder.finish()),
-            Self::UInt64(builder) => Arc::new(builder.finish()),
-            Self::Int16(builder) => Arc::new(builder.finish()),
-            Self::Float64(builder) => Arc::new(builder.finish()),
-            Self::Time(builder) => Arc::new(builder.finish()),
-            Self::Map(builder) => Arc::new(builder.finish()),
+        let filled = self.values.len();
+        let nulls = std::mem::take(&mut self.nulls);
+        if filled == 0 {
+            return self.null_column(nulls);
         }
+        self.values.append_nulls(nulls);
+        // The next batch will be of about that many rows.
+        std::mem::replace(&mut self.values, Values::new(self.kind, filled + nulls)).finish()
+    }
+
+    /// A column of NULL. All have the same memory.
+    fn null_column(&mut self, rows: usize) -> ArrayRef {
+        let known = self.all_null.take().filter(|known| known.len() >= rows);
+        let known = self.all_null.insert(known.unwrap_or_else(|| new_null_array(&self.kind.data_type(), rows)));
+        known.slice(0, rows)
     }
 
     /// Appends the wanted column `column` of the chosen rows.
     pub(super) fn append(&mut self, chunk: &Chunk<'_>, column: usize, rows: impl Iterator<Item = usize>, tally: &mut Tally) {
+        if chunk.only.is_some_and(|kind| matches!(kind.columns[column], ColumnPlan::Null)) {
+            self.nulls += rows.count();
+            return;
+        }
+        self.values.append_nulls(std::mem::take(&mut self.nulls));
+        self.values.append(chunk, column, rows, tally);
+    }
+}
+
+impl Values {
+    fn new(kind: ColumnType, rows: usize) -> Self {
+        match kind {
+            ColumnType::Text => Self::Text(StringViewBuilder::with_capacity(rows).with_fixed_block_size(TEXT_BLOCK_BYTES)),
+            ColumnType::UInt16 => Self::UInt16(UInt16Builder::with_capacity(rows)),
+            ColumnType::UInt64 => Self::UInt64(UInt64Builder::with_capacity(rows)),
+            ColumnType::Int16 => Self::Int16(Int16Builder::with_capacity(rows)),
+            ColumnType::Float64 => Self::Float64(Float64Builder::with_capacity(rows)),
+            ColumnType::Time => Self::Time(TimestampMicrosecondBuilder::with_capacity(rows).with_timezone("UTC")),
+            ColumnType::Map => {
+                let names = MapFieldNames { entry: "entries".to_owned(), key: "key".to_owned(), value: "value".to_owned() };
+                Self::Map(MapBuilder::with_capacity(Some(names), StringBuilder::new(), StringBuilder::new(), rows))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
         match self {
-            Self::Text(builder) => match chunk.alike(column) {
-                Some((slot, Extract::Text(rule))) if rule.is_plain() => {
+            Self::Text(builder) => builder.len(),
+            Self::UInt16(builder) => builder.len(),
+            Self::UInt64(builder) => builder.len(),
+            Self::Int16(builder) => builder.len(),
+            Self::Float64(builder) => builder.len(),
+            Self::Time(builder) => builder.len(),
+            Self::Map(builder) => builder.len(),
+        }
+    }
+
+    fn append_nulls(&mut self, rows: usize) {
+        match self {
+            Self::Text(builder) => (0..rows).for_each(|_| builder.append_null()),
+            Self::UInt16(builder) => builder.append_nulls(rows),
+            Self::UInt64(builder) => builder.append_nulls(rows),
+            Self::Int16(builder) => builder.append_nulls(rows),
+            Self::Float64(builder) => builder.append_nulls(rows),
+            Self::Time(builder) => builder.append_nulls(rows),
+            Self::Map(builder) => (0..rows).for_each(|_| append_pairs(builder, &[])),
+        }
+    }
+
+    fn finish(self) -> ArrayRef {
+        match self {
+            Self::Text(mut builder) => Arc::new(builder.finish()) as Arc<StringViewArray> as ArrayRef,
+            Self::UInt16(mut builder) => Arc::new(builder.finish()),
+            Self::UInt64(mut builder) => Arc::new(builder.finish()),
+            Self::Int16(mut builder) => Arc::new(builder.finish()),
+            Self::Float64(mut builder) => Arc::new(builder.finish()),
+            Self::Time(mut builder) => Arc::new(builder.finish()),
+            Self::Map(mut builder) => Arc::new(builder.finish()),
+        }
+    }
+
+    fn append(&mut self, chunk: &Chunk<'_>, column: usize, rows: impl Iterator<Item = usize>, tally: &mut Tally) {
+        match self {
+            Self::Text(builder) => match (chunk.same_text(column), chunk.alike(column)) {
+                (Some(text), _) => append_same(builder, text, rows, tally),
+                (_, Some((slot, Extract::Text(rule)))) if rule.is_plain() => {
                     rows.for_each(|row| push_text(builder, chunk.capture(slot, row), tally));
                 }
-                Some((slot, Extract::Ip | Extract::HostIp)) => rows.for_each(|row| {
+                (_, Some((slot, Extract::Ip | Extract::HostIp))) => rows.for_each(|row| {
                     push_text(builder, chunk.capture(slot, row).filter(|bytes| value::is_ip(bytes)), tally);
                 }),
                 _ => rows.for_each(|row| append_text(builder, chunk, column, row, tally)),
@@ -115,6 +194,19 @@ impl ColumnBuilder {
     }
 }
 
+/// Appends one text for each of the rows, and copies it once.
+fn append_same(builder: &mut StringViewBuilder, text: &str, rows: impl Iterator<Item = usize>, tally: &mut Tally) {
+    let Some(len) = u32::try_from(text.len()).ok().filter(|&len| len > INLINE_BYTES) else {
+        return rows.for_each(|_| builder.append_value(text));
+    };
+    let block = builder.append_block(Buffer::from(text.as_bytes()));
+    tally.text_bytes += text.len();
+    rows.for_each(|_| {
+        // SAFETY: the block was added above, is the whole of a `str`, and `len` is its length.
+        unsafe { builder.append_view_unchecked(block, 0, len) };
+    });
+}
+
 fn narrow(number: u64, tally: &mut Tally) -> Option<u16> {
     let narrow = u16::try_from(number).ok();
     tally.bad += u64::from(narrow.is_none());
@@ -133,9 +225,19 @@ impl<'a> Chunk<'a> {
 
     /// The capture that has the values of the column as they stand, and what is read there, if that is the same in all rows.
     fn alike(&self, column: usize) -> Option<(u16, &'a Extract)> {
-        let ColumnPlan::Feeds(feeds) = &self.plan.kinds[usize::from(self.rows.only_kind()?)].columns[column] else { return None };
+        let ColumnPlan::Feeds(feeds) = &self.only?.columns[column] else { return None };
         match &feeds[..] {
             [Feed { source: Source::Capture(slot), extract }] => Some((*slot, extract)),
+            _ => None,
+        }
+    }
+
+    /// The text that the column has in all rows.
+    fn same_text(&self, column: usize) -> Option<&'a str> {
+        let kind = self.only?;
+        match kind.columns[column] {
+            ColumnPlan::File => Some(&self.plan.file),
+            ColumnPlan::Format => Some(&kind.name),
             _ => None,
         }
     }
@@ -381,6 +483,13 @@ fn append_map(
     }
     for (key, value) in &pairs {
         tally.text_bytes += key.len() + value.len();
+    }
+    append_pairs(builder, &pairs);
+}
+
+/// Appends one map; NULL if nothing is in it.
+fn append_pairs(builder: &mut MapBuilder<StringBuilder, StringBuilder>, pairs: &[(Text<'_>, Text<'_>)]) {
+    for (key, value) in pairs {
         builder.keys().append_value(String::from_utf8_lossy(key));
         builder.values().append_value(String::from_utf8_lossy(value));
     }

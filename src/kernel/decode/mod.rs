@@ -986,7 +986,8 @@ impl LogDecoder {
         if count == 0 {
             return Ok(());
         }
-        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset, header: self.scratch.header() };
+        let only = self.rows.only_kind().map(|kind| &plan.kinds[usize::from(kind)]);
+        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset, header: self.scratch.header(), only };
         let mut tally = Tally::default();
         let mut chosen: Option<Vec<usize>> = None;
         if let Some(filter) = &mut self.filter {
