@@ -16,7 +16,7 @@ use super::tell::{self, Mark, Problem, bytes, count};
 use crate::query::duration;
 use crate::session::Session;
 use crate::source::Severity;
-use crate::store::{CollectOptions, Collected, KeepOptions, Kept, RealDisk, StoreWriter, collect, keep};
+use crate::store::{CollectOptions, Collected, KeepOptions, Kept, RealDisk, Sizes, StoreWriter, collect, keep};
 use crate::table::Remark;
 
 /// Progress is shown after this time.
@@ -49,8 +49,13 @@ pub(super) fn run(config: &Config, command: &CollectCommand) -> Result<Exit, Pro
     let mut exit = Exit::Done;
     loop {
         let now = Timestamp::now().as_second();
-        let options =
-            CollectOptions { level: *level, copies: config.session.copies, read: config.session.scan.read.clone(), now };
+        let options = CollectOptions {
+            level: *level,
+            copies: config.session.copies,
+            read: config.session.scan.read.clone(),
+            sizes: Sizes::within(config.session.memory_bytes),
+            now,
+        };
         let keep_options = KeepOptions {
             age_s: age.map(|age| i64::try_from(age.as_secs()).unwrap_or(i64::MAX)),
             bytes: max_bytes,

@@ -1,29 +1,31 @@
 //! Brings what is new in logs into a store.
 //!
 //! ```text
-//!   listing ──seam──► files with something new ──► units of about 1 GiB ──► for each table: scan ─► sort ─► one file per day
+//!   listing ──seam──► files with something new ──► units of up to 1 GiB ──► for each table: scan ─► sort ─► one file per day
 //!                       └─ up to where? the last whole record                                                 │
 //!                                                    commit: rows and checkpoints of the unit, together ◄─────┘
 //! ```
 //!
-//! A unit is what is lost if the power fails. Rows are sorted by time, file and offset, which no two rows have in common, so the files
-//! are the same for any number of threads. The sort is DataFusion's, which goes to disk where memory ends.
+//! A unit is what is lost if the power fails, and what is sorted in memory: a larger file is collected in parts. Rows are sorted by time, file and offset, which no two rows have in common, so the files
+//! are the same for any number of threads.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result as DfResult;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::logical_expr::{SortExpr, col};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::disk::Disk;
 use super::error::StoreError;
 use super::manifest::{Manifest, Source, Text};
 use super::seam::{Copies, Place, places, state_of, text_upto};
-use super::table::is_stored;
-use super::write::{DayFiles, DayFilesArgs, NewFile};
+use super::sort::{Windows, sorted, stored_rows};
+use super::write::{DayFiles, DayFilesArgs, NewFile, Sources};
 use super::writer::StoreWriter;
 use crate::kernel::decode::count_lines;
 use crate::kernel::table::{TableDef, UNPARSED, tables};
@@ -31,8 +33,26 @@ use crate::session::Session;
 use crate::source::{self, Compression, Fill, ReadOptions, Severity, Snapshot, SourceError, is_rotated};
 use crate::table::{Begin, FileFormat, FileReport, FileSet, FileStatus, LogFile, LogTable, Part, Remark, Rest};
 
-/// The text of one unit, about.
-const UNIT_BYTES: u64 = 1 << 30;
+/// How much text there is of everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// What is written together.
+    pub unit: u64,
+    /// What of a large log is.
+    pub part: u64,
+    /// What of a large log is held in memory.
+    pub window: u64,
+}
+
+impl Sizes {
+    /// The sizes for this much memory, where the rows of a text take about twice as much as it.
+    pub fn within(memory_bytes: usize) -> Self {
+        let memory = memory_bytes as u64;
+        // Less makes small files, and more is done again after a crash.
+        let (least, most) = (32 << 20, 1 << 30);
+        Self { unit: (memory / 5).clamp(least, most), part: most, window: (memory / 16).clamp(16 << 20, 128 << 20) }
+    }
+}
 
 /// What a compressed log unpacks to, about.
 const RATIO: u64 = 8;
@@ -55,6 +75,8 @@ pub struct CollectOptions {
     pub copies: Copies,
     /// How bytes are read.
     pub read: ReadOptions,
+    /// How much text is dealt with at once.
+    pub sizes: Sizes,
     /// Now, in seconds since 1970.
     pub now: i64,
 }
@@ -116,17 +138,48 @@ pub async fn collect(
             Err(remark) => collected.remarks.push((file.snapshot.path.clone(), remark)),
         }
     }
-    let bytes_of = |work: &[Work]| work.iter().map(|work| new_bytes(&work.file)).sum::<u64>();
-    let total = bytes_of(&work);
+    let total = work.iter().map(Work::bytes_left).sum();
     let mut done = 0;
-    for unit in units(work) {
-        let bytes = bytes_of(&unit);
-        Unit { session, writer, options, collected: &mut collected }.run(unit).await?;
-        done += bytes;
-        step(done, total);
+    for mut unit in units(work, options.sizes.unit) {
+        while !unit.is_empty() {
+            let unfinished: Vec<Work> = unit.iter().filter(|work| !work.done).cloned().collect();
+            done += unit.iter().map(|work| new_bytes(&work.file)).sum::<u64>();
+            Unit { session, writer, options, collected: &mut collected, reports: vec![], bytes_read: 0 }.run(unit).await?;
+            step(done, total);
+            // What was too much for one unit.
+            unit = vec![];
+            for work in unfinished {
+                unit.extend(next_part(session, writer, &work, options, &mut collected.remarks).await);
+            }
+        }
     }
     note_seen(writer, &seen, options.now)?;
     Ok(collected)
+}
+
+/// What is behind the part of a file that was just collected, if it was.
+async fn next_part(
+    session: &Session,
+    writer: &StoreWriter,
+    before: &Work,
+    options: &CollectOptions,
+    remarks: &mut Vec<(PathBuf, Remark)>,
+) -> Option<Work> {
+    let snapshot = &before.file.snapshot;
+    let place = tokio::task::block_in_place(|| places(&writer.manifest, &[snapshot], options.copies, &options.read)).pop()?;
+    let end = before.file.part.map(|part| part.end);
+    // A file that gave trouble is where it was.
+    let goes_on = matches!(&place.rest, Rest::From(begin) if Some(begin.offset) == end);
+    if !goes_on {
+        return None;
+    }
+    match new_part(session, &before.file, &place, options).await {
+        Ok(part) => part,
+        Err(remark) => {
+            remarks.push((snapshot.path.clone(), remark));
+            None
+        }
+    }
 }
 
 /// What is new in a file, up to its last whole record. `Err` says why it has to wait.
@@ -164,9 +217,17 @@ async fn new_part(
     }
     // What is still written to ends with the last record that is whole.
     let is_final = is_quiet && (options.copies == Copies::Read || is_rotated(&snapshot.path) || age >= QUIET_S);
-    let end = match is_final {
-        true => Some(snapshot.size),
-        false => last_whole(session, file, begin, options).await?,
+    let part = options.sizes.part;
+    let is_large = snapshot.size.saturating_sub(begin.offset) > part.saturating_mul(3) / 2;
+    let cut = match is_large && can_be_cut(session, file) {
+        true => last_whole(session, file, begin, begin.offset + part, &options.read).await?,
+        false => None,
+    };
+    let cut = cut.filter(|end| *end > begin.offset);
+    let end = match cut {
+        Some(end) => Some(end),
+        None if is_final => Some(snapshot.size),
+        None => last_whole(session, file, begin, snapshot.size, &options.read).await?,
     };
     let Some(end) = end.filter(|end| *end > begin.offset) else { return Ok(None) };
     let (read, whole) = (options.read.clone(), snapshot.clone());
@@ -184,6 +245,13 @@ async fn new_part(
     }))
 }
 
+/// Is a part of a file read as it is in all of it?
+fn can_be_cut(session: &Session, file: &LogFile) -> bool {
+    let context = session.schema().context();
+    let mut fed = tables().iter().filter(|def| file.feeds(session.formats(), def.name));
+    file.snapshot.is_splittable() && file.snapshot.member.is_none() && !fed.any(|def| file.is_dated_as_a_whole(context, def))
+}
+
 fn later(error: &SourceError) -> Remark {
     Remark { severity: Severity::Warning, text: format!("left to the next run: {error}"), hint: None }
 }
@@ -198,15 +266,16 @@ pub(super) async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Where the last record of a log that is being written begins, if it may get more lines, or else where it ends.
+/// Where the last record before `upto` begins, if there may be more lines of it, or else where it ends.
 pub(super) async fn last_whole(
     session: &Session,
     file: &Arc<LogFile>,
     begin: Begin,
-    options: &CollectOptions,
+    upto: u64,
+    read: &ReadOptions,
 ) -> Result<Option<u64>, Remark> {
-    let (snapshot, read) = (file.snapshot.clone(), options.read.clone());
-    let end = blocking(move || last_line_feed(&snapshot, begin.offset, &read)).await.map_err(|error| later(&error))?;
+    let (snapshot, read) = (file.snapshot.clone(), read.clone());
+    let end = blocking(move || last_line_feed(&snapshot, begin.offset, upto, &read)).await.map_err(|error| later(&error))?;
     let joins = file.format.name().and_then(|name| session.formats().format(name)).is_some_and(|format| format.is_joined());
     let Some(end) = end.filter(|_| joins) else { return Ok(end) };
     let from = Begin { offset: end.saturating_sub(LAST_RECORD_BYTES).max(begin.offset), line: 1 };
@@ -230,9 +299,9 @@ async fn last_record(session: &Session, tail: Arc<LogFile>) -> Result<Option<u64
     Ok(offsets.max())
 }
 
-/// The offset behind the last line feed that is not before `begin`.
-pub(super) fn last_line_feed(file: &Snapshot, begin: u64, read: &ReadOptions) -> Result<Option<u64>, SourceError> {
-    let mut end = file.size;
+/// The offset behind the last line feed that is not before `begin` and before `upto`.
+pub(super) fn last_line_feed(file: &Snapshot, begin: u64, upto: u64, read: &ReadOptions) -> Result<Option<u64>, SourceError> {
+    let mut end = upto.min(file.size);
     while end > begin {
         let start = end.saturating_sub(read.block_bytes as u64).max(begin);
         let mut reader = source::open(file, start, read)?;
@@ -304,6 +373,16 @@ fn packed_text(file: &Snapshot, read: &ReadOptions) -> Result<(Option<Text>, boo
     Ok((text_upto(file, end_of_lines, lines + 1, read)?, is_whole))
 }
 
+impl Work {
+    /// How much there is to read of it in all its parts, about.
+    fn bytes_left(&self) -> u64 {
+        match self.done {
+            true => new_bytes(&self.file),
+            false => self.file.snapshot.size.saturating_sub(self.file.part.map_or(0, |part| part.begin.offset)),
+        }
+    }
+}
+
 /// How much there is to read of a file, about.
 fn new_bytes(file: &LogFile) -> u64 {
     match (&file.part, file.snapshot.compression) {
@@ -314,7 +393,7 @@ fn new_bytes(file: &LogFile) -> u64 {
 }
 
 /// What is written together: logs of one time beside each other, and the members of an archive in one pass.
-fn units(work: Vec<Work>) -> Vec<Vec<Work>> {
+fn units(work: Vec<Work>, unit_bytes: u64) -> Vec<Vec<Work>> {
     let mut groups: BTreeMap<PathBuf, Vec<Work>> = BTreeMap::new();
     for work in work {
         let archive = work.file.snapshot.member.as_ref().map(|member| member.archive_path().to_owned());
@@ -327,7 +406,7 @@ fn units(work: Vec<Work>) -> Vec<Vec<Work>> {
     for group in groups {
         let more: u64 = group.iter().map(|work| new_bytes(&work.file)).sum();
         match units.last_mut() {
-            Some(unit) if bytes + more <= UNIT_BYTES => {
+            Some(unit) if bytes + more <= unit_bytes => {
                 unit.extend(group);
                 bytes += more;
             }
@@ -345,13 +424,16 @@ struct Unit<'a> {
     writer: &'a mut StoreWriter,
     options: &'a CollectOptions,
     collected: &'a mut Collected,
+    /// What was read of its files, by all scans so far.
+    reports: Vec<FileReport>,
+    bytes_read: u64,
 }
 
 impl Unit<'_> {
     async fn run(&mut self, mut work: Vec<Work>) -> Result<(), StoreError> {
         while !work.is_empty() {
             let files = self.write(&work).await?;
-            let reports = self.session.report().current();
+            let reports = std::mem::take(&mut self.reports);
             let before = work.len();
             work.retain(|work| {
                 let path = &work.file.snapshot.path;
@@ -376,9 +458,10 @@ impl Unit<'_> {
     }
 
     /// Writes the rows of all tables.
-    async fn write(&self, work: &[Work]) -> Result<Vec<NewFile>, StoreError> {
+    async fn write(&mut self, work: &[Work]) -> Result<Vec<NewFile>, StoreError> {
         let formats = self.session.formats();
-        self.session.report().begin_query();
+        self.reports.clear();
+        self.bytes_read = 0;
         let mut files = vec![];
         for def in tables() {
             let fed: Vec<Arc<LogFile>> =
@@ -394,41 +477,134 @@ impl Unit<'_> {
                 }
             }
         }
-        self.session.report().settle().await;
         Ok(files)
     }
 
     /// Did the scans so far see every line of every file, and none that no format takes?
     fn is_all_parsed(&self, work: &[Work]) -> bool {
         let formats = self.session.formats();
-        let reports = self.session.report().current();
         work.iter().all(|work| {
             let own = work.file.format.name().and_then(|name| formats.format(name)).map(|format| format.table.name);
             let is_own = |report: &&FileReport| report.path == work.file.snapshot.path && Some(report.table.as_str()) == own;
-            reports.iter().find(is_own).is_some_and(|report| report.status == FileStatus::Read && report.counts.unparsed == 0)
+            let mut scans = self.reports.iter().filter(is_own).peekable();
+            scans.peek().is_some() && scans.all(|report| report.status == FileStatus::Read && report.counts.unparsed == 0)
         })
     }
 
-    async fn write_table(&self, def: &'static TableDef, files: Vec<Arc<LogFile>>) -> Result<Vec<NewFile>, StoreError> {
-        let context = self.session.schema().context();
+    /// Notes what a scan has read, once it is over.
+    async fn note_scan(&mut self) -> u64 {
+        self.session.report().settle().await;
+        self.reports.extend(self.session.report().current());
+        self.session.report().summary().bytes_read
+    }
+
+    async fn write_table(&mut self, def: &'static TableDef, files: Vec<Arc<LogFile>>) -> Result<Vec<NewFile>, StoreError> {
+        let context = Arc::clone(self.session.schema().context());
         let notes = self.notes(def, &files);
-        let sources = files.iter().map(|file| (file.name.clone(), vec![source_note(file)])).collect();
+        let sources: Sources = files.iter().map(|file| (file.name.clone(), vec![source_note(file)])).collect();
         let written = files.iter().map(|file| file.snapshot.time_hint_ns().div_euclid(1000)).max().unwrap_or(0);
-        let several = files.len() > 1;
-        let set = Arc::new(FileSet::fixed(Arc::clone(context), files));
-        let table = Arc::new(LogTable::new(Arc::clone(context), def, set));
-        let stream = sorted(self.session, table, def, self.writer.manifest.raw, several).await?;
-        let args = DayFilesArgs {
-            root: &self.writer.root,
-            disk: &self.writer.disk,
-            table: def.name,
-            schema: &stream.schema(),
-            level: self.options.level,
-            notes,
-            sources,
-            written,
+        let (session, raw, level) = (self.session, self.writer.manifest.raw, self.options.level);
+        let (root, disk) = (self.writer.root.clone(), Arc::clone(&self.writer.disk));
+        let rows_of = |files: Vec<Arc<LogFile>>| {
+            let set = Arc::new(FileSet::fixed(Arc::clone(&context), files));
+            stored_rows(session, Arc::new(LogTable::new(Arc::clone(&context), def, set)), def, raw)
         };
-        write_stream(stream, DayFiles::try_new(args)?, &self.writer.disk).await
+        let new_files = |schema: &SchemaRef| {
+            let (root, disk, table) = (&root, &disk, def.name);
+            let (notes, sources) = (notes.clone(), sources.clone());
+            DayFiles::try_new(DayFilesArgs { root, disk, table, schema, level, notes, sources, written })
+        };
+        let windows = self.windows(&files);
+        if windows.is_empty() {
+            let several = files.len() > 1;
+            self.session.report().begin_query();
+            let (rows, context) = rows_of(files).await?;
+            let rows = sorted(self.session, rows, &context, several).await?;
+            let new = new_files(&rows.schema())?;
+            let written = write_stream(rows, new, &disk).await?;
+            let bytes = self.note_scan().await;
+            self.bytes_read = self.bytes_read.max(bytes);
+            return Ok(written);
+        }
+        let mut bytes = 0;
+        let mut begun: Option<(Windows, Writing, Writing)> = None;
+        let read = async {
+            let mut windows = windows.into_iter();
+            let mut coming: Option<SpawnedTask<DfResult<Vec<RecordBatch>>>> = None;
+            loop {
+                let batches = match coming.take() {
+                    Some(task) => task.join().await.map_err(|_| StoreError::Task { doing: "reading a log" })??,
+                    None => vec![],
+                };
+                if let Some((held, ..)) = &mut begun {
+                    bytes += self.note_scan().await;
+                    held.take(batches);
+                }
+                // While rows are written, the next ones are read.
+                if let Some(window) = windows.next() {
+                    self.session.report().begin_query();
+                    let (rows, context) = rows_of(vec![window]).await?;
+                    if begun.is_none() {
+                        let schema = rows.schema();
+                        let new = || Ok::<_, StoreError>(Writing::begin(new_files(&schema)?));
+                        begun = Some((Windows::new(&schema, &context), new()?, new()?));
+                    }
+                    coming = Some(SpawnedTask::spawn(rows.try_collect()));
+                }
+                let Some((held, in_order, late)) = &mut begun else { return Ok(()) };
+                in_order.write_all(held.ready()).await?;
+                if coming.is_none() {
+                    in_order.write_all(held.rest(false)).await?;
+                    return late.write_all(held.rest(true)).await;
+                }
+            }
+        };
+        let mut failed = read.await.err();
+        self.bytes_read = self.bytes_read.max(bytes);
+        let mut written = vec![];
+        for writing in begun.into_iter().flat_map(|(_, in_order, late)| [in_order, late]) {
+            match writing.finish().await {
+                Ok(files) => written.extend(files),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        match failed {
+            None => Ok(written),
+            Some(error) => {
+                discard(disk.as_ref(), &written);
+                Err(error)
+            }
+        }
+    }
+
+    /// A large log, cut into windows. None if there is more than one file, or one that has to be read as a whole.
+    fn windows(&self, files: &[Arc<LogFile>]) -> Vec<Arc<LogFile>> {
+        let [file] = files else { return vec![] };
+        let all = Part { begin: Begin { offset: 0, line: 1 }, end: file.snapshot.size };
+        let Part { mut begin, end } = file.part.unwrap_or(all);
+        let (size, read) = (self.options.sizes.window, &self.options.read);
+        if end.saturating_sub(begin.offset) <= size || !can_be_cut(self.session, file) {
+            return vec![];
+        }
+        let mut windows = vec![];
+        while begin.offset < end {
+            // Whatever is wrong with the file is told where it is read.
+            let cut = || last_line_feed(&file.snapshot, begin.offset, begin.offset + size, read);
+            let stop = match tokio::task::block_in_place(cut) {
+                Ok(Some(cut)) if begin.offset + size < end => cut,
+                Ok(_) => end,
+                Err(_) => return vec![],
+            };
+            windows.push(Arc::new(file.with_part(self.session.schema().context(), Part { begin, end: stop })));
+            if stop == end {
+                break;
+            }
+            let Ok(lines) = tokio::task::block_in_place(|| lines_in(&file.snapshot, begin.offset, stop, read)) else {
+                return vec![];
+            };
+            begin = Begin { offset: stop, line: begin.line + lines };
+        }
+        windows
     }
 
     /// What the rows of a file were read with, for whoever finds it.
@@ -460,7 +636,7 @@ impl Unit<'_> {
             self.collected.bytes_written += file.stored.bytes;
         }
         self.collected.files += sources.len();
-        self.collected.bytes_read += self.session.report().summary().bytes_read;
+        self.collected.bytes_read += self.bytes_read;
         self.writer.commit(files, |manifest| {
             for (at, source) in sources {
                 match at {
@@ -512,43 +688,56 @@ fn trouble(report: &FileReport, work: &Work) -> Option<Remark> {
     }
 }
 
-/// The rows of a table with the columns that are stored, in the order in which they are.
-pub(super) async fn sorted(
-    session: &Session,
-    table: Arc<dyn TableProvider>,
-    def: &TableDef,
-    raw: bool,
-    several: bool,
-) -> Result<SendableRecordBatchStream, StoreError> {
-    let stored: Vec<&str> =
-        def.schema().fields().iter().filter(|field| is_stored(field, raw)).map(|field| field.name().as_str()).collect();
-    let time = def.column("time").map(|_| "time");
-    let file = several.then_some("_file");
-    let order: Vec<SortExpr> =
-        time.into_iter().chain(file).chain(["_offset"]).map(|column| col(column).sort(true, false)).collect();
-    Ok(session.frame(table)?.select_columns(&stored)?.sort(order)?.execute_stream().await?)
+/// Somebody who writes files, beside whoever sorts their rows.
+struct Writing {
+    to: tokio::sync::mpsc::Sender<RecordBatch>,
+    writer: tokio::task::JoinHandle<Result<Vec<NewFile>, StoreError>>,
 }
 
-/// Writes sorted rows, beside whoever sorts them.
+impl Writing {
+    fn begin(mut files: DayFiles) -> Self {
+        let (to, mut from) = tokio::sync::mpsc::channel(4);
+        let writer = tokio::task::spawn_blocking(move || {
+            while let Some(batch) = from.blocking_recv() {
+                files.write(&batch)?;
+            }
+            files.finish()
+        });
+        Self { to, writer }
+    }
+
+    /// False if the writer has ended, with an error.
+    async fn write(&self, batch: RecordBatch) -> bool {
+        batch.num_rows() == 0 || self.to.send(batch).await.is_ok()
+    }
+
+    async fn write_all(&self, batches: impl Iterator<Item = DfResult<RecordBatch>>) -> Result<(), StoreError> {
+        for batch in batches {
+            if !self.write(batch?).await {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Vec<NewFile>, StoreError> {
+        drop(self.to);
+        self.writer.await.map_err(|_| StoreError::Task { doing: "writing Parquet files" })?
+    }
+}
+
+/// Writes sorted rows.
 pub(super) async fn write_stream(
     mut stream: SendableRecordBatchStream,
-    mut files: DayFiles,
+    files: DayFiles,
     disk: &Arc<dyn Disk>,
 ) -> Result<Vec<NewFile>, StoreError> {
-    let (to, mut from) = tokio::sync::mpsc::channel(4);
-    let writing = tokio::task::spawn_blocking(move || {
-        while let Some(batch) = from.blocking_recv() {
-            files.write(&batch)?;
-        }
-        files.finish()
-    });
+    let writing = Writing::begin(files);
     let mut failed = None;
     while let Some(batch) = stream.next().await {
         match batch {
-            Ok(batch) if batch.num_rows() == 0 => {}
-            // Who writes has ended, with an error.
             Ok(batch) => {
-                if to.send(batch).await.is_err() {
+                if !writing.write(batch).await {
                     break;
                 }
             }
@@ -558,9 +747,7 @@ pub(super) async fn write_stream(
             }
         }
     }
-    drop(to);
-    let written = writing.await.map_err(|_| StoreError::Task { doing: "writing Parquet files" })?;
-    match (written, failed) {
+    match (writing.finish().await, failed) {
         (Ok(files), None) => Ok(files),
         (Ok(files), Some(error)) => {
             discard(disk.as_ref(), &files);

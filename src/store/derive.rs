@@ -12,12 +12,12 @@ use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch, StringViewArray, StringViewBuilder};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, StringViewArray, StringViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::Result as DfResult;
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, col};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
@@ -48,18 +48,19 @@ impl Derived {
         derived.parts.iter().all(|part| schema.index_of(part).is_ok()).then_some(derived)
     }
 
-    /// What is stored of the column of a batch.
-    pub(super) fn stored(&self, batch: &RecordBatch) -> DfResult<ArrayRef> {
-        let text =
-            |name: &str| Ok::<_, datafusion::error::DataFusionError>(Arc::clone(batch.column(batch.schema().index_of(name)?)));
-        let actual = text(self.column)?;
-        let actual = actual.as_string_view();
-        let parts = self.parts.iter().map(|part| text(part)).collect::<DfResult<Vec<_>>>()?;
-        let parts: Vec<&StringViewArray> = parts.iter().map(|part| part.as_string_view()).collect();
+    /// What is stored of it, as an expression over the columns of a table.
+    pub(super) fn taken_apart(&'static self) -> Expr {
+        let columns = std::iter::once(&self.column).chain(self.parts).map(|name| col(*name)).collect();
+        let signature = Signature::any(1 + self.parts.len(), Volatility::Immutable);
+        ScalarUDF::new_from_impl(TakeApart { derived: self, signature }).call(columns).alias(self.other)
+    }
+
+    /// What is stored of it.
+    fn stored(&self, actual: &StringViewArray, parts: &[&StringViewArray]) -> StringViewArray {
         let mut stored = StringViewBuilder::with_capacity(actual.len());
         for row in 0..actual.len() {
             let is_actual = actual.is_valid(row);
-            let derived = self.pieces(&parts, row);
+            let derived = self.pieces(parts, row);
             match (is_actual.then(|| actual.value(row)), derived) {
                 (None, None) => stored.append_null(),
                 (Some(actual), Some(pieces)) if self.is(actual, &pieces) => stored.append_null(),
@@ -67,7 +68,7 @@ impl Derived {
                 (None, Some(_)) => stored.append_value(""),
             }
         }
-        Ok(Arc::new(stored.finish()))
+        stored.finish()
     }
 
     /// The parts of a row, if there are enough of them.
@@ -170,17 +171,52 @@ impl ScalarUDFImpl for PutTogether {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        let view = |value: &ColumnarValue| {
-            Ok::<_, datafusion::error::DataFusionError>(cast(&value.to_array(args.number_rows)?, &DataType::Utf8View)?)
-        };
-        let arrays = args.args.iter().map(view).collect::<DfResult<Vec<ArrayRef>>>()?;
-        let views: Vec<&StringViewArray> = arrays.iter().map(|array| array.as_string_view()).collect();
-        Ok(ColumnarValue::Array(Arc::new(self.derived.put_together(views[0], &views[1..]))))
+        over_texts(&args, |first, others| self.derived.put_together(first, others))
     }
+}
+
+/// The function that says what is stored of a column. It has no name in SQL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct TakeApart {
+    derived: &'static Derived,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for TakeApart {
+    fn name(&self) -> &str {
+        self.derived.other
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _args: &[DataType]) -> DfResult<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
+        over_texts(&args, |first, others| self.derived.stored(first, others))
+    }
+}
+
+/// Calls `make` with the first argument and the others, as texts.
+fn over_texts(
+    args: &ScalarFunctionArgs,
+    make: impl Fn(&StringViewArray, &[&StringViewArray]) -> StringViewArray,
+) -> DfResult<ColumnarValue> {
+    let view = |value: &ColumnarValue| {
+        Ok::<_, datafusion::error::DataFusionError>(cast(&value.to_array(args.number_rows)?, &DataType::Utf8View)?)
+    };
+    let arrays = args.args.iter().map(view).collect::<DfResult<Vec<ArrayRef>>>()?;
+    let views: Vec<&StringViewArray> = arrays.iter().map(|array| array.as_string_view()).collect();
+    Ok(ColumnarValue::Array(Arc::new(make(views[0], &views[1..]))))
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::RecordBatch;
+
     use super::*;
 
     #[test]
@@ -202,7 +238,11 @@ mod tests {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
         let stored_schema = Arc::new(Schema::new(stored_fields(&schema)));
         let stored = schema.fields().iter().enumerate().map(|(at, field)| match Derived::of(field.name(), &schema) {
-            Some(derived) => derived.stored(&batch).unwrap(),
+            Some(derived) => {
+                let text = |name: &str| batch.column_by_name(name).unwrap().as_string_view();
+                let parts: Vec<&StringViewArray> = derived.parts.iter().map(|part| text(part)).collect();
+                Arc::new(derived.stored(text(derived.column), &parts))
+            }
             None => Arc::clone(batch.column(at)),
         });
         let stored = RecordBatch::try_new(Arc::clone(&stored_schema), stored.collect()).unwrap();

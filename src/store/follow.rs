@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::collect::{CollectOptions, Work, blocking, last_line_feed, last_whole, lines_in, noted};
+use super::collect::{Work, blocking, last_line_feed, last_whole, lines_in, noted};
 use super::manifest::Manifest;
 use super::seam::{Copies, Place, places, text_upto};
 use crate::kernel::table::TableDef;
@@ -31,7 +31,7 @@ const NOT_COUNTED: u64 = 0;
 #[derive(Debug)]
 pub struct Follower {
     manifest: Manifest,
-    options: CollectOptions,
+    read: ReadOptions,
     /// What the last look gave, until it is noted.
     given: Vec<Work>,
 }
@@ -39,8 +39,7 @@ pub struct Follower {
 impl Follower {
     /// Nothing was read yet.
     pub fn new(read: ReadOptions) -> Self {
-        let options = CollectOptions { level: 0, copies: Copies::Skip, read, now: 0 };
-        Self { manifest: Manifest::new(false), options, given: vec![] }
+        Self { manifest: Manifest::new(false), read, given: vec![] }
     }
 
     /// Takes all that feeds a table now as read, and gives it: records that are not whole yet are still to come.
@@ -54,7 +53,7 @@ impl Follower {
             }
             let begin = Begin { offset: 0, line: 1 };
             let Some(end) = self.end(session, file, begin).await else { continue };
-            let (snapshot, read) = (file.snapshot.clone(), self.options.read.clone());
+            let (snapshot, read) = (file.snapshot.clone(), self.read.clone());
             let text = blocking(move || text_upto(&snapshot, end, NOT_COUNTED, &read)).await.ok().flatten();
             let part = Arc::new(file.with_part(session.schema().context(), Part { begin, end }));
             self.note([Work { file: Arc::clone(&part), source: None, text, done: end == file.snapshot.size }]);
@@ -67,7 +66,7 @@ impl Follower {
     pub async fn look(&mut self, session: &Session, listing: &Listing, def: &TableDef) -> Vec<Arc<LogFile>> {
         let files: Vec<&Arc<LogFile>> = feeding(session, listing, def).collect();
         let snapshots: Vec<&Snapshot> = files.iter().map(|file| &file.snapshot).collect();
-        let found = tokio::task::block_in_place(|| places(&self.manifest, &snapshots, Copies::Skip, &self.options.read));
+        let found = tokio::task::block_in_place(|| places(&self.manifest, &snapshots, Copies::Skip, &self.read));
         self.given.clear();
         for (file, place) in files.into_iter().zip(found) {
             // What cannot be read now is looked at again the next time.
@@ -101,7 +100,7 @@ impl Follower {
             return Ok(Some(Work { file, source: place.source, text: None, done: true }));
         }
         let Some(end) = self.end(session, file, begin).await.filter(|end| *end > begin.offset) else { return Ok(None) };
-        let (read, whole) = (self.options.read.clone(), snapshot.clone());
+        let (read, whole) = (self.read.clone(), snapshot.clone());
         let (line, text) = blocking(move || {
             let line = match begin.line {
                 NOT_COUNTED => 1 + lines_in(&whole, 0, begin.offset, &read)?,
@@ -120,10 +119,10 @@ impl Follower {
     async fn end(&self, session: &Session, file: &Arc<LogFile>, begin: Begin) -> Option<u64> {
         let age_ns = Timestamp::now().as_nanosecond() - i128::from(file.snapshot.mtime_ns);
         if age_ns < i128::try_from(SETTLED.as_nanos()).unwrap_or(i128::MAX) {
-            return last_whole(session, file, begin, &self.options).await.ok().flatten();
+            return last_whole(session, file, begin, file.snapshot.size, &self.read).await.ok().flatten();
         }
-        let (snapshot, read) = (file.snapshot.clone(), self.options.read.clone());
-        blocking(move || last_line_feed(&snapshot, begin.offset, &read)).await.ok().flatten()
+        let (snapshot, read) = (file.snapshot.clone(), self.read.clone());
+        blocking(move || last_line_feed(&snapshot, begin.offset, snapshot.size, &read)).await.ok().flatten()
     }
 
     fn note(&mut self, work: impl IntoIterator<Item = Work>) {

@@ -15,9 +15,10 @@ use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaDataReader;
 
-use super::collect::{sorted, write_stream};
+use super::collect::write_stream;
 use super::error::StoreError;
 use super::manifest::StoredFile;
+use super::sort::{sorted, stored_rows};
 use super::table::StoreTable;
 use super::write::{DayFiles, DayFilesArgs, SOURCES_NOTE, Sources, date};
 use super::writer::StoreWriter;
@@ -101,7 +102,8 @@ async fn merge(session: &Session, writer: &mut StoreWriter, files: Vec<StoredFil
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let new = {
         let stored = Arc::new(StoreTable::new(writer.root.clone(), def, files, writer.reading()));
-        let stream = sorted(session, stored, def, writer.manifest.raw, true).await?;
+        let (rows, context) = stored_rows(session, stored, def, writer.manifest.raw).await?;
+        let stream = sorted(session, rows, &context, true).await?;
         let (root, disk, schema) = (&writer.root, &writer.disk, &stream.schema());
         let args = DayFilesArgs { root, disk, table: def.name, schema, level, notes, sources, written };
         write_stream(stream, DayFiles::try_new(args)?, &writer.disk).await?

@@ -244,11 +244,12 @@ impl Head {
 fn head_of(file: &Snapshot, read: &ReadOptions) -> Result<Head, SourceError> {
     let mut reader = source::open(file, 0, read)?;
     let Fill { bytes, .. } = reader.fill(HEAD_BYTES as usize)?;
-    let bytes = bytes.to_vec();
+    // A file that is mapped is there as a whole, and behind a byte order mark the text begins later.
+    let mut bytes = bytes[..bytes.len().min(HEAD_BYTES as usize)].to_vec();
     let begin = reader.offset();
     reader.verify().map_err(|change| SourceError::Changed { path: file.path.clone(), change })?;
-    let len = usize::try_from(HEAD_BYTES.saturating_sub(begin)).unwrap_or(0).min(bytes.len());
-    Ok(Head { begin, upto: begin + len as u64, bytes: bytes[..len].to_vec() })
+    bytes.truncate(usize::try_from(HEAD_BYTES.saturating_sub(begin)).unwrap_or(0));
+    Ok(Head { begin, upto: begin + bytes.len() as u64, bytes })
 }
 
 /// The hashes of the last bytes before each of these offsets, which ascend; `None` where the text ends before.

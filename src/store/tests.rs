@@ -25,12 +25,21 @@ struct Room {
     runtime: tokio::runtime::Runtime,
     threads: usize,
     piece_bytes: u64,
+    sizes: Sizes,
+    memory_bytes: usize,
 }
 
 impl Room {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Self { folder: tempfile::tempdir().unwrap(), runtime, threads: 2, piece_bytes: 16 << 20 }
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            runtime,
+            threads: 2,
+            piece_bytes: 16 << 20,
+            sizes: Sizes::within(1 << 30),
+            memory_bytes: 256 << 20,
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -56,7 +65,7 @@ impl Room {
                 ..ScanOptions::default()
             },
             window: TimeWindow::default(),
-            memory_bytes: 256 << 20,
+            memory_bytes: self.memory_bytes,
             disk_bytes: 1 << 30,
             threads: self.threads,
             shown_zone: None,
@@ -70,7 +79,7 @@ impl Room {
     fn collect_with(&self, disk: Arc<dyn Disk>, inputs: &[PathBuf], copies: Copies, now: i64) -> Result<Collected, StoreError> {
         let mut writer = StoreWriter::open(&self.store(), disk, "collect", false)?;
         let session = self.session(inputs, Some(self.store()), copies);
-        let options = CollectOptions { level: 1, copies, read: ReadOptions::default(), now };
+        let options = CollectOptions { level: 1, copies, read: ReadOptions::default(), sizes: self.sizes, now };
         let is_complete = copies == Copies::Read;
         let keep_options = KeepOptions { age_s: None, bytes: None, level: 1, now, is_complete };
         self.runtime.block_on(async {
@@ -215,6 +224,65 @@ fn the_files_are_the_same_for_any_number_of_threads() {
         assert!(files_of(room) == files_of(&rooms[0]), "{} threads", room.threads);
     }
     assert!(files_of(&rooms[0]).len() >= 3);
+}
+
+#[test]
+fn a_large_log_is_collected_in_parts() {
+    let mut room = Room::new();
+    room.sizes = Sizes { unit: 1, part: 10_000, window: 3_000 };
+    append(&room.path("logs/access.log"), &(0..2000).map(line).collect::<String>());
+    // Rows that come hours late.
+    append(&room.path("logs/shuffled.log"), &(0..2000).map(|number| line((number * 7919) % 2000)).collect::<String>());
+    let record = |n: usize| {
+        format!(
+            "2026-03-09 10:{:02}:{:02},123 ERROR com.example.Shop: order {n}\n\tat com.example.Shop.order(Shop.java:{n})\n",
+            n / 60,
+            n % 60
+        )
+    };
+    append(&room.path("logs/app.log"), &(0..900).map(record).collect::<String>());
+    let inputs = [room.path("logs")];
+    // Nobody writes to them any more.
+    let tomorrow = jiff::Timestamp::now().as_second() + DAY;
+    let collected = room.collect_with(Arc::new(RealDisk), &inputs, Copies::Read, tomorrow).unwrap();
+    assert!(collected.remarks.is_empty(), "{:?}", collected.remarks);
+    let manifest = Manifest::read(&room.store()).unwrap();
+    assert!(manifest.generation > 20, "{}", manifest.generation);
+    assert_eq!(manifest.sources.len(), 3);
+    let (logs, store) = (room.session(&inputs, None, Copies::Read), room.session(&[], Some(room.store()), Copies::Read));
+    for (sql, rows) in [
+        ("SELECT time, path, bytes, _file, _line, _offset FROM access_log ORDER BY _file, _offset", 4000),
+        ("SELECT time, message, stack, _line, _offset FROM app_log ORDER BY _offset", 900),
+    ] {
+        let found = room.query(&store, sql);
+        let expected = room.query(&logs, sql);
+        assert_eq!((found.len(), expected.len()), (rows, rows));
+        found.iter().zip(&expected).for_each(|(found, expected)| assert_eq!(found, expected));
+    }
+    let again = room.collect_with(Arc::new(RealDisk), &inputs, Copies::Read, tomorrow).unwrap();
+    assert_eq!((again.files, again.known), (0, 3));
+}
+
+#[test]
+fn what_does_not_fit_into_memory_is_sorted_all_the_same() {
+    let mut room = Room::new();
+    let rows = 160_000;
+    for log in ["a", "b"] {
+        let text: String = (0..rows / 2).map(|number| line((number * 7919) % 400)).collect();
+        append(&room.path(&format!("logs/{log}.log")), &text);
+    }
+    let inputs = [room.path("logs")];
+    let logs = room.session(&inputs, None, Copies::Read);
+    let sql = "SELECT time, path, url, request, _line FROM access_log ORDER BY _file, _offset";
+    let expected = room.query(&logs, sql);
+    room.memory_bytes = 48 << 20;
+    room.collect_with(Arc::new(RealDisk), &inputs, Copies::Read, jiff::Timestamp::now().as_second()).unwrap();
+    room.memory_bytes = 1 << 30;
+    let store = room.session(&[], Some(room.store()), Copies::Read);
+    assert_eq!(expected.len(), rows);
+    assert!(room.query(&store, sql) == expected);
+    let order = "SELECT count(*) FROM (SELECT time, lag(time) OVER () AS before FROM access_log) WHERE time < before";
+    assert_eq!(room.query(&store, order), ["0"], "a file is in order");
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! | `_line`, `_offset` | deltas |
 //! | all others | dictionary, as long as it is smaller than 1 MiB per group of rows; else numbers as deltas, texts with their lengths apart |
 //!
-//! Columns that follow from others are left out (`derive.rs`). Addresses and ids have Bloom filters, all columns statistics per group and per page. Files are complete, synced and read back under
+//! Addresses and ids have Bloom filters, all columns statistics per group and per page. Files are complete, synced and read back under
 //! a temporary name; [`DayFiles::finish`] gives them, and whoever commits them gives them their names.
 
 use std::collections::{BTreeSet, HashMap};
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
+use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
@@ -33,7 +33,6 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::prelude::*;
 
-use super::derive::{Derived, stored_fields};
 use super::disk::{Disk, DiskFile};
 use super::error::StoreError;
 use super::manifest::StoredFile;
@@ -309,12 +308,7 @@ impl OpenFile {
         let fields: Vec<_> = fields.collect();
         let chunks = fields.into_par_iter().map(|(at, field, mut writers)| {
             for batch in batches {
-                let given = batch.schema_ref().field(at).name();
-                let column: ArrayRef = match Derived::of(given, batch.schema_ref()).filter(|_| given != field.name()) {
-                    Some(derived) => derived.stored(batch).map_err(|error| ParquetError::External(Box::new(error)))?,
-                    None => Arc::clone(batch.column(at)),
-                };
-                for (leaf, writer) in compute_leaves(field, &column)?.iter().zip(&mut writers) {
+                for (leaf, writer) in compute_leaves(field, batch.column(at))?.iter().zip(&mut writers) {
                     writer.write(leaf)?;
                 }
             }
@@ -367,7 +361,7 @@ fn stored_schema(schema: &Schema) -> SchemaRef {
         DataType::Utf8View => field.with_data_type(DataType::Utf8),
         _ => field,
     };
-    Arc::new(Schema::new(stored_fields(schema).into_iter().map(stored).collect::<Vec<_>>()))
+    Arc::new(Schema::new(schema.fields().iter().map(|field| stored(field.as_ref().clone())).collect::<Vec<_>>()))
 }
 
 fn properties(schema: &SchemaRef, level: i32, notes: Vec<(String, String)>) -> Result<WriterProperties, ParquetError> {

@@ -22,6 +22,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
+use super::bounds::TIME;
 use super::error::TableError;
 use super::facts::{self, Facts};
 use super::file_index::FileIndex;
@@ -30,9 +31,13 @@ use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
 use super::saved_index;
+use crate::kernel::decode::{PlanError, Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, table, tables};
 use crate::source::{self, Encoding, FileKind, Fill, ListedMember, Severity, Snapshot, SourceError};
+
+/// The family of files that have none: all their lines are unparsed.
+const NO_FORMAT: &str = "";
 
 /// Members of an archive whose first bytes wait to be looked at together.
 const HEADS_BYTES: usize = 4 << 20;
@@ -95,6 +100,34 @@ impl LogFile {
         };
         let index = saved_index::recall(context, &snapshot, format.name());
         Self { snapshot, format, name, part: None, pieces: OnceLock::new(), index }
+    }
+
+    /// How its records become rows of a table.
+    pub(super) fn plan(
+        &self,
+        context: &ScanContext,
+        table: &TableDef,
+        columns: &[usize],
+        filter_columns: &[usize],
+        required: &[Required],
+    ) -> Result<ScanPlan, PlanError> {
+        ScanPlan::try_new(&ScanPlanArgs {
+            catalog: &context.formats,
+            format: self.format.name().unwrap_or(NO_FORMAT),
+            table: table.name,
+            columns,
+            filter_columns,
+            required,
+            file: &self.name,
+            zone: context.options.zone.clone(),
+            reference_us: self.snapshot.time_hint_ns().div_euclid(1000),
+        })
+    }
+
+    /// Do the times of its rows of a table depend on the lines before them, up to its beginning, and behind them, up to its end?
+    pub fn is_dated_as_a_whole(&self, context: &ScanContext, table: &TableDef) -> bool {
+        let plan = |time: usize| self.plan(context, table, &[time], &[], &[]);
+        table.column(TIME).is_some_and(|time| plan(time).is_ok_and(|plan| plan.needs_stamp_context()))
     }
 
     /// The same file, but only the records that begin in a part of it.

@@ -43,12 +43,9 @@ use super::opener::{LogOpener, OpenerMetrics};
 use super::options::ScanContext;
 use super::pushdown::Pushed;
 use super::report::{FileTally, ScanReport};
-use crate::kernel::decode::{Required, ScanPlan, ScanPlanArgs};
+use crate::kernel::decode::ScanPlan;
 use crate::kernel::table::TableDef;
 use crate::source::RestartPoint;
-
-/// The family of files that have none: all their lines are unparsed.
-const NO_FORMAT: &str = "";
 
 /// One file of a scan.
 #[derive(Debug)]
@@ -230,37 +227,16 @@ impl LogSource {
         if let Some(plan) = slot.get() {
             return Ok(Arc::clone(plan));
         }
-        let plan =
-            self.make_plan(self.table, file, &self.projection.file_indices, &self.pushed.columns(), &self.pushed.required())?;
+        let (columns, filter_columns) = (&self.projection.file_indices, self.pushed.columns());
+        let plan = file.plan(&self.context, self.table, columns, &filter_columns, &self.pushed.required());
+        let plan = plan.map_err(|error| DataFusionError::External(Box::new(error)))?;
         Ok(Arc::clone(slot.get_or_init(|| Arc::new(plan))))
-    }
-
-    fn make_plan(
-        &self,
-        table: &TableDef,
-        file: &LogFile,
-        columns: &[usize],
-        filter_columns: &[usize],
-        required: &[Required],
-    ) -> DfResult<ScanPlan> {
-        let plan = ScanPlan::try_new(&ScanPlanArgs {
-            catalog: &self.context.formats,
-            format: file.format.name().unwrap_or(NO_FORMAT),
-            table: table.name,
-            columns,
-            filter_columns,
-            required,
-            file: &file.name,
-            zone: self.context.options.zone.clone(),
-            reference_us: file.snapshot.time_hint_ns().div_euclid(1000),
-        });
-        plan.map_err(|error| DataFusionError::External(Box::new(error)))
     }
 
     /// A plan that reads nothing but the time of records of the file.
     pub(super) fn time_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
         let time = self.table.column(TIME)?;
-        self.make_plan(self.table, file, &[time], &[], &[]).ok().map(Arc::new)
+        file.plan(&self.context, self.table, &[time], &[], &[]).ok().map(Arc::new)
     }
 
     /// A plan that reads the time of all records of the file, of whichever table.
@@ -268,7 +244,7 @@ impl LogSource {
         file.index.stamp_plan(|| {
             let table = self.context.formats.format(file.format.name()?)?.table;
             let time = table.column(TIME)?;
-            self.make_plan(table, file, &[time], &[], &[]).ok().map(Arc::new)
+            file.plan(&self.context, table, &[time], &[], &[]).ok().map(Arc::new)
         })
     }
 
