@@ -73,7 +73,7 @@ pub(super) async fn sorted(
     let order = Order::of(&schema, several);
     let mut held = Held::new(Arc::clone(&schema), context);
     while let Some(batch) = rows.try_next().await? {
-        if held.push(batch).is_err() {
+        if held.push(&batch).is_err() {
             let held = futures::stream::iter(std::mem::take(&mut held.batches).into_iter().flatten().map(Ok));
             let all = RecordBatchStreamAdapter::new(Arc::clone(&schema), held.chain(rows));
             return sorted_on_disk(session, Box::pin(all), several).await;
@@ -112,7 +112,7 @@ impl Windows {
         let known = self.held.batches.len();
         for batch in batches {
             // A window is small: it is held as a whole.
-            self.is_full |= self.held.push(batch).is_err();
+            self.is_full |= self.held.push(&batch).is_err();
         }
         for key in self.order.keys(&self.held.batches, known) {
             let is_late = !key.is_timeless && key.time < self.gone;
@@ -214,7 +214,7 @@ impl Held {
     }
 
     /// Takes a batch. An error if there is no memory for it and its keys; it is held then all the same.
-    fn push(&mut self, batch: RecordBatch) -> DfResult<()> {
+    fn push(&mut self, batch: &RecordBatch) -> DfResult<()> {
         let rows = batch.num_rows();
         let mut bytes = rows * size_of::<Key>();
         let mut hold = |column: &ArrayRef| {
@@ -398,7 +398,7 @@ mod tests {
             Field::new("_file", DataType::Utf8View, true),
             Field::new("_offset", DataType::UInt64, true),
         ]);
-        let text = |row: &(Option<i64>, u8, u64)| (row.2 % 3 > 0).then(|| format!("the text of row {}", row.2));
+        let text = |row: &(Option<i64>, u8, u64)| (!row.2.is_multiple_of(3)).then(|| format!("the text of row {}", row.2));
         let columns: Vec<ArrayRef> = vec![
             Arc::new(rows.iter().map(|row| row.0).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
             Arc::new(rows.iter().map(text).collect::<StringViewArray>()),
@@ -427,7 +427,7 @@ mod tests {
             let schema = batch(&batches[0]).schema();
             let mut held = Held::new(Arc::clone(&schema), &context(1 << 20));
             for rows in &batches {
-                held.push(batch(rows)).unwrap();
+                held.push(&batch(rows)).unwrap();
             }
             let mut keys = Order::of(&schema, true).keys(&held.batches, 0);
             keys.sort_unstable();
@@ -442,8 +442,8 @@ mod tests {
     #[test]
     fn what_is_too_much_is_said_to_be() {
         let mut held = Held::new(batch(&[]).schema(), &context(1000));
-        assert!(held.push(batch(&[(Some(1), 1, 1)])).is_ok());
-        assert!(held.push(batch(&(0..100).map(|at| (Some(1), 1, at)).collect::<Vec<_>>())).is_err());
+        assert!(held.push(&batch(&[(Some(1), 1, 1)])).is_ok());
+        assert!(held.push(&batch(&(0..100).map(|at| (Some(1), 1, at)).collect::<Vec<_>>())).is_err());
         assert_eq!(held.batches.len(), 2, "the rows are not lost");
     }
 }
