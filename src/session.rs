@@ -445,7 +445,7 @@ fn server_formats(root: &Path, catalog: &mut Catalog) -> Vec<ConfiguredLog> {
         let Some(mut logs) = import::read_server(*server, path, &mut ConfigReader::new(root), &mut notes) else { continue };
         configured.extend(logs.errors.iter().map(|path| ConfiguredLog { pattern: path.into(), format: None }));
         logs.layouts.retain(|layout| {
-            let standard = import::standard(*server, &layout.text);
+            let standard = import::standard(*server, layout.records, &layout.text);
             let format = standard.map(str::to_owned);
             if format.is_some() {
                 configured.extend(layout.files.iter().map(|path| ConfiguredLog { pattern: path.into(), format: format.clone() }));

@@ -10,7 +10,11 @@ use std::path::{Path, PathBuf};
 #[expect(dead_code, reason = "only a part of it is needed here")]
 mod definition;
 #[path = "format/expand.rs"]
+#[expect(dead_code, reason = "only a part of it is needed here")]
 mod expand;
+#[path = "format/library.rs"]
+#[expect(dead_code, reason = "only a part of it is needed here")]
+mod library;
 #[path = "format/nearest.rs"]
 #[expect(unreachable_pub, reason = "only a part of it is needed here")]
 mod nearest;
@@ -42,7 +46,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// One definition. What is wrong with it, the tests say better.
 fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(file)?;
-    let def: definition::FormatDef = toml::from_str(&text)?;
+    let def = definition_of(file, 0)?;
     let family_table = def.table.get_ref();
     let (mut names, mut feeds) = (vec![], vec![]);
     for pattern in &def.pattern {
@@ -69,22 +73,39 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
     writeln!(code, "        patterns: &{names:?}, feeds: &{feeds:?},")?;
     let carries_lines = def.carries.as_ref().is_some_and(|carries| carries.lines);
     let (is_joined, carries) = (def.records.start.is_some(), def.carries.is_some());
-    writeln!(code, "        is_joined: {is_joined:?}, carries: {carries:?}, carries_lines: {carries_lines:?},")?;
+    let like = def.carries.as_ref().and_then(|carries| carries.like.as_ref()).map(toml::Spanned::get_ref);
+    writeln!(
+        code,
+        "        is_joined: {is_joined:?}, carries: {carries:?}, carries_lines: {carries_lines:?}, carries_like: {like:?},"
+    )?;
     writeln!(
         code,
         "        has_header: {:?},",
         def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
     )?;
     writeln!(code, "        ahead: {:?},", ahead_of(&def)?)?;
-    writeln!(code, "        needs: {}, head: {},", needs_of(&def)?, head_of(&text, &def))?;
+    writeln!(code, "        needs: {}, head: {},", needs_of(&def)?, head_of(&text))?;
     writeln!(code, "    }},")?;
     Ok(())
+}
+
+/// A definition, with what it extends.
+fn definition_of(file: &Path, depth: usize) -> Result<definition::FormatDef, Box<dyn Error>> {
+    let mut def: definition::FormatDef = toml::from_str(&std::fs::read_to_string(file)?)?;
+    if let Some(extends) = &def.extends {
+        if depth > 8 {
+            return Err("extends itself".into());
+        }
+        let base = file.with_file_name(format!("{}.toml", extends.get_ref()));
+        def.inherit(definition_of(&base, depth + 1)?);
+    }
+    Ok(def)
 }
 
 /// The regular expression of a pattern without keys.
 fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Result<String, Box<dyn Error>> {
     if let Some(regex) = &pattern.regex {
-        return Ok(expand::expand(&def.define, regex.get_ref())?);
+        return Ok(expand::expand(|name| def.fragment(name), regex.get_ref())?.regex);
     }
     if let Some(grok) = &pattern.grok {
         let custom = |name: &str| def.patterns.get(name).map(|pattern| pattern.get_ref().clone());
@@ -92,6 +113,9 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
     }
     if let Some(text) = &pattern.log_format {
         return Ok(notation::nginx(text.get_ref()).map_err(|e| e.message)?.regex);
+    }
+    if let Some(text) = &pattern.error_log_format {
+        return Ok(notation::error_log_format(text.get_ref()).map_err(|e| e.message)?.regex);
     }
     if let Some(text) = &pattern.log_line_prefix {
         return Ok(notation::postgres(text.get_ref()).map_err(|e| e.message)?.regex);
@@ -119,10 +143,10 @@ fn needs_of(def: &definition::FormatDef) -> Result<String, Box<dyn Error>> {
 }
 
 /// The bytes of a definition before its samples, where nothing stands behind these.
-fn head_of(text: &str, def: &definition::FormatDef) -> usize {
+fn head_of(text: &str) -> usize {
     let head = text.find("\n[[sample]]").unwrap_or(text.len());
-    let read: Result<definition::FormatDef, _> = toml::from_str(&text[..head]);
-    if read.is_ok_and(|read| read.pattern.len() == def.pattern.len()) { head } else { text.len() }
+    let read = |text: &str| toml::from_str::<definition::FormatDef>(text).map_or(0, |def| def.pattern.len());
+    if read(&text[..head]) == read(text) { head } else { text.len() }
 }
 
 /// What lines of the family can begin with.
@@ -133,7 +157,7 @@ fn ahead_of(def: &definition::FormatDef) -> Result<scan::Ahead, Box<dyn Error>> 
         let own = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
             // Of records in columns the first bytes are known where that is what tells them from further lines.
             (Some((scan::Syntax::Delimited, _)), _, Some(start)) => {
-                of_regex(&format!("(?:{}).*", expand::expand(&def.define, start.get_ref())?))?
+                of_regex(&format!("(?:{}).*", expand::expand(|name| def.fragment(name), start.get_ref())?.regex))?
             }
             (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => scan::Keyed::ahead_of(&delimited.get_ref().dialect()?),
             (Some((syntax, _)), ..) => syntax.ahead(),

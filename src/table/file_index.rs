@@ -293,9 +293,11 @@ impl ReadAhead<'_> {
         let first_year = whole.first_year(plan.reference_us());
         let mut before = StampSummary::default();
         let mut years = Vec::with_capacity(summaries.len());
+        let mut days = Vec::with_capacity(summaries.len());
         for summary in &summaries {
-            let first = StampSummary { first: summary.first, last: summary.first, turns: 0 };
+            let first = StampSummary { first: summary.first, last: summary.first, ..StampSummary::default() };
             let year = first_year.map(|year| year + before.then(first).turns);
+            days.push(before.days.day());
             before = before.then(*summary);
             let last_year = first_year.map(|year| year + before.turns);
             years.push((year, last_year));
@@ -304,15 +306,16 @@ impl ReadAhead<'_> {
         if self.zone.to_fixed_offset().is_ok() {
             return Ok(years
                 .iter()
-                .map(|(first_year, _)| StampContext { first_year: *first_year, ..StampContext::default() })
+                .zip(days)
+                .map(|((first_year, _), day)| StampContext { first_year: *first_year, day, ..StampContext::default() })
                 .collect());
         }
         let ends = self.pieces.par_iter().zip(&years).map(|(piece, (_, last_year))| self.end_of(piece, *last_year, plan));
         let ends = ends.collect::<Result<Vec<End>, SourceError>>()?;
         let mut contexts = Vec::with_capacity(ends.len());
         let mut before = StampContext::default();
-        for ((piece, (first_year, _)), end) in self.pieces.iter().zip(&years).zip(&ends) {
-            let context = StampContext { first_year: *first_year, ..before };
+        for (((piece, (first_year, _)), day), end) in self.pieces.iter().zip(&years).zip(days).zip(&ends) {
+            let context = StampContext { first_year: *first_year, day, ..before };
             contexts.push(context);
             match end {
                 End::Known(after) => before = *after,

@@ -260,15 +260,15 @@ impl<'a> Chunk<'a> {
     /// The bytes of a feed, unless its capture took no part or says that there is nothing.
     #[inline]
     fn bytes_of(&self, feed: &'a Feed, row: usize) -> Option<Text<'a>> {
-        let bytes = match &feed.source {
-            Source::Capture(slot) => return self.capture(*slot, row).map(Cow::Borrowed),
+        match &feed.source {
+            Source::Capture(slot) => self.capture(*slot, row).map(Cow::Borrowed),
             Source::Escaped(slot, escapes) => {
                 let (bytes, before) = self.rows.capture(self.bytes, row, *slot)?;
-                escapes.undo(bytes, before)
+                Some(escapes.undo(bytes, before)).filter(|bytes| !value::is_null(bytes))
             }
-            Source::Constant(text) => Cow::Borrowed(text.as_bytes()),
-        };
-        (!value::is_null(&bytes)).then_some(bytes)
+            Source::Constant(text) => Some(Cow::Borrowed(text.as_bytes())).filter(|bytes| !value::is_null(bytes)),
+            joined => joined.value_by(&|slot| self.rows.capture(self.bytes, row, slot)),
+        }
     }
 
     /// The first value that a feed of the column has, by `read`; what is there but cannot be read is counted.
@@ -358,6 +358,7 @@ fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<Text<'a>> {
         Extract::Text(rule) => ruled(rule, Some(bytes)),
         Extract::Ip | Extract::HostIp => value::is_ip(bytes).then_some(Borrowed(bytes)),
         Extract::HostName => (!value::is_ip(bytes)).then_some(Borrowed(bytes)),
+        Extract::Mac => value::mac(bytes).map(|mac| mac.into_bytes().into()),
         Extract::Address(half, take) => {
             let bytes = value::take(*take, bytes);
             if value::is_null(bytes) { None } else { value::address(*half, bytes).map(Borrowed) }
@@ -460,12 +461,15 @@ fn append_map(
                         }));
                         continue;
                     }
-                    Extract::Text(_) | Extract::Request(..) | Extract::Url(..) | Extract::Facility | Extract::Severity => {
-                        match bytes {
-                            Cow::Borrowed(bytes) => text_of(&feed.extract, bytes),
-                            Cow::Owned(bytes) => text_of(&feed.extract, &bytes).map(|text| text.into_owned().into()),
-                        }
-                    }
+                    Extract::Text(_)
+                    | Extract::Mac
+                    | Extract::Request(..)
+                    | Extract::Url(..)
+                    | Extract::Facility
+                    | Extract::Severity => match bytes {
+                        Cow::Borrowed(bytes) => text_of(&feed.extract, bytes),
+                        Cow::Owned(bytes) => text_of(&feed.extract, &bytes).map(|text| text.into_owned().into()),
+                    },
                     _ => Some(bytes),
                 };
                 if let Some(value) = value {

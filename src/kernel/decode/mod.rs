@@ -36,14 +36,16 @@ use memchr::{memchr, memchr_iter, memrchr};
 use thiserror::Error;
 
 use column::{Chunk, ColumnBuilder, Tally};
+use plan::is_wanted;
 pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
 pub use prefilter::Required;
 use prefilter::{Prefilter, Seen};
 use rows::{LineFailure, Rows};
 use stamp::StampTracker;
-pub use stamp::{StampContext, StampSummary, TimeBounds};
+pub use stamp::{Day, DaySummary, StampContext, StampSummary, TimeBounds};
+pub(crate) use value::is_null;
 
-use crate::format::nearest_pattern;
+use crate::format::{Source, nearest_pattern};
 use crate::scan::{PatternSet, Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
@@ -827,6 +829,10 @@ impl LogDecoder {
             if !self.header_known {
                 return Taken::NeedsHeader;
             }
+            // It may have as many values as there are columns.
+            if plan.lines.tells_day(text) {
+                return Taken::No;
+            }
         }
         let (slots, inner_slots) = self.slots.split_at_mut(plan.lines.set.captures());
         let tracing = (&mut self.planes, &mut self.traces);
@@ -834,11 +840,9 @@ impl LogDecoder {
         let entry = &plan.entries[found.pattern];
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
-        let mut stamps = entry.tracked.iter().filter_map(|(slot, layout)| {
-            let stamp = spans[*slot].of(text)?;
-            let Some(escapes) = entry.escapes else { return layout.parse(stamp) };
-            let before = (spans[*slot].start as usize).checked_sub(1).and_then(|before| text.get(before));
-            layout.parse(&escapes.undo(stamp, before.copied()))
+        let mut stamps = entry.tracked.iter().filter_map(|(source, layout)| match source {
+            Source::Capture(slot) => layout.parse(spans[usize::from(*slot)].of(text)?),
+            source => layout.parse(&source.value(text, spans)?),
         });
         let stamp = stamps.next();
         if stamp.as_ref().is_some_and(|stamp| self.tracker.needs_context(stamp)) {
@@ -848,11 +852,10 @@ impl LogDecoder {
         self.counts.records += 1;
         let mut unescaped = None;
         for inner in &entry.inner {
-            let required =
-                |(slot, values): &(usize, Vec<Vec<u8>>)| match spans[*slot].of(text).filter(|value| !value::is_null(value)) {
-                    Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
-                    None => values.iter().any(Vec::is_empty),
-                };
+            let required = |(slot, values): &(usize, Vec<Vec<u8>>)| match spans[*slot].of(text).filter(|value| !is_null(value)) {
+                Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
+                None => values.iter().any(Vec::is_empty),
+            };
             let carried = spans[inner.capture];
             if carried == Span::NONE || !inner.requires.iter().all(required) {
                 continue;
@@ -937,6 +940,9 @@ impl LogDecoder {
     fn unparsed(&mut self, plan: &ScanPlan, bytes: &[u8], line: (usize, usize), reason: &'static str) {
         let text = &bytes[line.0..line.1];
         if plan.lines.is_comment(text, &mut self.scratch) {
+            if let Some(day) = plan.lines.day_of(text) {
+                self.tracker.set_day(&day);
+            }
             self.counts.blank += 1;
             return;
         }
@@ -1059,12 +1065,6 @@ fn line_of(bytes: &[u8], at: usize, feed: Option<usize>, end: bool) -> Option<((
         start += 1;
     }
     Some(((start, stop), next))
-}
-
-/// Is this what a carried record requires? `postfix/*` takes all that begins so.
-#[inline]
-fn is_wanted(wanted: &[u8], value: &[u8]) -> bool {
-    wanted == value || wanted.strip_suffix(b"*").is_some_and(|begin| value.starts_with(begin))
 }
 
 #[inline]

@@ -84,7 +84,7 @@ pub(super) struct Entry {
     /// What is tried on the record inside, if that is where the table's rows are.
     pub(super) inner: Vec<Inner>,
     /// The captures with the record's time, where that depends on the records before it.
-    pub(super) tracked: Vec<(usize, Layout)>,
+    pub(super) tracked: Vec<(Source, Layout)>,
     /// How captures may be escaped.
     pub(super) escapes: Option<Escapes>,
 }
@@ -165,8 +165,9 @@ impl ScanPlan {
         for (index, pattern) in lines.patterns.iter().enumerate() {
             let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
             let depends = |layout: Layout| layout.may_lack_year() || (layout.may_lack_zone() && zone.has_transitions());
-            let mut tracked: Vec<(usize, Layout)> =
-                time_feeds(pattern).map(|(slot, layout)| (lines.set.slot(index, slot), layout)).collect();
+            let mut tracked: Vec<(Source, Layout)> = time_feeds(pattern)
+                .map(|(source, layout)| (source.moved(&mut |slot| lines.set.slot(index, usize::from(slot)) as u16), layout))
+                .collect();
             // A line that belongs to another family than its file stands for itself: else the layouts of all families, which are
             // tried on each line, would make each query that shows times go through all lines in order.
             if index >= of_family || !tracked.iter().any(|(_, layout)| depends(*layout)) {
@@ -179,10 +180,12 @@ impl ScanPlan {
             {
                 for (number, inside) in carried.iter().enumerate() {
                     let requires = inside.requires.iter();
-                    let requires = requires.map(|(name, values)| match slot_of(pattern, name) {
-                        Some(slot) => Some(vec![(lines.set.slot(index, slot), values.clone())]),
+                    let requires = requires.map(|(name, values)| match (slot_of(pattern, name), constant_of(pattern, name)) {
+                        (Some(slot), _) => Some(vec![(lines.set.slot(index, slot), values.clone())]),
+                        // What is the same in all records of a layout either is what is asked for or not.
+                        (None, Some(text)) => values.iter().any(|wanted| is_wanted(wanted, text.as_bytes())).then(Vec::new),
                         // A layout of the envelope without the required capture cannot hold such a record, unless it is to have none.
-                        None => values.iter().any(Vec::is_empty).then(Vec::new),
+                        (None, None) => values.iter().any(Vec::is_empty).then(Vec::new),
                     });
                     let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
                     let requires = requires.concat();
@@ -239,7 +242,7 @@ impl ScanPlan {
     pub(super) fn read_slots(&self) -> impl Iterator<Item = usize> {
         let needed = self.kinds.iter().flat_map(|kind| &kind.needed).map(|&slot| usize::from(slot));
         let of_entries = self.entries.iter().flat_map(|entry| {
-            let tracked = entry.tracked.iter().map(|(slot, _)| *slot);
+            let tracked = entry.tracked.iter().flat_map(|(source, _)| source.slots()).map(usize::from);
             let inner = entry.inner.iter();
             tracked.chain(inner.flat_map(|inner| inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])))
         });
@@ -297,12 +300,27 @@ impl ScanPlan {
 }
 
 /// The captures of a pattern that are its time.
-fn time_feeds(pattern: &Pattern) -> impl Iterator<Item = (usize, Layout)> {
+fn time_feeds(pattern: &Pattern) -> impl Iterator<Item = (&Source, Layout)> {
     let feeds = pattern.table.column("time").map_or(&[][..], |column| &pattern.columns[column]);
-    feeds.iter().filter_map(|feed| match (feed.source.slot(), &feed.extract) {
-        (Some(slot), Extract::Time(layout)) => Some((usize::from(slot), *layout)),
+    feeds.iter().filter_map(|feed| match (&feed.source, &feed.extract) {
+        (Source::Constant(_), _) => None,
+        (source, Extract::Time(layout)) => Some((source, *layout)),
         _ => None,
     })
+}
+
+/// The value that a column has in all records of a pattern.
+fn constant_of<'a>(pattern: &'a Pattern, name: &str) -> Option<&'a str> {
+    pattern.columns[pattern.table.column(name)?].iter().find_map(|feed| match &feed.source {
+        Source::Constant(text) => Some(&**text),
+        _ => None,
+    })
+}
+
+/// Is this what a carried record requires? `postfix/*` takes all that begins so.
+#[inline]
+pub(super) fn is_wanted(wanted: &[u8], value: &[u8]) -> bool {
+    wanted == value || wanted.strip_suffix(b"*").is_some_and(|begin| value.starts_with(begin))
 }
 
 fn slot_of(pattern: &Pattern, capture: &str) -> Option<usize> {
@@ -405,10 +423,5 @@ fn keep(feed: &Feed, slots: &dyn Fn(u16) -> u16, needed: &mut Vec<u16>) -> Feed 
         });
         index as u16
     };
-    let source = match &feed.source {
-        Source::Constant(text) => Source::Constant(Arc::clone(text)),
-        Source::Capture(slot) => Source::Capture(kept(*slot)),
-        Source::Escaped(slot, escapes) => Source::Escaped(kept(*slot), *escapes),
-    };
-    Feed { source, extract: feed.extract.clone() }
+    Feed { source: feed.source.moved(&mut kept), extract: feed.extract.clone() }
 }

@@ -103,17 +103,18 @@ fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     match feed.source {
         Source::Escaped(_, Escapes::Quoted | Escapes::Backslash) => *escapes = true,
         // Their escapes have no backslash.
-        Source::Escaped(_, Escapes::Doubled | Escapes::Entities) => return false,
+        Source::Escaped(_, Escapes::Doubled | Escapes::Entities) | Source::Joined(_) => return false,
         Source::Capture(_) | Source::Constant(_) => {}
     }
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {
-            let TextRule { unescape, doubled, lower, chomp: _, trim: _, take: _, map, other, null: _ } = rule;
+            let TextRule { unescape, url_decode, doubled, lower, chomp: _, trim: _, take: _, map, other, null: _ } = rule;
             *escapes |= *unescape != Unescape::No;
-            !doubled && !lower && map.is_empty() && other.is_none()
+            !url_decode && !doubled && !lower && map.is_empty() && other.is_none()
         }
         Extract::Integer | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Address(..) => true,
         Extract::Float
+        | Extract::Mac
         | Extract::Time(_)
         | Extract::SureTime(_)
         | Extract::TimeOffset(_)

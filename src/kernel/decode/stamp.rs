@@ -11,7 +11,7 @@
 //!       2025        │ 2025 → 2026     │   2026         piece 1 has one turn of the year in it
 //! ```
 
-use super::time::{DAY, Local, Stamp, Zone, is_leap, local_us};
+use super::time::{DAY, Local, Stamp, Zone, civil_of_days, is_leap, local_us};
 
 /// Two days in a leap year that lie further apart than this, backwards, have a turn of the year between them. Less is
 /// disorder: lines written by several threads, or files put together.
@@ -32,6 +32,16 @@ pub struct StampContext {
     pub last_local_us: Option<i64>,
     /// Was the last doubled local time before the piece its second occurrence?
     pub second: bool,
+    /// For stamps without a day: the last day, and where on it.
+    pub day: Option<Day>,
+}
+
+/// A day, and the last time of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Days since the epoch.
+    number: i64,
+    clock_us: i64,
 }
 
 /// Between which points in time all rows of a piece lie.
@@ -84,6 +94,56 @@ pub struct StampSummary {
     pub last: Option<i64>,
     /// How many years lie between them.
     pub turns: i32,
+    /// The same for stamps without a day.
+    pub days: DaySummary,
+}
+
+/// What a stretch of a file says about the days of stamps that have none. Stretches add up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DaySummary {
+    /// The day that a line has told last.
+    told: Option<i64>,
+    /// The first clock since the begin, and the last one.
+    first: Option<i64>,
+    last: Option<i64>,
+    /// How many days have gone by since that line, or since the first clock.
+    turns: i64,
+}
+
+impl DaySummary {
+    fn add(&mut self, clock_us: i64) {
+        self.turns += self.last.map_or(0, |last| midnights(last, clock_us));
+        self.first.get_or_insert(clock_us);
+        self.last = Some(clock_us);
+    }
+
+    fn tell(&mut self, day: Day) {
+        self.first.get_or_insert(day.clock_us);
+        (self.told, self.last, self.turns) = (Some(day.number), Some(day.clock_us), 0);
+    }
+
+    fn then(self, next: Self) -> Self {
+        let first = self.first.or(next.first);
+        match (next.told, self.last, next.first) {
+            (None, Some(last), Some(begin)) => {
+                Self { told: self.told, first, last: next.last, turns: self.turns + midnights(last, begin) + next.turns }
+            }
+            (None, _, None) => self,
+            _ => Self { first, ..next },
+        }
+    }
+
+    /// What is known behind the stretch, if it begins with the file.
+    pub fn day(self) -> Option<Day> {
+        Some(Day { number: self.told? + self.turns, clock_us: self.last? })
+    }
+}
+
+/// The midnights between two clocks that follow each other: 1, 0, or -1 for a late line. Lines are not later than an hour, but a
+/// server may have nothing to do for most of a day.
+fn midnights(last: i64, next: i64) -> i64 {
+    const LATE_US: i64 = DAY / 24;
+    i64::from(next < last - LATE_US) - i64::from(next > last + DAY - LATE_US)
 }
 
 impl StampSummary {
@@ -100,12 +160,13 @@ impl StampSummary {
     /// This stretch and the one behind it.
     #[must_use]
     pub fn then(self, next: Self) -> Self {
+        let days = self.days.then(next.days);
         match (self.last, next.first) {
             (Some(last), Some(first)) => {
-                Self { first: self.first, last: next.last, turns: self.turns + turn(last, first) + next.turns }
+                Self { first: self.first, last: next.last, turns: self.turns + turn(last, first) + next.turns, days }
             }
-            (Some(_), None) => self,
-            (None, _) => next,
+            (Some(_), None) => Self { days, ..self },
+            (None, _) => Self { days, ..next },
         }
     }
 
@@ -147,6 +208,11 @@ fn year_before(at: i64, reference_us: i64) -> i32 {
     }
 }
 
+/// Has the stamp no day?
+fn is_clock(stamp: &Stamp) -> bool {
+    stamp.month == 0
+}
+
 /// Follows the stamps of one piece.
 #[derive(Clone, Debug)]
 pub(crate) struct StampTracker {
@@ -171,10 +237,20 @@ impl StampTracker {
     pub(crate) fn set_context(&mut self, before: StampContext) {
         self.is_told = true;
         self.context.first_year = before.first_year;
+        let day = self.context.day.or(before.day);
         // A local time that was seen since then is the last one.
         if self.context.last_local_us.is_none() {
             self.context = before;
         }
+        self.context.day = day;
+    }
+
+    /// A line says on which day those behind it are.
+    pub(crate) fn set_day(&mut self, stamp: &Stamp) {
+        let Some(year) = stamp.year else { return };
+        let day = Day { number: local_us(year, stamp).div_euclid(DAY), clock_us: stamp.clock_us };
+        self.summary.days.tell(day);
+        self.context.day = Some(day);
     }
 
     /// Does the time of the next stamp depend on what is before the piece, and is that not known?
@@ -184,6 +260,9 @@ impl StampTracker {
     }
 
     fn depends(&mut self, stamp: &Stamp) -> bool {
+        if is_clock(stamp) {
+            return self.context.day.is_none();
+        }
         let Some(year) = stamp.year else { return true };
         let is_first = stamp.offset.is_none() && self.context.last_local_us.is_none();
         is_first && matches!(self.zone.utc(local_us(year, stamp)), Local::Twice { .. })
@@ -195,6 +274,13 @@ impl StampTracker {
 
     /// The point in time of the next stamp of the file, in microseconds UTC.
     pub(crate) fn resolve(&mut self, stamp: &Stamp) -> Option<i64> {
+        if is_clock(stamp) {
+            self.summary.days.add(stamp.clock_us);
+            let day = self.context.day.as_mut()?;
+            *day = Day { number: day.number + midnights(day.clock_us, stamp.clock_us), clock_us: stamp.clock_us };
+            let (year, month, day) = civil_of_days(day.number)?;
+            return self.resolve(&Stamp { year: Some(year), month, day, ..*stamp });
+        }
         let year = match stamp.year {
             Some(year) => year,
             None => self.year_of(stamp),
@@ -224,6 +310,9 @@ impl StampTracker {
 
     /// The point in time of a stamp that says nothing about its neighbours.
     pub(crate) fn resolve_alone(&mut self, stamp: &Stamp) -> Option<i64> {
+        if is_clock(stamp) {
+            return None;
+        }
         let year = stamp.year.unwrap_or_else(|| year_before(in_year(stamp), self.reference_us));
         if stamp.month == 2 && stamp.day == 29 && !is_leap(year) {
             return None;

@@ -64,15 +64,18 @@ title = "a test"
 url = "https://example.org"
 [records]
 comment = '#'
+day = "#D:"
 [delimited]
 header = "#F:"
+[capture]
+clock = { type = "time", layout = "clock_utc", column = "time" }
 [[pattern]]
 name = "columns_user"
 columns = { user_name = "u", method = "m", url = "p" }
 has = { user_name = true }
 [[pattern]]
 name = "columns"
-columns = { method = "m", url = "p" }
+columns = { clock = "t", method = "m", url = "p" }
 [[sample]]
 line = """
 #F: p m
@@ -233,7 +236,9 @@ fn every_cut_gives_the_same(format: &str, of: &str, file: &[u8]) -> Run {
             let summaries = bounds.map(|bounds| read(&plan, file, piece(bounds, Some(StampContext::default())), 40).1);
             for (index, bounds) in bounds.into_iter().enumerate() {
                 let rest = summaries[index..].iter().copied().fold(StampSummary::default(), StampSummary::then);
-                let stamps = StampContext { first_year: rest.first_year(plan.reference_us()), ..StampContext::default() };
+                let before = summaries[..index].iter().copied().fold(StampSummary::default(), StampSummary::then);
+                let first_year = rest.first_year(plan.reference_us());
+                let stamps = StampContext { first_year, day: before.days.day(), ..StampContext::default() };
                 let (part, _) = read(&plan, file, piece(bounds, Some(stamps)), 40);
                 let (asked, _) = read_asking(&plan, file, piece(bounds, None), 40, stamps);
                 assert_eq!(asked.rows, part.rows, "a decoder that asks for the stamps before its piece gives the same rows");
@@ -251,6 +256,60 @@ fn every_cut_gives_the_same(format: &str, of: &str, file: &[u8]) -> Run {
         }
     }
     whole
+}
+
+#[test]
+fn days_that_other_lines_tell_are_the_same_at_every_cut() {
+    let file = b"#F: t m p\n01:00:00 GET /untold\n#D: 2026-11-20 23:59:00\n23:59:59 GET /a\n0:00:01 GET /b\n23:59:58 GET /late\n\
+        00:00:02 GET /c\nstray\n12:00:00 GET /noon\n00:00:00 GET /d\n#D: 2026-11-30\n#F: p t\n/e 00:00:05.25\n/f -\n/g 11:00:00\n/h 01:00:00\n/i 22:00:00\n/j 09:00:00\n";
+    let run = every_cut_gives_the_same("columns", "access_log", file);
+    let time = |row: &String| Some(row.split_once("[2026-")?.1.get(..14)?.to_owned());
+    let got: Vec<_> = run.rows.iter().map(time).collect();
+    let expected = [
+        "-",
+        "2026-11-20T23:59:59",
+        "2026-11-21T00:00:01",
+        "2026-11-20T23:59:58",
+        "2026-11-21T00:00:02",
+        "2026-11-21T12:00:00",
+        "2026-11-22T00:00:00",
+        "2026-11-30T00:00:05",
+        "-",
+        "2026-11-30T11:00:00",
+        "2026-12-01T01:00:00",
+        "2026-12-01T22:00:00",
+        "2026-12-02T09:00:00",
+    ];
+    let expected: Vec<_> = expected.iter().map(|time| time.get(5..).map(str::to_owned)).collect();
+    assert_eq!(got, expected, "{:#?}", run.rows);
+}
+
+#[test]
+fn what_the_kernel_and_the_journal_hold_is_read_as_in_syslog() {
+    let catalog = Catalog::builtin();
+    for (format, table_name, line, expected) in [
+        (
+            "kernel",
+            "firewall_log",
+            "[12345.678901] [UFW BLOCK] IN=eth0 OUT= MAC=00:1a:2b:3c:4d:5e:00:1a:2b:3c:4d:5f:08:00 SRC=192.0.2.66 DST=198.51.100.1 LEN=60 TOS=0x00 PREC=0x00 TTL=49 ID=4711 DF PROTO=TCP SPT=40123 DPT=22 WINDOW=64240 RES=0x00 SYN URGP=0",
+            "192.0.2.66",
+        ),
+        (
+            "journald_export",
+            "auth_log",
+            "__CURSOR=s=1;i=2\n__REALTIME_TIMESTAMP=1795222923123456\nPRIORITY=6\nSYSLOG_IDENTIFIER=sshd\n_PID=4711\n_HOSTNAME=web1\nMESSAGE=Accepted publickey for ann from 192.0.2.66 port 40123 ssh2",
+            "2026-11-21T01:02:03.123456",
+        ),
+    ] {
+        let def = table(table_name).expect("a table");
+        let columns: Vec<usize> = (0..def.columns.len()).collect();
+        let plan = plan_of(&catalog, (format, table_name), &columns, &[], &[]);
+        let mut decoder = LogDecoder::new(plan, Piece::whole(line.len() as u64), DecodeOptions::default());
+        assert_eq!(decoder.decode(line.as_bytes(), true).expect("decodes").status, Status::Done);
+        let rows: Vec<String> = decoder.flush().expect("a batch").iter().flat_map(render).collect();
+        assert!(rows.len() == 1 && rows[0].contains(expected), "{format}: {rows:?}");
+        assert!(catalog.feeds(format, table_name), "{format}");
+    }
 }
 
 #[test]

@@ -41,6 +41,10 @@ pub enum Layout {
     MonthFirstYear,
     /// `@400000006a1f0a18075bcd15`, as multilog writes it
     Tai64n,
+    /// `00:55:04.123` alone; another line says on which day
+    Clock,
+    /// The same in UTC
+    ClockUtc,
 }
 
 /// A time as it was written: what of it is known.
@@ -48,9 +52,9 @@ pub enum Layout {
 pub struct Stamp {
     /// The year, where one was written.
     pub year: Option<i32>,
-    /// 1 to 12.
+    /// 1 to 12; 0 where no day was written.
     pub month: u8,
-    /// 1 to 31.
+    /// 1 to 31; 0 where none was written.
     pub day: u8,
     /// Microseconds since midnight, below a day.
     pub clock_us: i64,
@@ -76,6 +80,8 @@ impl Layout {
         ("month_first", Self::MonthFirst),
         ("month_first_year", Self::MonthFirstYear),
         ("tai64n", Self::Tai64n),
+        ("clock", Self::Clock),
+        ("clock_utc", Self::ClockUtc),
     ];
 
     /// The layout of this name.
@@ -85,12 +91,17 @@ impl Layout {
 
     /// May stamps of this layout lack the year?
     pub fn may_lack_year(self) -> bool {
-        matches!(self, Self::Syslog | Self::Compact | Self::DayMonth | Self::DayFirst | Self::MonthFirst)
+        matches!(self, Self::Syslog | Self::Compact | Self::DayMonth | Self::DayFirst | Self::MonthFirst) || self.lacks_day()
+    }
+
+    /// Is the day told by other lines?
+    pub fn lacks_day(self) -> bool {
+        matches!(self, Self::Clock | Self::ClockUtc)
     }
 
     /// May stamps of this layout lack the zone?
     pub fn may_lack_zone(self) -> bool {
-        !matches!(self, Self::Clf | Self::Epoch | Self::Rfc3339Utc | Self::Tai64n)
+        !matches!(self, Self::Clf | Self::Epoch | Self::Rfc3339Utc | Self::Tai64n | Self::ClockUtc)
     }
 
     /// Reads a time. `None` if it is not of this layout or no such day exists.
@@ -258,6 +269,11 @@ impl Layout {
                 return Self::Rfc3339.parse(text).map(|stamp| Stamp { offset: stamp.offset.or(Some(0)), ..stamp });
             }
             Self::Tai64n => return tai64n(text),
+            Self::Clock | Self::ClockUtc => {
+                let clock_us = at.padded_clock()?;
+                let offset = (self == Self::ClockUtc).then_some(0);
+                return at.is_done().then_some(Stamp { year: None, month: 0, day: 0, clock_us, offset });
+            }
         };
         if !at.is_done() || stamp.month == 0 || stamp.month > 12 || stamp.day == 0 {
             return None;
@@ -635,7 +651,7 @@ pub(crate) fn days_of_civil(year: i32, month: u8, day: u8) -> i64 {
     era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
 }
 
-fn civil_of_days(days: i64) -> Option<(i32, u8, u8)> {
+pub(super) fn civil_of_days(days: i64) -> Option<(i32, u8, u8)> {
     let date = Date::new(1970, 1, 1).ok()?.checked_add(jiff::Span::new().try_days(days).ok()?).ok()?;
     Some((i32::from(date.year()), date.month().unsigned_abs(), date.day().unsigned_abs()))
 }

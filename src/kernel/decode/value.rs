@@ -34,6 +34,9 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
         Unescape::Backslash => unescape(bytes),
         Unescape::Json => plain(bytes),
     };
+    if rule.url_decode && value.contains(&b'%') {
+        value = Cow::Owned(percent_decode(&value));
+    }
     if rule.doubled && memchr::memmem::find(bytes, b"\"\"").is_some() {
         value = Cow::Owned(undouble(bytes));
     }
@@ -100,6 +103,41 @@ pub(crate) fn unescape(bytes: &[u8]) -> Cow<'_, [u8]> {
         rest = &rest[next..];
     }
     Cow::Owned(plain)
+}
+
+/// Undoes `%20` and its like; what is no such escape is text.
+pub(crate) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+    let hex = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [byte, behind @ ..] = rest {
+        let escaped = match (byte, behind) {
+            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
+            _ => None,
+        };
+        plain.push(escaped.unwrap_or(*byte));
+        rest = if escaped.is_some() { &behind[2..] } else { behind };
+    }
+    plain
+}
+
+/// A hardware address, however it is written, as `00:1a:2b:3c:4d:5e`.
+pub(crate) fn mac(bytes: &[u8]) -> Option<String> {
+    let is_between = |at: usize, byte: u8| match byte {
+        b':' | b'-' => at % 3 == 2 && bytes.len() == 17,
+        b'.' => at % 5 == 4 && bytes.len() == 14,
+        _ => false,
+    };
+    let mut digits = Vec::with_capacity(12);
+    for (at, &byte) in bytes.iter().enumerate() {
+        match byte {
+            _ if is_between(at, byte) => {}
+            _ if byte.is_ascii_hexdigit() => digits.push(byte.to_ascii_lowercase() as char),
+            _ => return None,
+        }
+    }
+    let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+    (digits.len() == 12).then(|| pairs.join(":"))
 }
 
 /// Is it an address, IPv4 or IPv6 (with or without a zone)?
@@ -298,6 +336,16 @@ mod tests {
         ];
         for (from, to) in cases {
             assert_eq!(&*unescape(from), *to, "{}", from.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn hardware_addresses_are_written_in_one_way() {
+        for text in ["00:1A:2b:3c:4d:5e", "00-1a-2b-3c-4d-5e", "001a.2b3c.4d5e", "001a2b3c4d5e"] {
+            assert_eq!(mac(text.as_bytes()).as_deref(), Some("00:1a:2b:3c:4d:5e"), "{text}");
+        }
+        for bad in ["", "-", "00:1a:2b:3c:4d", "00:1a:2b:3c:4d:5g", "0:1a:2b:3c:4d:5e", "001a.2b3c4d5e", "00:1a:2b:3c:4d:5e:6f"] {
+            assert_eq!(mac(bad.as_bytes()), None, "{bad}");
         }
     }
 

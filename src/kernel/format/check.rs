@@ -13,7 +13,8 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::definition::{BacktrackDef, CaptureDef, FormatDef, HasDef, OneOrMany, PatternDef, SampleDef};
-use super::expand::ExpandError;
+use super::expand::{ExpandError, Expanded};
+use super::library::library;
 use super::nearest::nearest;
 use super::notation::{self, Grok, Lookaround, typed};
 use super::screen;
@@ -53,13 +54,46 @@ impl Origin<'_> {
     }
 }
 
-/// Compiles a definition. Samples are read but not run.
-pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError> {
-    let origin = Origin { name, text };
-    let def: FormatDef = toml::from_str(text)
+/// What the text says, with what the family says that it extends.
+fn read(
+    origin: &Origin<'_>,
+    find: &dyn Fn(&str) -> Option<Arc<Format>>,
+    names: &dyn Fn() -> Vec<String>,
+) -> Result<(FormatDef, Option<Arc<Format>>), DefinitionError> {
+    let mut def: FormatDef = toml::from_str(origin.text)
         .map_err(|error| origin.error(&error.span().unwrap_or(0..0), error.message().replace('\n', " "), None))?;
+    let Some(extends) = &def.extends else { return Ok((def, None)) };
+    let base = find(extends.get_ref()).ok_or_else(|| {
+        let names = names();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        let near = nearest(extends.get_ref(), &known).map(|near| format!("did you mean `{near}`?"));
+        let hint = near.unwrap_or_else(|| {
+            "see all with `logsql format list`; of files in one folder, the extended one has to be read first".to_owned()
+        });
+        origin.error(&extends.span(), format!("there is no format `{}` to extend", extends.get_ref()), Some(hint))
+    })?;
+    def.inherit(definition_of(&base)?);
+    Ok((def, Some(base)))
+}
+
+/// What the definition of a format says. It has been read before, so nothing of it fails.
+fn definition_of(format: &Format) -> Result<FormatDef, DefinitionError> {
+    let origin = Origin { name: &format.origin, text: &format.text[..format.head] };
+    let own = |name: &str| format.base.clone().or_else(|| super::builtin_format(name));
+    read(&origin, &own, &Vec::new).map(|(def, _)| def)
+}
+
+/// Compiles a definition. Samples are read but not run. `find` knows the other families, and `names` what they are called.
+pub(super) fn compile(
+    name: &str,
+    text: &str,
+    find: &dyn Fn(&str) -> Option<Arc<Format>>,
+    names: &dyn Fn() -> Vec<String>,
+) -> Result<Format, DefinitionError> {
+    let origin = Origin { name, text };
+    let (def, base) = read(&origin, find, names)?;
     let family_table = find_table(&origin, &def.table)?;
-    let head = |head: &Spanned<String>| matcher(&origin, head, &format!("(?:{}).*", expand(&origin, &def, head)?));
+    let head = |head: &Spanned<String>| matcher(&origin, head, &format!("(?:{}).*", expand(&origin, &def, head)?.regex));
     let start = def.records.start.as_ref().map(head).transpose()?.map(Arc::new);
     let comment = def.records.comment.as_ref().map(head).transpose()?.map(Arc::new);
     let mut patterns: Vec<Arc<Pattern>> = vec![];
@@ -73,6 +107,7 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         return Err(origin.error(&def.name.span(), "a format needs at least one [[pattern]]", None));
     }
     check_captures(&origin, &def, &patterns)?;
+    check_tags(&origin, &def)?;
     if let Some(file) = def.files.iter().find(|file| !file.get_ref().starts_with('/')) {
         let hint = Some("write the whole path, with `*` where names differ".to_owned());
         return Err(origin.error(&file.span(), format!("`{}` is no absolute path", file.get_ref()), hint));
@@ -107,15 +142,18 @@ pub(super) fn compile(name: &str, text: &str) -> Result<Format, DefinitionError>
         is_joined: start.is_some(),
         is_envelope: carries.is_some(),
         carries_lines: def.carries.as_ref().is_some_and(|carries| carries.lines),
+        carries_like: def.carries.as_ref().and_then(|carries| carries.like.as_ref()).map(|like| like.get_ref().clone()),
         has_header: def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()),
         ahead,
         needs,
         head: text.len(),
+        base,
         compiled: OnceLock::from(Compiled {
             patterns,
             start,
             comment,
-            ways: match def.backtrack {
+            day: def.records.day.as_ref().map(|day| Arc::from(day.get_ref().as_str())),
+            ways: match def.backtrack.unwrap_or_default() {
                 BacktrackDef::Each => Ways::Each,
                 BacktrackDef::Together => Ways::Together,
             },
@@ -138,10 +176,14 @@ fn find_table(origin: &Origin<'_>, name: &Spanned<String>) -> Result<&'static Ta
 }
 
 /// The pattern with its fragments.
-fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Result<String, DefinitionError> {
-    super::expand::expand(&def.define, regex.get_ref()).map_err(|error| {
+fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Result<Expanded, DefinitionError> {
+    super::expand::expand(|name| def.fragment(name), regex.get_ref()).map_err(|error| {
         let hint = match &error {
-            ExpandError::Missing(name) => format!("add it to [define]: {name} = '…'"),
+            ExpandError::Missing(name) => {
+                let known: Vec<&str> = def.define.keys().chain(library().define.keys()).map(String::as_str).collect();
+                nearest(name, &known)
+                    .map_or_else(|| format!("add it to [define]: {name} = '…'"), |near| format!("did you mean `{{{near}}}`?"))
+            }
             ExpandError::TooLong => "does a fragment name others many times?".to_owned(),
             ExpandError::TooDeep => "does one name itself?".to_owned(),
         };
@@ -172,35 +214,53 @@ fn compile_pattern(
     let keyed = matcher.as_keyed();
     let mut columns: Vec<Vec<Feed>> = vec![vec![]; table.columns.len()];
     let mut fields = vec![];
-    // A keyed one has the whole record before the captures, and what it only looks at behind them.
-    let (first, last) = keyed.map_or_else(|| (0, matcher.captures().len()), |keyed| (1, keyed.captured()));
-    for (slot, capture) in matcher.captures().iter().enumerate().take(last).skip(first) {
-        let described = pattern.capture.get(&**capture).or_else(|| def.capture.get(&**capture));
-        let plain = CaptureDef::default();
-        let unsaid = || (implied.get(&**capture).unwrap_or(&plain), written.clone());
-        let (capture_def, span) = described.map_or_else(unsaid, |d| (d.get_ref(), d.span()));
-        let feeds = feeds_of(origin, capture, capture_def, &span)?;
-        let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
-        for (column, extract) in feeds {
-            let source = keyed.map_or(Source::Capture(slot), |keyed| Source::Escaped(slot, keyed.syntax().escapes()));
-            let feed = Feed { source, extract };
+    let plain = CaptureDef::default();
+    let described = |capture: &str| pattern.capture.get(capture).or_else(|| def.capture.get(capture));
+    let mut fill = |capture: &str, sources: &[Source], meaning: &CaptureDef, span: &Range<usize>| {
+        for (column, extract) in feeds_of(origin, capture, meaning, span)? {
+            if def.records.day.is_none() && matches!(&extract, Extract::Time(layout) if layout.lacks_day()) {
+                let hint = Some("say in [records] what such lines begin with: day = '#Date:'".to_owned());
+                return Err(origin.error(span, format!("capture `{capture}` has no day, and no line tells it"), hint));
+            }
+            let feeds = sources.iter().map(|source| Feed { source: source.clone(), extract: extract.clone() });
             if let Some(field) = column.strip_prefix("fields.") {
-                fields.push((field.to_owned(), feed));
+                fields.extend(feeds.map(|feed| (field.to_owned(), feed)));
                 continue;
             }
             match table.column(&column) {
                 Some(index) => {
-                    check_type(origin, &span, table, index, &feed.extract)?;
-                    columns[index].push(feed);
+                    check_type(origin, span, table, index, &extract)?;
+                    columns[index].extend(feeds);
                 }
                 // Half of a `host` or an offset that the table has no place for is no field of its own.
                 None if matches!(
-                    feed.extract,
+                    extract,
                     Extract::TimeOffset(_) | Extract::HostName | Extract::HostIp | Extract::Address(..)
                 ) => {}
-                None => fields.push((column, feed)),
+                None => fields.extend(feeds.map(|feed| (column.clone(), feed))),
             }
         }
+        Ok(())
+    };
+    // Who says how a value is put together means that one.
+    for (capture, templates) in &pattern.concat {
+        let span = templates.span();
+        if matcher.captures().iter().any(|known| **known == **capture) {
+            return Err(origin.error(&span, format!("`{capture}` is captured and put together"), None));
+        }
+        let sources = templates.get_ref().values().iter().map(|text| joined(origin, &matcher, text, &span));
+        let sources: Vec<Source> = sources.collect::<Result<_, _>>()?;
+        let (meaning, span) = described(capture).map_or((&plain, span), |said| (said.get_ref(), said.span()));
+        fill(capture, &sources, meaning, &span)?;
+    }
+    // A keyed one has the whole record before the captures, and what it only looks at behind them.
+    let (first, last) = keyed.map_or_else(|| (0, matcher.captures().len()), |keyed| (1, keyed.captured()));
+    for (slot, capture) in matcher.captures().iter().enumerate().take(last).skip(first) {
+        let inherited = || def.inherited.get(&**capture).map_or(&plain, Spanned::get_ref);
+        let unsaid = || (implied.get(&**capture).unwrap_or_else(inherited), written.clone());
+        let (meaning, span) = described(capture).map_or_else(unsaid, |said| (said.get_ref(), said.span()));
+        let slot = u16::try_from(slot).map_err(|_| origin.error(&span, "too many captures", None))?;
+        fill(capture, &[source_of(&matcher, slot)], meaning, &span)?;
     }
     if let Some(keyed) = keyed {
         fields.push((String::new(), Feed { source: Source::Capture(0), extract: Extract::Rest(Arc::clone(keyed)) }));
@@ -251,6 +311,51 @@ fn compile_pattern(
     })
 }
 
+/// The value of a capture.
+fn source_of(matcher: &Matcher, slot: u16) -> Source {
+    matcher.as_keyed().map_or(Source::Capture(slot), |keyed| Source::Escaped(slot, keyed.syntax().escapes()))
+}
+
+/// What `{scheme}://{vhost}` stands for. `{{` and `}}` are braces.
+fn joined(origin: &Origin<'_>, matcher: &Matcher, text: &str, span: &Range<usize>) -> Result<Source, DefinitionError> {
+    let last = matcher.as_keyed().map_or(matcher.captures().len(), |keyed| keyed.captured());
+    let captures = &matcher.captures()[..last];
+    let mut parts: Vec<Vec<Source>> = vec![];
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['{', '}']) {
+        literal += &rest[..at];
+        let (brace, behind) = rest[at..].split_at(1);
+        if behind.starts_with(brace) {
+            literal += brace;
+            rest = &behind[1..];
+            continue;
+        }
+        let name = behind.split_once('}').filter(|_| brace == "{");
+        let Some((name, behind)) = name else {
+            let hint = Some("captures stand in braces, as in \"{scheme}://{vhost}\"; a brace itself is written twice".to_owned());
+            return Err(origin.error(span, format!("`{text}` has a brace without another one"), hint));
+        };
+        let slots = (0u16..).zip(captures).filter(|(_, capture)| ***capture == *name);
+        let part: Vec<Source> = slots.map(|(slot, _)| source_of(matcher, slot)).collect();
+        if part.is_empty() {
+            let known: Vec<&str> = captures.iter().map(|capture| &**capture).filter(|name| !name.is_empty()).collect();
+            let hint = nearest(name, &known).map(|near| format!("did you mean `{{{near}}}`?"));
+            return Err(origin.error(span, format!("the pattern captures no `{name}`"), hint));
+        }
+        if !literal.is_empty() {
+            parts.push(vec![Source::Constant(Arc::from(std::mem::take(&mut literal)))]);
+        }
+        parts.push(part);
+        rest = behind;
+    }
+    literal += rest;
+    if !literal.is_empty() {
+        parts.push(vec![Source::Constant(Arc::from(literal))]);
+    }
+    Ok(Source::Joined(parts))
+}
+
 /// The layout of a pattern.
 struct Laid {
     matcher: Matcher,
@@ -261,13 +366,14 @@ struct Laid {
 }
 
 fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table: &TableDef) -> Result<Laid, DefinitionError> {
-    let texts = [&pattern.regex, &pattern.grok, &pattern.log_format, &pattern.apache, &pattern.log_line_prefix];
-    let count = texts.iter().filter(|text| text.is_some()).count();
+    let servers = [&pattern.log_format, &pattern.apache, &pattern.error_log_format, &pattern.log_line_prefix];
+    let texts = [&pattern.regex, &pattern.grok].into_iter().chain(servers);
+    let count = texts.filter(|text| text.is_some()).count();
     if count + pattern.keyed().count() != 1 {
         let message = format!("pattern `{}` needs one layout", pattern.name.get_ref());
         let known: Vec<String> = Syntax::NAMES.iter().map(|(name, _)| format!("`{name}`")).collect();
         let hint = format!(
-            "one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), {}",
+            "one of `regex`, `grok`, `log_format` (nginx), `apache`, `error_log_format` (Apache), `log_line_prefix` (PostgreSQL), {}",
             known.join(", ")
         );
         return Err(origin.error(&pattern.name.span(), message, Some(hint)));
@@ -284,12 +390,15 @@ fn read_layout(origin: &Origin<'_>, def: &FormatDef, pattern: &PatternDef, table
     };
     let (syntax, keys) = match (pattern, pattern.keyed().next()) {
         (PatternDef { regex: Some(regex), .. }, _) => {
-            let matcher = matcher(origin, regex, &expand(origin, def, regex)?)?;
-            return Ok(Laid { matcher, written: regex.span(), implied: BTreeMap::new() });
+            let Expanded { regex: text, tagged } = expand(origin, def, regex)?;
+            let meaning = |tag: &String| def.tag.get(tag).or_else(|| library().tag.get(tag)).map(|tag| tag.get_ref().clone());
+            let implied = tagged.into_iter().filter_map(|(capture, tag)| Some((capture, meaning(&tag)?))).collect();
+            return Ok(Laid { matcher: matcher(origin, regex, &text)?, written: regex.span(), implied });
         }
         (PatternDef { grok: Some(grok), .. }, _) => return read_grok(origin, def, grok, table),
         (PatternDef { log_format: Some(text), .. }, _) => return translated(text, notation::nginx),
         (PatternDef { apache: Some(text), .. }, _) => return translated(text, notation::apache),
+        (PatternDef { error_log_format: Some(text), .. }, _) => return translated(text, notation::error_log_format),
         (PatternDef { log_line_prefix: Some(text), .. }, _) => return translated(text, notation::postgres),
         (_, Some(keyed)) => keyed,
         (_, None) => unreachable!("one of them was counted"),
@@ -394,11 +503,27 @@ fn grok_captures(grok: &Grok, table: &TableDef) -> BTreeMap<String, CaptureDef> 
 fn check_captures(origin: &Origin<'_>, def: &FormatDef, patterns: &[Arc<Pattern>]) -> Result<(), DefinitionError> {
     let captured: HashSet<&str> =
         patterns.iter().flat_map(|pattern| pattern.matcher.captures()).map(|capture| &**capture).collect();
+    let joined = def.pattern.iter().flat_map(|pattern| pattern.concat.keys()).map(String::as_str);
+    let captured: HashSet<&str> = captured.into_iter().chain(joined).collect();
     let described = def.capture.iter().chain(def.pattern.iter().flat_map(|pattern| &pattern.capture));
     match described.into_iter().find(|(name, _)| !captured.contains(name.as_str())) {
         Some((name, described)) => Err(origin.error(&described.span(), format!("no pattern captures `{name}`"), None)),
         None => Ok(()),
     }
+}
+
+/// A tag is the type of a fragment.
+fn check_tags(origin: &Origin<'_>, def: &FormatDef) -> Result<(), DefinitionError> {
+    for (name, tag) in &def.tag {
+        if def.fragment(name).is_none() {
+            let known: Vec<&str> = def.define.keys().map(String::as_str).collect();
+            let hint = nearest(name, &known)
+                .map_or_else(|| format!("add it to [define]: {name} = '…'"), |near| format!("did you mean `{near}`?"));
+            return Err(origin.error(&tag.span(), format!("there is no fragment `{{{name}}}` for this tag"), Some(hint)));
+        }
+        feeds_of(origin, name, tag.get_ref(), &tag.span())?;
+    }
+    Ok(())
 }
 
 /// The columns that a capture fills, and how.
@@ -432,6 +557,7 @@ fn feeds_of(
     };
     let rule = TextRule {
         unescape,
+        url_decode: def.url_decode,
         doubled,
         lower: def.lower,
         chomp: def.chomp,
@@ -444,9 +570,10 @@ fn feeds_of(
     let prefixed = |suffix: &str| format!("{name}_{suffix}");
     Ok(match def.kind.as_deref().unwrap_or("text") {
         "text" => vec![(name, Extract::Text(rule))],
-        "integer" | "port" => vec![(name, Extract::Integer)],
+        "integer" | "port" | "status" => vec![(name, Extract::Integer)],
         "float" => vec![(name, Extract::Float)],
         "ip" => vec![(name, Extract::Ip)],
+        "mac" => vec![(name, Extract::Mac)],
         "host" => vec![(prefixed("ip"), Extract::HostIp), (prefixed("host"), Extract::HostName)],
         "ip_port" => {
             vec![(prefixed("ip"), Extract::Address(Address::Ip, take)), (prefixed("port"), Extract::Address(Address::Port, take))]
@@ -513,6 +640,8 @@ pub(super) const TYPES: &[&str] = &[
     "float",
     "ip",
     "port",
+    "status",
+    "mac",
     "host",
     "ip_port",
     "time",
@@ -533,9 +662,13 @@ fn check_type(
 ) -> Result<(), DefinitionError> {
     let column = &table.columns[index];
     let fits = match extract {
-        Extract::Text(_) | Extract::Ip | Extract::HostIp | Extract::HostName | Extract::Facility | Extract::Severity => {
-            column.kind == ColumnType::Text
-        }
+        Extract::Text(_)
+        | Extract::Ip
+        | Extract::Mac
+        | Extract::HostIp
+        | Extract::HostName
+        | Extract::Facility
+        | Extract::Severity => column.kind == ColumnType::Text,
         Extract::Request(..) | Extract::Url(..) | Extract::Address(Address::Ip, _) => column.kind == ColumnType::Text,
         Extract::Integer | Extract::Priority | Extract::Address(Address::Port, _) => {
             matches!(column.kind, ColumnType::UInt16 | ColumnType::UInt64 | ColumnType::Float64)

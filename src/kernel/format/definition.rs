@@ -1,6 +1,7 @@
 //! What a definition file says, word for word. Nothing is checked here but the TOML itself: [`super::check`] does the rest.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -19,10 +20,13 @@ pub(super) struct FormatDef {
     pub(super) title: String,
     /// The daemon's own documentation of the layout.
     pub(super) url: String,
+    /// A family whose words hold here, too, where this definition does not say something else: its fragments, what its captures and
+    /// tags mean, and how its lines make records. Of the family that has the same name and is replaced, the patterns stay as well,
+    /// behind the own ones.
+    pub(super) extends: Option<Spanned<String>>,
     /// `each`: a pattern tries all ways of an ambiguous part (`.*?`) before the next pattern does. `together`: patterns that
     /// begin alike share it, which reads it once; for families whose patterns differ only behind it.
-    #[serde(default)]
-    pub(super) backtrack: BacktrackDef,
+    pub(super) backtrack: Option<BacktrackDef>,
     /// How lines make records.
     #[serde(default)]
     pub(super) records: RecordsDef,
@@ -30,9 +34,12 @@ pub(super) struct FormatDef {
     pub(super) delimited: Option<Spanned<DelimitedDef>>,
     /// Which capture of this family holds a whole record of another one, and which one tells the program.
     pub(super) carries: Option<CarriesDef>,
-    /// Fragments that patterns name as `{name}`.
+    /// Fragments that patterns name as `{name}`, beside those of the library. `{name:capture}` captures what it takes.
     #[serde(default)]
     pub(super) define: BTreeMap<String, Spanned<String>>,
+    /// The types of fragments: what a capture means that is written as `{name:capture}`.
+    #[serde(default)]
+    pub(super) tag: BTreeMap<String, Spanned<CaptureDef>>,
     /// Patterns that Grok expressions name as `%{NAME}`, beside those of the library.
     #[serde(default)]
     pub(super) patterns: BTreeMap<String, Spanned<String>>,
@@ -48,6 +55,49 @@ pub(super) struct FormatDef {
     /// Lines, and what they are worth.
     #[serde(default)]
     pub(super) sample: Vec<Spanned<SampleDef>>,
+    /// What captures mean in the family that it extends.
+    #[serde(skip)]
+    pub(super) inherited: BTreeMap<String, Spanned<CaptureDef>>,
+}
+
+impl FormatDef {
+    /// What `{name}` in a pattern stands for.
+    pub(super) fn fragment(&self, name: &str) -> Option<&str> {
+        let own = self.define.get(name).map(|text| text.get_ref().as_str());
+        own.or_else(|| super::library::library().define.get(name).map(String::as_str))
+    }
+
+    /// Takes over what the family that it extends says and this one does not. What goes wrong with that is told at `extends`.
+    pub(super) fn inherit(&mut self, base: Self) {
+        let at = self.extends.as_ref().map_or(0..0, Spanned::span);
+        fn add<T>(own: &mut BTreeMap<String, Spanned<T>>, base: BTreeMap<String, Spanned<T>>, at: &Range<usize>) {
+            for (name, value) in base {
+                own.entry(name).or_insert_with(|| Spanned::new(at.clone(), value.into_inner()));
+            }
+        }
+        let moved = |text: Spanned<String>| Spanned::new(at.clone(), text.into_inner());
+        add(&mut self.define, base.define, &at);
+        add(&mut self.tag, base.tag, &at);
+        add(&mut self.patterns, base.patterns, &at);
+        add(&mut self.inherited, base.capture, &at);
+        add(&mut self.inherited, base.inherited, &at);
+        self.backtrack = self.backtrack.or(base.backtrack);
+        self.records.start = self.records.start.take().or(base.records.start.map(moved));
+        self.records.comment = self.records.comment.take().or(base.records.comment.map(moved));
+        self.records.day = self.records.day.take().or(base.records.day.map(moved));
+        self.delimited = self.delimited.take().or(base.delimited.map(|value| Spanned::new(at.clone(), value.into_inner())));
+        // What the extended envelope carries, this one does.
+        self.carries = self.carries.take().or(base.carries.map(|carries| {
+            let like = carries.like.unwrap_or_else(|| base.name.clone());
+            CarriesDef { capture: moved(carries.capture), lines: carries.lines, like: Some(moved(like)) }
+        }));
+        if base.name.get_ref() == self.name.get_ref() {
+            let is_own = |name: &String| self.pattern.iter().any(|pattern| pattern.name.get_ref() == name);
+            let others: Vec<PatternDef> = base.pattern.into_iter().filter(|pattern| !is_own(pattern.name.get_ref())).collect();
+            self.pattern.extend(others);
+            self.files.extend(base.files.into_iter().map(moved));
+        }
+    }
 }
 
 /// How patterns come back to an ambiguous part.
@@ -69,6 +119,9 @@ pub(super) struct RecordsDef {
     /// What a line that says nothing about an event looks like, from its first byte: `#Fields: …`. If no pattern takes it, it
     /// counts as blank.
     pub(super) comment: Option<Spanned<String>>,
+    /// What a comment begins with that tells the day, and the time of that day, of the lines behind it whose own time has none:
+    /// `#Date:`. A day ends where the clock goes back by more than an hour.
+    pub(super) day: Option<Spanned<String>>,
 }
 
 /// How values in columns are told apart, and which one is which.
@@ -134,6 +187,8 @@ pub(super) struct CarriesDef {
     /// What it holds can be a line of any family.
     #[serde(default)]
     pub(super) lines: bool,
+    /// What is written to be within this envelope may be within the other one as well: a journal holds what syslog does.
+    pub(super) like: Option<Spanned<String>>,
 }
 
 /// One layout of a record: a regular expression, or the names of fields in records that name them.
@@ -158,6 +213,8 @@ pub(super) struct PatternDef {
     pub(super) log_format: Option<Spanned<String>>,
     /// Or: the text of Apache's `LogFormat`.
     pub(super) apache: Option<Spanned<String>>,
+    /// Or: the text of Apache's `ErrorLogFormat`.
+    pub(super) error_log_format: Option<Spanned<String>>,
     /// Or: PostgreSQL's `log_line_prefix`; level and text stand behind it. `records.start` has to say what a record begins with.
     pub(super) log_line_prefix: Option<Spanned<String>>,
     /// Or: the same as firewalls send it, maybe behind a priority or cut off. `date + time` is two values beside each other, as in
@@ -187,6 +244,10 @@ pub(super) struct PatternDef {
     /// Columns with a fixed value; `fields.NAME` for a key of the map.
     #[serde(default)]
     pub(super) constant: BTreeMap<String, Spanned<String>>,
+    /// Captures that are put together of others: `url = "{scheme}://{vhost}{path}"`. Of several texts, the first counts whose
+    /// captures all have a value. What such a capture means is said as for any other. `{{` is a brace.
+    #[serde(default)]
+    pub(super) concat: BTreeMap<String, Spanned<OneOrMany>>,
     /// A pattern that takes nearly anything; it never decides what a file is.
     #[serde(default)]
     pub(super) catch_all: bool,
@@ -260,6 +321,9 @@ pub(super) struct CaptureDef {
     pub(super) unit: Option<String>,
     /// How text was escaped.
     pub(super) unescape: Option<String>,
+    /// The text is a part of a URL: `%20` is a blank. Other escapes are undone before.
+    #[serde(default)]
+    pub(super) url_decode: bool,
     /// Which item of a list counts.
     pub(super) take: Option<String>,
     /// Texts that mean another one.

@@ -1,9 +1,6 @@
-//! Fragments: `{name}` in a pattern stands for what `[define]` says.
-
-use std::collections::BTreeMap;
+//! Fragments: `{name}` in a pattern stands for what `[define]` or the library says, and `{name:capture}` captures it.
 
 use thiserror::Error;
-use toml::Spanned;
 
 /// How deep fragments may name fragments.
 const MAX_DEPTH: usize = 8;
@@ -24,26 +21,39 @@ pub(crate) enum ExpandError {
     TooDeep,
 }
 
-/// Puts fragments in the place of `{name}`.
-pub(crate) fn expand(define: &BTreeMap<String, Spanned<String>>, regex: &str) -> Result<String, ExpandError> {
+/// A pattern with its fragments.
+#[derive(Debug, Default)]
+pub(crate) struct Expanded {
+    /// The regular expression.
+    pub(crate) regex: String,
+    /// Captures of it, and the fragments that they are: `{ip:client_ip}`.
+    pub(crate) tagged: Vec<(String, String)>,
+}
+
+/// Puts fragments in the place of `{name}` and `{name:capture}`. `fragment` knows them.
+pub(crate) fn expand<'a>(fragment: impl Fn(&str) -> Option<&'a str>, regex: &str) -> Result<Expanded, ExpandError> {
     let mut text = regex.to_owned();
+    let mut tagged = vec![];
     for _ in 0..=MAX_DEPTH {
-        let Some((at, name)) = fragment(&text) else { return Ok(text) };
-        let Some(value) = define.get(name) else { return Err(ExpandError::Missing(name.to_owned())) };
-        let mut grown = String::with_capacity(text.len() + value.get_ref().len());
+        let Some(mut next) = find(&text) else { return Ok(Expanded { regex: text, tagged }) };
+        let mut grown = String::with_capacity(text.len());
         let mut rest = text.as_str();
-        let mut next = Some((at, name));
-        while let Some((at, name)) = next {
+        loop {
+            let Some(value) = fragment(next.name) else { return Err(ExpandError::Missing(next.name.to_owned())) };
+            grown.push_str(&rest[..next.at]);
+            match next.capture {
+                Some(capture) => {
+                    grown += &format!("(?<{capture}>{value})");
+                    tagged.push((capture.to_owned(), next.name.to_owned()));
+                }
+                None => grown += &format!("(?:{value})"),
+            }
             if grown.len() > MAX_PATTERN_BYTES {
                 return Err(ExpandError::TooLong);
             }
-            let Some(value) = define.get(name) else { break };
-            grown.push_str(&rest[..at]);
-            grown.push_str("(?:");
-            grown.push_str(value.get_ref());
-            grown.push(')');
-            rest = &rest[at + name.len() + 2..];
-            next = fragment(rest);
+            rest = &rest[next.end..];
+            let Some(found) = find(rest) else { break };
+            next = found;
         }
         grown.push_str(rest);
         text = grown;
@@ -51,15 +61,28 @@ pub(crate) fn expand(define: &BTreeMap<String, Spanned<String>>, regex: &str) ->
     Err(ExpandError::TooDeep)
 }
 
+/// A place in a pattern where a fragment goes.
+struct Place<'a> {
+    at: usize,
+    end: usize,
+    name: &'a str,
+    capture: Option<&'a str>,
+}
+
 /// The first `{name}` of a pattern; `{2,3}` is a count.
-fn fragment(text: &str) -> Option<(usize, &str)> {
+fn find(text: &str) -> Option<Place<'_>> {
     text.match_indices('{').find_map(|(at, _)| {
         let rest = &text[at + 1..];
-        let name = &rest[..rest.find('}')?];
-        let is_name = name.starts_with(|c: char| c.is_ascii_lowercase())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        let inside = &rest[..rest.find('}')?];
+        let (name, capture) = inside.split_once(':').map_or((inside, None), |(name, capture)| (name, Some(capture)));
         // `\x{7f}` and `\p{…}` are no fragments.
         let escaped = text[..at].ends_with(['x', 'u', 'p', 'P']) && text[..at.saturating_sub(1)].ends_with('\\');
-        (is_name && !escaped).then_some((at, name))
+        let end = at + inside.len() + 2;
+        (is_name(name) && capture.is_none_or(is_name) && !escaped).then_some(Place { at, end, name, capture })
     })
+}
+
+fn is_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }

@@ -1,9 +1,11 @@
 //! Where the value of a column comes from: a capture or a constant, and what is done to it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::decode::is_null;
 use crate::decode::time::Layout;
-use crate::scan::{Escapes, Keyed};
+use crate::scan::{Escapes, Keyed, Span};
 
 /// One way to fill a column.
 #[derive(Clone, Debug)]
@@ -21,6 +23,8 @@ pub(crate) enum Source {
     Escaped(u16, Escapes),
     /// A fixed value.
     Constant(Arc<str>),
+    /// Several values behind each other, of each the first that is there. Without one of them there is none.
+    Joined(Vec<Vec<Source>>),
 }
 
 impl Source {
@@ -28,8 +32,64 @@ impl Source {
     pub(crate) fn slot(&self) -> Option<u16> {
         match self {
             Self::Capture(slot) | Self::Escaped(slot, _) => Some(*slot),
-            Self::Constant(_) => None,
+            Self::Constant(_) | Self::Joined(_) => None,
         }
+    }
+
+    /// All captures that it looks at.
+    pub(crate) fn slots(&self) -> Vec<u16> {
+        match self {
+            Self::Joined(parts) => parts.iter().flatten().flat_map(Self::slots).collect(),
+            source => source.slot().into_iter().collect(),
+        }
+    }
+
+    /// The same with other numbers for the captures.
+    pub(crate) fn moved(&self, to: &mut impl FnMut(u16) -> u16) -> Self {
+        match self {
+            Self::Capture(slot) => Self::Capture(to(*slot)),
+            Self::Escaped(slot, escapes) => Self::Escaped(to(*slot), *escapes),
+            Self::Constant(text) => Self::Constant(Arc::clone(text)),
+            Self::Joined(parts) => {
+                let mut part = |part: &Vec<Self>| part.iter().map(|source| source.moved_dyn(to)).collect();
+                Self::Joined(parts.iter().map(&mut part).collect())
+            }
+        }
+    }
+
+    /// What [`moved`](Self::moved) gives, without a new type for each depth.
+    fn moved_dyn(&self, to: &mut dyn FnMut(u16) -> u16) -> Self {
+        self.moved(&mut |slot| to(slot))
+    }
+
+    /// The value in a record whose captures are known.
+    pub(crate) fn value<'a>(&'a self, record: &'a [u8], spans: &[Span]) -> Option<Cow<'a, [u8]>> {
+        self.value_by(&|slot| {
+            let span = spans[usize::from(slot)];
+            let before = (span.start as usize).checked_sub(1).and_then(|before| record.get(before));
+            Some((span.of(record)?, before.copied()))
+        })
+    }
+
+    /// The value by what captures hold, and the byte before each; not the texts that stand for nothing.
+    #[inline]
+    pub(crate) fn value_by<'a>(&'a self, capture: &dyn Fn(u16) -> Option<(&'a [u8], Option<u8>)>) -> Option<Cow<'a, [u8]>> {
+        let value = match self {
+            Self::Capture(slot) => Cow::Borrowed(capture(*slot)?.0),
+            Self::Escaped(slot, escapes) => {
+                let (bytes, before) = capture(*slot)?;
+                escapes.undo(bytes, before)
+            }
+            Self::Constant(text) => return Some(Cow::Borrowed(text.as_bytes())),
+            Self::Joined(parts) => {
+                let mut joined = vec![];
+                for part in parts {
+                    joined.extend_from_slice(&part.iter().find_map(|source| source.value_by(capture))?);
+                }
+                Cow::Owned(joined)
+            }
+        };
+        (!is_null(&value)).then_some(value)
     }
 }
 
@@ -48,6 +108,8 @@ pub(crate) enum Extract {
     HostName,
     /// One half of `address:port`.
     Address(Address, Take),
+    /// A hardware address, as six bytes with colons between them.
+    Mac,
     Time(Layout),
     /// The same, if the stamp has a year and a zone.
     SureTime(Layout),
@@ -108,6 +170,8 @@ pub(crate) enum Unescape {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TextRule {
     pub(crate) unescape: Unescape,
+    /// `%20` is a blank.
+    pub(crate) url_decode: bool,
     /// A quote is written as two.
     pub(crate) doubled: bool,
     pub(crate) lower: bool,
@@ -125,8 +189,8 @@ pub(crate) struct TextRule {
 impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
-        let Self { unescape, doubled, lower, chomp, trim, take, map, other, null } = self;
-        let is_changed = *unescape != Unescape::No || *doubled || *lower || *chomp || *trim;
+        let Self { unescape, url_decode, doubled, lower, chomp, trim, take, map, other, null } = self;
+        let is_changed = *unescape != Unescape::No || *url_decode || *doubled || *lower || *chomp || *trim;
         !is_changed && *take == Take::All && map.is_empty() && other.is_none() && null.is_empty()
     }
 }

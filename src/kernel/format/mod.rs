@@ -15,6 +15,7 @@ mod detect;
 mod expand;
 mod feed;
 pub mod import;
+mod library;
 mod nearest;
 mod notation;
 mod schema;
@@ -36,6 +37,7 @@ pub use schema::schema;
 
 use screen::Needs;
 
+use crate::decode::time::{Layout, Stamp};
 use crate::scan::{Ahead, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
@@ -53,6 +55,7 @@ struct Outline {
     is_joined: bool,
     carries: bool,
     carries_lines: bool,
+    carries_like: Option<&'static str>,
     has_header: bool,
     ahead: ([[u64; 4]; 8], u8),
     /// For each pattern for whole lines, texts that a record has.
@@ -146,6 +149,8 @@ pub struct Format {
     is_envelope: bool,
     /// And these can be lines of any of them.
     carries_lines: bool,
+    /// And these can be what this other envelope carries.
+    carries_like: Option<String>,
     /// Lines say what the columns of those behind them are.
     has_header: bool,
     /// What its lines can begin with.
@@ -154,6 +159,8 @@ pub struct Format {
     needs: Needs,
     /// The bytes of the definition before its samples, which only tests ask for.
     head: usize,
+    /// The family that it extends, where that is not one of the built-in ones.
+    base: Option<Arc<Format>>,
     compiled: OnceLock<Compiled>,
     /// Lines, and what they are worth.
     samples: OnceLock<Vec<Sample>>,
@@ -170,6 +177,8 @@ struct Compiled {
     start: Option<Arc<Matcher>>,
     /// What a line that is no record looks like.
     comment: Option<Arc<Matcher>>,
+    /// What such a line begins with that tells the day of those behind it.
+    day: Option<Arc<str>>,
     /// How its patterns come back to an ambiguous part that they share.
     ways: Ways,
     /// The capture that holds a record of another family.
@@ -222,6 +231,8 @@ pub(crate) struct Lines {
     pub(crate) comment: Option<Arc<Matcher>>,
     /// What a line looks like that names the columns of those behind it.
     pub(crate) headings: Vec<Heading>,
+    /// What a comment begins with that tells the day of those behind it.
+    day: Option<Arc<str>>,
 }
 
 impl Lines {
@@ -229,6 +240,18 @@ impl Lines {
     #[inline]
     pub(crate) fn is_heading(&self, line: &[u8]) -> bool {
         self.headings.iter().any(|heading| heading.is(line))
+    }
+
+    /// Does the line tell the day of those behind it?
+    pub(crate) fn tells_day(&self, line: &[u8]) -> bool {
+        self.day.as_ref().is_some_and(|day| line.starts_with(day.as_bytes()))
+    }
+
+    /// The day, and the time of it, that a comment tells.
+    pub(crate) fn day_of(&self, comment: &[u8]) -> Option<Stamp> {
+        let told = comment.strip_prefix(self.day.as_ref()?.as_bytes())?.trim_ascii();
+        let layout = Layout::Rfc3339Utc;
+        layout.parse(told).or_else(|| layout.parse(&[told, b" 00:00:00"].concat()))
     }
 
     /// Is a line that no pattern takes a comment?
@@ -282,7 +305,7 @@ impl Catalog {
 
     /// Adds a definition; it comes before those that are there, and replaces one of the same name. Its samples have to pass.
     pub fn add(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
-        let format = Arc::new(check::compile(origin, text)?);
+        let format = Arc::new(self.compile(origin, text)?);
         let grown = self.with(&format);
         check_envelopes(&format, grown.formats())?;
         for pattern in format.patterns() {
@@ -319,24 +342,26 @@ impl Catalog {
 
     /// Adds a definition that was made of a server's own layout. Its sample was made with it and proves nothing, so it is not run.
     pub fn add_made(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
-        *self = self.with(&Arc::new(check::compile(origin, text)?));
+        *self = self.with(&Arc::new(self.compile(origin, text)?));
         Ok(())
+    }
+
+    fn compile(&self, origin: &str, text: &str) -> Result<Format, DefinitionError> {
+        check::compile(origin, text, &|name| self.format(name).map(Arc::clone), &|| {
+            self.formats().iter().map(|format| format.name.clone()).collect()
+        })
     }
 
     /// Compiles a definition and checks all of its samples beside the formats that are there, without adding it.
     pub fn test(&self, origin: &str, text: &str) -> Result<(Arc<Format>, Vec<SampleFailure>), DefinitionError> {
-        let format = Arc::new(check::compile(origin, text)?);
+        let format = Arc::new(self.compile(origin, text)?);
         let failures = self.with(&format).check_samples(&format);
         Ok((format, failures))
     }
 
     /// All formats; those of the user come first.
     pub fn formats(&self) -> &[Arc<Format>] {
-        self.formats.get_or_init(|| {
-            static BUILTIN: OnceLock<Vec<Arc<Format>>> = OnceLock::new();
-            let outlined = || OUTLINES.iter().map(|outline| Arc::new(Format::outlined(outline))).collect();
-            if self.has_builtin { BUILTIN.get_or_init(outlined).clone() } else { vec![] }
-        })
+        self.formats.get_or_init(|| if self.has_builtin { builtin_formats().to_vec() } else { vec![] })
     }
 
     /// The family of this name.
@@ -352,9 +377,13 @@ impl Catalog {
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
-        let carries_lines = self.format(format).is_some_and(|family| family.carries_lines);
+        let family = self.format(format);
+        let carries_lines = family.is_some_and(|family| family.carries_lines);
+        let like = family.and_then(|family| family.carries_like.as_deref());
         let carried = |other: &Arc<Format>| {
-            other.feeds_within(Some(format), table) || (carries_lines && !other.is_envelope && other.feeds_within(None, table))
+            other.feeds_within(Some(format), table)
+                || like.is_some_and(|like| other.feeds_within(Some(like), table))
+                || (carries_lines && !other.is_envelope && other.feeds_within(None, table))
         };
         self.feeds_by_lines(format, table) || self.formats().iter().any(carried)
     }
@@ -402,7 +431,8 @@ impl Catalog {
                 headings.push(heading.clone());
             }
         }
-        let lines = Arc::new(Lines { patterns, set, starts, comment, headings });
+        let day = family.and_then(|family| family.compiled().day.clone());
+        let lines = Arc::new(Lines { patterns, set, starts, comment, headings, day });
         known.insert(format.to_owned(), Arc::clone(&lines));
         lines
     }
@@ -430,8 +460,12 @@ impl Catalog {
             return Arc::clone(carried);
         }
         let mut carried = vec![];
-        for family in self.formats().iter().filter(|family| family.feeds_within(Some(format), table)) {
-            let inner = family.patterns().iter().filter(|p| p.within.as_deref() == Some(format) && p.table.name == table);
+        let like = self.format(format).and_then(|family| family.carries_like.as_deref());
+        let envelopes: Vec<&str> = std::iter::once(format).chain(like).collect();
+        let has = |family: &Format| envelopes.iter().any(|envelope| family.feeds_within(Some(envelope), table));
+        for family in self.formats().iter().filter(|family| has(family)) {
+            let is_inside = |p: &Pattern| p.within.as_deref().is_some_and(|within| envelopes.contains(&within));
+            let inner = family.patterns().iter().filter(|p| is_inside(p) && p.table.name == table);
             let inner: Vec<&Arc<Pattern>> = inner.collect();
             for alike in inner.chunk_by(|a, b| a.requires == b.requires) {
                 carried.push(Carried::new(&alike[0].requires, alike.iter().copied(), family.compiled().ways));
@@ -481,6 +515,21 @@ impl Catalog {
     }
 }
 
+/// The built-in formats, not compiled yet.
+fn builtin_formats() -> &'static [Arc<Format>] {
+    static BUILTIN: OnceLock<Vec<Arc<Format>>> = OnceLock::new();
+    BUILTIN.get_or_init(|| OUTLINES.iter().map(|outline| Arc::new(Format::outlined(outline))).collect())
+}
+
+fn builtin_format(name: &str) -> Option<Arc<Format>> {
+    builtin_formats().iter().find(|format| format.name == name).map(Arc::clone)
+}
+
+/// The definition of a built-in format, as far as `text` has it.
+fn compile_builtin(origin: &str, text: &str) -> Result<Format, DefinitionError> {
+    check::compile(origin, text, &builtin_format, &|| builtin_formats().iter().map(|format| format.name.clone()).collect())
+}
+
 impl Format {
     /// Can its records have several lines?
     pub fn is_joined(&self) -> bool {
@@ -502,6 +551,7 @@ impl Format {
             is_joined: outline.is_joined,
             is_envelope: outline.carries,
             carries_lines: outline.carries_lines,
+            carries_like: outline.carries_like.map(str::to_owned),
             has_header: outline.has_header,
             ahead: Ahead::from_raw(outline.ahead),
             needs: outline
@@ -510,6 +560,7 @@ impl Format {
                 .map(|texts| texts.iter().map(|ways| ways.iter().map(|way| way.to_vec()).collect()).collect())
                 .collect(),
             head: outline.head,
+            base: None,
             compiled: OnceLock::new(),
             samples: OnceLock::new(),
             set: OnceLock::new(),
@@ -519,7 +570,7 @@ impl Format {
     fn compiled(&self) -> &Compiled {
         self.compiled.get_or_init(|| {
             let head = &self.text[..self.head];
-            let compiled = check::compile(&self.origin, head).expect("the tests compile the built-in formats");
+            let compiled = compile_builtin(&self.origin, head).expect("the tests compile the built-in formats");
             compiled.compiled.into_inner().expect("compiled just now")
         })
     }
@@ -532,7 +583,7 @@ impl Format {
     /// Lines, and what they are worth.
     pub fn samples(&self) -> &[Sample] {
         self.samples.get_or_init(|| {
-            let whole = check::compile(&self.origin, &self.text).expect("the tests compile the built-in formats");
+            let whole = compile_builtin(&self.origin, &self.text).expect("the tests compile the built-in formats");
             whole.samples.into_inner().expect("compiled just now")
         })
     }
@@ -614,9 +665,19 @@ pub(crate) fn nearest_pattern<'a>(
 
 /// What a family reads the inside of has to have one.
 fn check_envelopes(format: &Format, formats: &[Arc<Format>]) -> Result<(), DefinitionError> {
+    let is_envelope = |name: &str| formats.iter().any(|envelope| envelope.name == name && envelope.is_envelope);
+    if let Some(like) = format.carries_like.as_deref().filter(|like| !is_envelope(like)) {
+        return Err(DefinitionError {
+            origin: format.origin.clone(),
+            line: 1,
+            column: 1,
+            message: format!("what is in this envelope is like what is in `{like}`, which carries nothing"),
+            hint: Some("name a family that has a `[carries]` table, such as `syslog`".to_owned()),
+        });
+    }
     for pattern in format.patterns() {
         let Some(within) = &pattern.within else { continue };
-        if formats.iter().any(|envelope| envelope.name == *within && envelope.is_envelope) {
+        if is_envelope(within) {
             continue;
         }
         return Err(DefinitionError {
@@ -643,7 +704,7 @@ mod tests {
     #[test]
     fn every_builtin_sample_is_worth_what_it_should_be() {
         for (file, text) in builtin_definitions() {
-            check::compile(file, text).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+            compile_builtin(file, text).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
         }
         let catalog = Catalog::builtin();
         let mut failures = String::new();
@@ -659,13 +720,21 @@ mod tests {
     fn every_outline_says_what_the_definition_says() {
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
-            let compiled = check::compile(&format.origin, &format.text).expect(&format.name);
+            let compiled = compile_builtin(&format.origin, &format.text).expect(&format.name);
             check_envelopes(format, catalog.formats()).expect(&format.name);
             let facts = |f: &Format| format!("{:?}", (&f.name, f.table.name, &f.title, &f.url, &f.pattern_names, f.tables()));
             assert_eq!(facts(format), facts(&compiled));
             let more = |f: &Format| {
                 let feeds: Vec<_> = f.feeds.iter().map(|(within, table)| (within.clone(), table.name)).collect();
-                (feeds, f.is_joined, f.is_envelope, f.carries_lines, f.has_header, f.ahead, f.needs.clone())
+                (
+                    feeds,
+                    f.is_joined,
+                    f.is_envelope,
+                    (f.carries_lines, f.carries_like.clone()),
+                    f.has_header,
+                    f.ahead,
+                    f.needs.clone(),
+                )
             };
             assert_eq!(more(format), more(&compiled), "{}", format.name);
         }
@@ -752,10 +821,7 @@ line = "warn: hello"
                 GOOD.replace("pid = 17", "pid = 18"),
                 "mine.toml:13:1: sample `warn 17 blue: hello` fails; pid: expected `18`, got `17` | see all with `logsql format test mine.toml`",
             ),
-            (
-                GOOD.replace("{word})", "{wort})"),
-                "mine.toml:12:9: there is no fragment `{wort}` | add it to [define]: wort = '…'",
-            ),
+            (GOOD.replace("{word})", "{wort})"), "mine.toml:12:9: there is no fragment `{wort}` | did you mean `{"),
             (
                 GOOD.replace("error_log", "errorlog"),
                 "mine.toml:3:9: there is no table `errorlog` | tables: access_log, error_log, dns_log, syslog, auth_log, mail_log, dhcp_log, firewall_log, proxy_log, database_log, transfer_log, app_log, unparsed",
@@ -774,7 +840,7 @@ line = "warn: hello"
             (GOOD.replace("regex = ", "rogex = "), "mine.toml:12:1: unknown field `rogex`"),
             (
                 GOOD.replace("regex = ", "json = { level = \"l\" }\nregex = "),
-                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `grok`, `log_format` (nginx), `apache`, `log_line_prefix` (PostgreSQL), `json`, `logfmt`, `pairs`, `cef`, `leef`, `xml`, `columns`",
+                "mine.toml:11:8: pattern `mine` needs one layout | one of `regex`, `grok`, `log_format` (nginx), `apache`, `error_log_format` (Apache), `log_line_prefix` (PostgreSQL), `json`, `logfmt`, `pairs`, `cef`, `leef`, `xml`, `columns`",
             ),
             (
                 GOOD.replacen("[[sample]]", "has = { level = true }\n[[sample]]", 1),
@@ -888,6 +954,137 @@ line = "warn: hello"
             let text = noted("access_log", &format!("{key} = '{layout}'"), &read.line, &expect.join(", "));
             let (_, failures) = Catalog::builtin().test("mine.toml", &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
             assert!(failures.is_empty(), "{}", failures[0]);
+        }
+    }
+
+    #[test]
+    fn the_library_can_be_read_and_each_type_has_its_fragment() {
+        let library = library::library();
+        for name in library.tag.keys() {
+            assert!(library.define.contains_key(name), "{name}");
+        }
+        for (name, regex) in &library.define {
+            let whole = format!("(?:{regex})");
+            let lowered = Matcher::try_new(&whole).expect(name);
+            assert!(lowered.as_regex().expect("a regex").program().is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn fragments_have_types_that_definitions_share() {
+        let base = r#"
+name = "base"
+table = "app_log"
+title = "a test"
+url = "https://example.org"
+[define]
+unit = 'u\d+'
+[tag]
+unit = { column = "logger", map = { u1 = "first" } }
+[capture]
+reason = { column = "message" }
+[records]
+start = '\d'
+[[pattern]]
+name = "base"
+regex = '{epoch:time} {unit:which} (?<reason>.*)'
+[[sample]]
+line = "1795222923 u1 it is so"
+pattern = "base"
+expect = { time = "2026-11-21T01:02:03Z", logger = "first", message = "it is so" }
+"#;
+        let own = r#"
+name = "own"
+table = "app_log"
+title = "a test"
+url = "https://example.org"
+extends = "base"
+[[pattern]]
+name = "own"
+regex = '{iso_time:time} <{unit:which}> from {ip_port:source} {mac:hw}: (?<reason>.*)'
+capture = { hw = { type = "mac", column = "fields.mac" } }
+[[sample]]
+line = """
+2026-11-21T01:02:03Z <u1> from [2001:db8::1]:443 00-1A-2B-3C-4D-5E: it is
+  so"""
+pattern = "own"
+expect = { time = "2026-11-21T01:02:03Z", logger = "first", message = "it is\n  so", "fields.mac" = "00:1a:2b:3c:4d:5e" }
+"#;
+        let mut catalog = Catalog::default();
+        catalog.add("base.toml", base).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        catalog.add("own.toml", own).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        assert!(catalog.format("own").expect("added").is_joined(), "how lines make records is inherited");
+        assert_eq!(catalog.format("own").expect("added").pattern_names, ["own"]);
+
+        // The family of the same name is replaced by itself and more.
+        let grown = own.replace("name = \"own\"\ntable", "name = \"base\"\ntable");
+        let mut grown_catalog = catalog.clone();
+        grown_catalog.add("grown.toml", &grown).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        assert_eq!(grown_catalog.format("base").expect("added").pattern_names, ["own", "base"]);
+        // And again on top of that.
+        let again = grown.replace("<{unit", "<<{unit").replace("<u1", "<<u1").replace("= \"own\"\n", "= \"again\"\n");
+        grown_catalog.add("again.toml", &again).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        assert_eq!(grown_catalog.format("base").expect("added").pattern_names, ["again", "own", "base"]);
+
+        for (from, to, expected) in [
+            (
+                "extends = \"base\"",
+                "extends = \"bsae\"",
+                "own.toml:6:11: there is no format `bsae` to extend | did you mean `base`?",
+            ),
+            ("{unit:which}", "{unti:which}", "own.toml:9:9: there is no fragment `{unti}` | did you mean `{unit}`?"),
+            (
+                "extends = \"base\"",
+                "tag = { unti = {} }\nextends = \"base\"",
+                "own.toml:6:16: there is no fragment `{unti}` for this tag | did you mean `unit`?",
+            ),
+        ] {
+            let error = catalog.clone().add("own.toml", &own.replace(from, to)).expect_err(to);
+            let told = format!("{error} | {}", error.hint.as_deref().unwrap_or_default());
+            assert!(told.starts_with(expected), "{told}");
+        }
+    }
+
+    #[test]
+    fn values_are_put_together_and_decoded() {
+        let text = r#"
+name = "own"
+table = "access_log"
+title = "a test"
+url = "https://example.org"
+[capture]
+at = { type = "time", layout = "compact", column = "time" }
+url = { type = "url", url_decode = true }
+client = { type = "ip_port" }
+[[pattern]]
+name = "own"
+regex = '(?<date>\d{8}) (?<clock>\d\d:\d\d:\d\d) (?<ip>[^ ]+) (?<number>\d+) (?<scheme>[a-z]+|-) (?<vhost>[^ ]+) (?<place>[^ ]+)'
+concat = { at = "{date} {clock}", url = ["{scheme}://{vhost}{place}", "{place}"], client = "[{ip}]:{number}", "fields.braces" = "{{{ip}}}" }
+[[sample]]
+line = "20261121 01:02:03 2001:db8::1 443 https www.example.com /a%20b%zz%2?c=%41"
+pattern = "own"
+expect = { time = "2026-11-21T01:02:03Z", url = "https://www.example.com/a b%zz%2?c=A", path = "/a b%zz%2", query = "c=A", client_ip = "2001:db8::1", client_port = 443, "fields.braces" = "{2001:db8::1}" }
+[[sample]]
+line = "20261121 01:02:03 192.0.2.1 443 - www.example.com /a"
+pattern = "own"
+expect = { url = "/a", vhost = "www.example.com" }
+"#;
+        let mut catalog = Catalog::default();
+        catalog.add("own.toml", text).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        for (from, to, expected) in [
+            ("{date} {clock}", "{date} {clokc}", "own.toml:13:17: the pattern captures no `clokc` | did you mean `{clock}`?"),
+            ("{date} {clock}", "{date {clock}", "own.toml:13:17: the pattern captures no `date {clock` | "),
+            ("{date} {clock}", "{date} {clock", "own.toml:13:17: `{date} {clock` has a brace without another one | captures"),
+            ("at = \"{", "vhost = \"{", "own.toml:13:20: `vhost` is captured and put together | "),
+            (
+                "layout = \"compact\"",
+                "layout = \"clock\"",
+                "own.toml:7:6: capture `at` has no day, and no line tells it | say in",
+            ),
+        ] {
+            let error = Catalog::default().add("own.toml", &text.replace(from, to)).expect_err(to);
+            let told = format!("{error} | {}", error.hint.as_deref().unwrap_or_default());
+            assert!(told.starts_with(expected), "{told}");
         }
     }
 

@@ -78,11 +78,13 @@ fn family() -> Vec<Field> {
         ("table", reference("table"), "table that its patterns feed unless they name another"),
         ("title", reference("text"), "what it is, in one line"),
         ("url", reference("text"), "the daemon's own documentation of the layout"),
+        ("extends", reference("text"), "family whose fragments, captures and records hold here, too"),
         ("backtrack", names(&["each", "together"]), "together: patterns that begin alike share an ambiguous part"),
         ("records", reference("records"), "how lines make records"),
         ("delimited", reference("delimited"), "how values in columns are told apart, for patterns that go by `columns`"),
         ("carries", reference("carries"), "which capture holds a whole record of another family"),
-        ("define", reference("map"), "fragments that patterns name as {name}"),
+        ("define", reference("map"), "fragments that patterns name as {name}, or captured as {name:capture}"),
+        ("tag", reference("captures"), "types of fragments: what {name:capture} captures"),
         ("patterns", reference("map"), "patterns that Grok expressions name as %{NAME}"),
         ("capture", reference("captures"), "what captures mean, for all patterns"),
         ("files", list("text"), "where such logs are on this machine: paths, with wildcards"),
@@ -95,6 +97,7 @@ fn records() -> Vec<Field> {
     vec![
         ("start", reference("text"), "regular expression of what the first line of a record begins with"),
         ("comment", reference("text"), "regular expression of what a line begins with that tells of no event"),
+        ("day", reference("text"), "what a comment begins with that tells the day of the lines behind it"),
     ]
 }
 
@@ -113,6 +116,7 @@ fn carries() -> Vec<Field> {
     vec![
         ("capture", reference("text"), "capture with the inner record"),
         ("lines", flag(), "what it holds can be a line of any family"),
+        ("like", reference("text"), "envelope whose records may be in this one as well, such as syslog"),
     ]
 }
 
@@ -123,6 +127,7 @@ fn pattern() -> Vec<Field> {
         ("grok", reference("text"), "or as a Grok expression"),
         ("log_format", reference("text"), "or as the text of nginx's log_format"),
         ("apache", reference("text"), "or as the text of Apache's LogFormat"),
+        ("error_log_format", reference("text"), "or as the text of Apache's ErrorLogFormat"),
         ("log_line_prefix", reference("text"), "or as the text of PostgreSQL's log_line_prefix"),
         ("json", reference("paths"), "or: the record is a JSON object, and these are the paths of its captures"),
         ("logfmt", reference("paths"), "or logfmt, with the keys of its captures"),
@@ -141,6 +146,7 @@ fn pattern() -> Vec<Field> {
         ("requires", reference("paths"), "values that the envelope's captures must have; `postfix/*` for all that begin so"),
         ("capture", reference("captures"), "what captures mean, where that is not what the family says"),
         ("constant", reference("map"), "columns with a fixed value; fields.NAME for a key of the map"),
+        ("concat", reference("paths"), "captures that are put together of others: url = \"{scheme}://{vhost}{path}\""),
         ("catch_all", flag(), "it takes nearly anything, and never decides what a file is"),
     ]
 }
@@ -154,6 +160,7 @@ fn capture() -> Vec<Field> {
         ("layout", layouts, "layout of a time, or several; the first that fits counts"),
         ("unit", names(&["s", "ms", "us", "ns"]), "unit of a duration"),
         ("unescape", names(&["apache", "nginx", "json", "csv"]), "how text was escaped"),
+        ("url_decode", flag(), "the text is a part of a URL: %20 is a blank"),
         ("take", names(&["first", "last"]), "which item of a list counts"),
         ("map", reference("map"), "texts that mean another one"),
         ("other", reference("text"), "what all texts mean that are not in map; the empty text for nothing"),

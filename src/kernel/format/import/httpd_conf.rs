@@ -1,8 +1,8 @@
-//! httpd.conf: `LogFormat`, `CustomLog`, `TransferLog`, `ErrorLog`, `Include`, `Define`.
+//! httpd.conf: `LogFormat`, `CustomLog`, `TransferLog`, `ErrorLog`, `ErrorLogFormat`, `Include`, `Define`.
 
 use std::collections::{HashMap, HashSet};
 
-use super::{AccessLayout, ConfigFile, ConfigFiles, MAX_DEPTH, MAX_ITEMS, MAX_LAYOUT_BYTES, ServerLogs, add_file};
+use super::{ConfigFile, ConfigFiles, MAX_DEPTH, MAX_ITEMS, MAX_LAYOUT_BYTES, Records, ServerLayout, ServerLogs, add_file};
 
 /// What `TransferLog` means without a `LogFormat` in front of it.
 const COMMON: &str = r#"%h %l %u %t \"%r\" %>s %b"#;
@@ -23,6 +23,8 @@ pub(super) fn httpd_conf(main: &ConfigFile, files: &mut dyn ConfigFiles) -> Serv
         layouts: vec![],
         nameless: None,
         logs: vec![],
+        errors: vec![],
+        error_layouts: vec![],
         macros: vec![],
         host: 0,
         hosts: 0,
@@ -55,10 +57,14 @@ struct Reader<'a> {
     variables: HashMap<String, String>,
     seen: HashSet<String>,
     /// Layouts with a name, and the virtual host that they are said in.
-    layouts: Vec<(usize, AccessLayout)>,
+    layouts: Vec<(usize, ServerLayout)>,
     /// The latest `LogFormat` without a name.
     nameless: Option<String>,
     logs: Vec<Log>,
+    /// Logs of errors, and the virtual host of each.
+    errors: Vec<(usize, String)>,
+    /// Their layouts: the last one of a host counts, and those for what is told once of a connection or a request.
+    error_layouts: Vec<(usize, ServerLayout)>,
     /// Parameters of the macros that are open.
     macros: Vec<String>,
     /// The virtual host that is open; 0 is none.
@@ -203,7 +209,8 @@ impl Reader<'_> {
             }
             ("logformat", [text]) => self.nameless = Some(text.clone()),
             ("logformat", [text, name]) if room => {
-                let layout = AccessLayout { name: name.clone(), text: text.clone(), place: place.to_owned(), files: vec![] };
+                let (name, text, place) = (name.clone(), text.clone(), place.to_owned());
+                let layout = ServerLayout { name, records: Records::Requests, text, place, files: vec![] };
                 self.layouts.push((self.host, layout));
             }
             ("customlog" | "globallog", [path, layout, ..]) if room => self.log(path, layout, place),
@@ -212,12 +219,21 @@ impl Reader<'_> {
                 self.log(path, &layout, place);
             }
             ("errorlog", [path, ..]) => {
-                if let Some(path) = self.path(path, place) {
-                    add_file(&mut self.found.errors, path);
+                if let Some(path) = self.path(path, place).filter(|_| self.errors.len() < MAX_ITEMS) {
+                    self.errors.push((self.host, path));
                 }
             }
-            ("errorlogformat", _) => {
-                self.note(format!("{place}: `ErrorLogFormat` is not carried over; lines of the usual layouts are read"));
+            ("errorlogformat", [.., text]) if text.len() > MAX_LAYOUT_BYTES => {
+                self.note(format!("{place}: `ErrorLogFormat` is too long"));
+            }
+            ("errorlogformat", [of @ .., text]) if self.error_layouts.len() < MAX_ITEMS && of.len() < 2 => {
+                let name = match of {
+                    [] => "error".to_owned(),
+                    [of, ..] => format!("error_{}", of.to_ascii_lowercase()),
+                };
+                let (text, place) = (text.clone(), place.to_owned());
+                let layout = ServerLayout { name, records: Records::Errors, text, place, files: vec![] };
+                self.error_layouts.push((self.host, layout));
             }
             _ => {}
         }
@@ -282,7 +298,7 @@ impl Reader<'_> {
     }
 
     fn finish(mut self) -> ServerLogs {
-        let mut direct: Vec<AccessLayout> = vec![];
+        let mut direct: Vec<ServerLayout> = vec![];
         for log in std::mem::take(&mut self.logs) {
             let of_host = |host| self.layouts.iter().rposition(|(at, layout)| *at == host && layout.name == log.layout);
             let known = of_host(log.host).or_else(|| of_host(0));
@@ -293,13 +309,30 @@ impl Reader<'_> {
                     None => {
                         let stem = log.path.rsplit('/').next().unwrap_or_default();
                         let name = stem.split('.').next().unwrap_or_default().to_owned();
-                        direct.push(AccessLayout { name, text: log.layout, place: log.place, files: vec![log.path] });
+                        let records = Records::Requests;
+                        direct.push(ServerLayout { name, records, text: log.layout, place: log.place, files: vec![log.path] });
                     }
                 },
                 None => self.found.notes.push(format!("{}: there is no `LogFormat` of the name `{}`", log.place, log.layout)),
             }
         }
-        self.found.layouts = self.layouts.into_iter().map(|(_, layout)| layout).chain(direct).collect();
+        for (host, path) in std::mem::take(&mut self.errors) {
+            // A virtual host that says nothing has the layout of the server.
+            let has = |host| self.error_layouts.iter().any(|(of, layout)| *of == host && layout.name == "error");
+            let owner = if has(host) { host } else { 0 };
+            if !has(owner) {
+                add_file(&mut self.found.errors, path);
+                continue;
+            }
+            let last = self.error_layouts.iter().rposition(|(of, layout)| *of == owner && layout.name == "error");
+            for (at, (of, layout)) in self.error_layouts.iter_mut().enumerate() {
+                if *of == owner && (layout.name != "error" || Some(at) == last) {
+                    add_file(&mut layout.files, path.clone());
+                }
+            }
+        }
+        let errors = self.error_layouts.into_iter().map(|(_, layout)| layout).filter(|layout| !layout.files.is_empty());
+        self.found.layouts = self.layouts.into_iter().map(|(_, layout)| layout).chain(direct).chain(errors).collect();
         self.found
     }
 }
@@ -396,6 +429,46 @@ mod tests {
     }
 
     #[test]
+    fn layouts_of_errors_are_those_of_the_host_or_of_the_server() {
+        let main = r#"
+            ErrorLogFormat "old"
+            ErrorLogFormat "[%t] [%l] %M"
+            ErrorLogFormat request "[%t] [%l] [R:%L] UA:'%+{User-Agent}i'"
+            ErrorLog /var/log/main.log
+            <VirtualHost *:80>
+            ErrorLog /var/log/a.log
+            </VirtualHost>
+            <VirtualHost *:81>
+            ErrorLogFormat "[%{cu}t] [client\ %a] %M% ,\ referer\ %{Referer}i"
+            ErrorLog /var/log/b.log
+            </VirtualHost>
+        "#;
+        let found = read(main, vec![]);
+        let layouts: Vec<(&str, &str, Records, Vec<&str>)> = found
+            .layouts
+            .iter()
+            .map(|layout| {
+                let files = layout.files.iter().map(String::as_str).collect();
+                (layout.name.as_str(), layout.text.as_str(), layout.records, files)
+            })
+            .collect();
+        let expected = [
+            ("error", "[%t] [%l] %M", Records::Errors, vec!["/var/log/main.log", "/var/log/a.log"]),
+            (
+                "error_request",
+                "[%t] [%l] [R:%L] UA:'%+{User-Agent}i'",
+                Records::Errors,
+                vec!["/var/log/main.log", "/var/log/a.log"],
+            ),
+            ("error", r"[%{cu}t] [client\ %a] %M% ,\ referer\ %{Referer}i", Records::Errors, vec!["/var/log/b.log"]),
+        ];
+        assert_eq!(layouts, expected);
+        assert_eq!((found.errors, found.notes), (vec![], vec![]));
+        let default = read("ErrorLog /var/log/e.log", vec![]);
+        assert_eq!(default.errors, ["/var/log/e.log"]);
+    }
+
+    #[test]
     fn a_hostile_configuration_is_read_to_its_end() {
         let grows = "Define A aaaaaaaaaaaaaaaa\n".to_owned() + &"Define A ${A}${A}\n".repeat(60) + "CustomLog ${A} %h";
         read(&grows, vec![("/etc/apache2/envvars", "A=1\nA=$A$A$A\nA=${A")]);
@@ -407,7 +480,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_configuration_is_too_odd(text in r#"(LogFormat |CustomLog |Include |Define |<Macro |a|\$\{a\}|%h|"|'|\\|\n|#|/| |é|>|\|){0,40}"#) {
+        fn no_configuration_is_too_odd(text in r#"(LogFormat |CustomLog |ErrorLogFormat |ErrorLog |Include |Define |<Macro |a|\$\{a\}|%h|"|'|\\|\n|#|/| |é|>|\|){0,40}"#) {
             let _ = read(&text, vec![("/etc/apache2/a", &text)]);
         }
     }

@@ -185,7 +185,7 @@ impl Draft<'_> {
                 let Some(spans) = spans(&pattern.matcher, line) else { continue };
                 let slot = pattern.matcher.captures().iter().position(|name| **name == *capture);
                 let Some(stamp) = slot.and_then(|slot| spans[slot].of(line.as_bytes())) else { continue };
-                match Layout::NAMES.iter().find(|(_, layout)| layout.parse(stamp).is_some()) {
+                match Layout::NAMES.iter().find(|(_, layout)| !layout.lacks_day() && layout.parse(stamp).is_some()) {
                     Some((name, _)) if layouts.iter().any(|known| known.trim_matches('\'') == *name) => {}
                     Some((name, _)) => layouts.push(format!("'{name}'")),
                     None => missed = Some(String::from_utf8_lossy(stamp).into_owned()),
@@ -248,7 +248,7 @@ impl Draft<'_> {
             let found = time.split('.').try_fold(&value, |value, key| value.get(key));
             let stamp = found.map(|stamp| stamp.as_str().map_or_else(|| stamp.to_string(), str::to_owned));
             let Some(stamp) = stamp else { continue };
-            let layout = Layout::NAMES.iter().find(|(_, layout)| layout.parse(stamp.as_bytes()).is_some());
+            let layout = Layout::NAMES.iter().find(|(_, layout)| !layout.lacks_day() && layout.parse(stamp.as_bytes()).is_some());
             layouts.extend(layout.map(|(name, _)| format!("'{name}'")));
         }
         layouts.sort();

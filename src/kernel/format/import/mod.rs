@@ -67,34 +67,52 @@ impl Server {
         }
     }
 
-    /// The key of such a layout in a definition.
-    fn key(self) -> &'static str {
-        match self {
-            Self::Nginx => "log_format",
-            Self::Apache => "apache",
+    /// The key of such a layout in a definition, and the server's own documentation of it.
+    fn key(self, what: Records) -> (&'static str, &'static str) {
+        match (self, what) {
+            (Self::Nginx, _) => ("log_format", "https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format"),
+            (Self::Apache, Records::Requests) => ("apache", "https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats"),
+            (Self::Apache, Records::Errors) => {
+                ("error_log_format", "https://httpd.apache.org/docs/2.4/mod/core.html#errorlogformat")
+            }
         }
     }
 
-    fn url(self) -> &'static str {
-        match self {
-            Self::Nginx => "https://nginx.org/en/docs/http/ngx_http_log_module.html#log_format",
-            Self::Apache => "https://httpd.apache.org/docs/2.4/mod/mod_log_config.html#formats",
-        }
-    }
-
-    fn translate(self, text: &str) -> Result<Translated, notation::NotationError> {
-        match self {
-            Self::Nginx => notation::nginx(text),
-            Self::Apache => notation::apache(text),
+    fn translate(self, what: Records, text: &str) -> Result<Translated, notation::NotationError> {
+        match (self, what) {
+            (Self::Nginx, _) => notation::nginx(text),
+            (Self::Apache, Records::Requests) => notation::apache(text),
+            (Self::Apache, Records::Errors) => notation::error_log_format(text),
         }
     }
 }
 
-/// A layout of requests, and the files that are written in it.
+/// What is written in a layout. Only Apache has layouts of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Records {
+    /// A record for each request.
+    #[default]
+    Requests,
+    /// A record for each error.
+    Errors,
+}
+
+impl Records {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Requests => "access_log",
+            Self::Errors => "error_log",
+        }
+    }
+}
+
+/// A layout, and the files that are written in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AccessLayout {
+pub struct ServerLayout {
     /// Its name in the configuration.
     pub name: String,
+    /// What is written in it.
+    pub records: Records,
     /// Its text.
     pub text: String,
     /// Where it is written: file and line.
@@ -106,9 +124,9 @@ pub struct AccessLayout {
 /// What a server's configuration says of logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerLogs {
-    /// Layouts of requests that are written somewhere, or at least have a name.
-    pub layouts: Vec<AccessLayout>,
-    /// Logs of errors.
+    /// Layouts that are written somewhere, or at least have a name.
+    pub layouts: Vec<ServerLayout>,
+    /// Logs of errors in the server's own layout.
     pub errors: Vec<String>,
     /// What was not understood.
     pub notes: Vec<String>,
@@ -210,6 +228,13 @@ impl Imported {
     }
 }
 
+/// Layouts of errors that the built-in format reads as well.
+const STANDARD_ERRORS: &[&str] = &[
+    r"[%{u}t] [%-m:%l] [pid %P:tid %T] %7F: %E: [client\ %a] %M% ,\ referer\ %{Referer}i",
+    r"[%{u}t] [%-m:%l] [pid %P] %7F: %E: [client\ %a] %M% ,\ referer\ %{Referer}i",
+    r"[%t] [%l] %7F: %E: [client\ %a] %M% ,\ referer\ %{Referer}i",
+];
+
 /// Layouts that the built-in formats read as well, so that nobody needs a definition of them.
 const STANDARD: &[(Server, &str)] = &[
     (
@@ -239,11 +264,13 @@ pub fn read_server(server: Server, main: &str, files: &mut dyn ConfigFiles, note
 }
 
 /// The family that reads a layout without a definition of its own.
-pub fn standard(server: Server, text: &str) -> Option<&'static str> {
-    let regex = server.translate(text).ok()?.regex;
-    let is_like =
-        |known: &&(Server, &str)| known.0 == server && server.translate(known.1).is_ok_and(|known| known.regex == regex);
-    STANDARD.iter().find(is_like).map(|_| "access")
+pub fn standard(server: Server, what: Records, text: &str) -> Option<&'static str> {
+    let regex = server.translate(what, text).ok()?.regex;
+    let is_like = |known: &str| server.translate(what, known).is_ok_and(|known| known.regex == regex);
+    match what {
+        Records::Requests => STANDARD.iter().any(|known| known.0 == server && is_like(known.1)).then_some("access"),
+        Records::Errors => STANDARD_ERRORS.iter().any(|known| is_like(known)).then_some("apache_error"),
+    }
 }
 
 /// Makes a definition of each layout. With a catalog to try it in, a layout that cannot be read back with it is a note.
@@ -252,7 +279,7 @@ pub fn definitions(catalog: Option<&Catalog>, server: Server, logs: &ServerLogs,
     let mut made = vec![];
     for layout in &logs.layouts {
         let about = format!("layout `{}` ({})", layout.name, layout.place);
-        let translated = match server.translate(&layout.text) {
+        let translated = match server.translate(layout.records, &layout.text) {
             Ok(translated) => translated,
             Err(error) => {
                 let hint = error.hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -302,20 +329,26 @@ pub(super) fn quoted(text: &str) -> String {
     if is_plain { format!("'{text}'") } else { toml::Value::String(text.to_owned()).to_string() }
 }
 
-fn write_definition(name: &str, server: Server, layout: &AccessLayout, translated: &Translated, expects: bool) -> String {
+fn write_definition(name: &str, server: Server, layout: &ServerLayout, translated: &Translated, expects: bool) -> String {
     let mut text = format!("# From {}\n", layout.place.replace(|c: char| c.is_control(), "?"));
     let mut line = |key: &str, value: &str| {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{key} = {value}");
     };
     line("name", &quoted(name));
-    line("table", "'access_log'");
+    line("table", &quoted(layout.records.table()));
     line("title", &quoted(&format!("{}: the layout `{}` of {}", server.name(), layout.name, layout.place)));
-    line("url", &quoted(server.url()));
+    let (key, url) = server.key(layout.records);
+    line("url", &quoted(url));
     let files: Vec<String> = layout.files.iter().map(|file| quoted(file)).collect();
     line("files", &format!("[{}]", files.join(", ")));
+    // Messages may have several lines.
+    let start = Some(&layout.text).filter(|_| layout.records == Records::Errors).and_then(|text| notation::error_log_start(text));
+    if let Some(start) = start {
+        let _ = writeln!(text, "\n[records]\nstart = {}", quoted(&start));
+    }
     text += "\n[[pattern]]\n";
-    let _ = writeln!(text, "name = {}\n{} = {}", quoted(name), server.key(), quoted(&layout.text));
+    let _ = writeln!(text, "name = {}\n{key} = {}", quoted(name), quoted(&layout.text));
     text += "\n[[sample]]\n";
     let _ = writeln!(text, "line = {}\npattern = {}", quoted(&translated.line), quoted(name));
     // For times without a year.
@@ -360,6 +393,10 @@ pub(super) mod tests {
 
     #[test]
     fn what_the_built_in_formats_read_needs_no_definition() {
+        let default = r"[%{u}t] [%-m:%l] [pid %P:tid %T] %7F: %E: [client\ %a] %M% ,\ referer\ %{Referer}i";
+        assert_eq!(standard(Server::Apache, Records::Errors, default), Some("apache_error"));
+        assert_eq!(standard(Server::Apache, Records::Errors, "[%t] %M"), None);
+        let standard = |server, text| standard(server, Records::Requests, text);
         assert_eq!(standard(Server::Apache, r#"%h %l %u %t \"%r\" %>s %b \"%{Referer}i\" \"%{User-agent}i\""#), Some("access"));
         assert_eq!(standard(Server::Apache, r#"%h %l %u %t \"%r\" %>s %b %T"#), None);
         assert_eq!(standard(Server::Nginx, "$remote_addr"), None);
@@ -367,8 +404,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_definition_is_made_of_each_layout_and_passes_its_sample() {
-        let layout = |name: &str, text: &str| AccessLayout {
+        let layout = |name: &str, text: &str| ServerLayout {
             name: name.to_owned(),
+            records: Records::Requests,
             text: text.to_owned(),
             place: "/etc/nginx/nginx.conf:3".to_owned(),
             files: vec!["/srv/logs/it's.log".to_owned()],
@@ -394,5 +432,14 @@ pub(super) mod tests {
             catalog.add(&made.name, &made.text).unwrap_or_else(|error| panic!("{error}"));
         }
         assert_eq!(catalog.format("nginx_conf_shop_1").unwrap().files, ["/srv/logs/it's.log"]);
+
+        let errors = ServerLayout { records: Records::Errors, ..layout("error", r"[%{cu}t] [%l] %-a %L %M") };
+        let logs = ServerLogs { layouts: vec![errors], ..ServerLogs::default() };
+        let mut notes = vec![];
+        let made = definitions(Some(&catalog), Server::Apache, &logs, &mut notes);
+        assert_eq!((made.len(), notes), (1, vec![]), "{made:?}");
+        catalog.add("x", &made[0].text).unwrap_or_else(|error| panic!("{error}"));
+        let format = catalog.format("apache_conf_error").expect("added");
+        assert!(format.is_joined() && format.table.name == "error_log", "{}", made[0].text);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{AccessLayout, ConfigFile, ConfigFiles, MAX_DEPTH, MAX_ITEMS, MAX_LAYOUT_BYTES, ServerLogs, add_file};
+use super::{ConfigFile, ConfigFiles, MAX_DEPTH, MAX_ITEMS, MAX_LAYOUT_BYTES, Records, ServerLayout, ServerLogs, add_file};
 
 /// What `access_log` without a layout means, and where it is said.
 const COMBINED: &str =
@@ -23,7 +23,7 @@ pub(super) fn nginx_conf(main: &ConfigFile, files: &mut dyn ConfigFiles) -> Serv
 struct Named {
     /// `http` and `stream` have names of their own.
     context: &'static str,
-    layout: AccessLayout,
+    layout: ServerLayout,
 }
 
 struct Reader<'a> {
@@ -116,7 +116,8 @@ impl Reader<'_> {
                 if text.len() > MAX_LAYOUT_BYTES || self.formats.len() >= MAX_ITEMS {
                     return self.note(format!("{place}: `log_format {name}` is too long"));
                 }
-                let layout = AccessLayout { name: name.clone(), text, place: place.to_owned(), files: vec![] };
+                let (name, place) = (name.clone(), place.to_owned());
+                let layout = ServerLayout { name, records: Records::Requests, text, place, files: vec![] };
                 self.formats.push(Named { context, layout });
             }
             ("access_log", [path, options @ ..]) if path != "off" => {
@@ -175,8 +176,8 @@ impl Reader<'_> {
             match known {
                 Some(format) => add_file(&mut format.layout.files, path),
                 None if name == "combined" => {
-                    let layout =
-                        AccessLayout { name, text: COMBINED.to_owned(), place: "nginx itself".to_owned(), files: vec![path] };
+                    let (text, place) = (COMBINED.to_owned(), "nginx itself".to_owned());
+                    let layout = ServerLayout { name, records: Records::Requests, text, place, files: vec![path] };
                     self.formats.push(Named { context, layout });
                 }
                 None => missing.push(format!("`access_log {path} {name}`: there is no `log_format {name}`")),

@@ -535,7 +535,9 @@ impl Normalizer {
                 for captured in other.captures.iter().filter(|captured| captured.action == Action::Date) {
                     let slot = other.matcher.captures().iter().position(|name| **name == *captured.capture);
                     let Some(stamp) = slot.and_then(|slot| spans[slot].of(example.line.as_bytes())) else { continue };
-                    let Some((name, _)) = Layout::NAMES.iter().find(|(_, layout)| layout.parse(stamp).is_some()) else {
+                    let Some((name, _)) =
+                        Layout::NAMES.iter().find(|(_, layout)| !layout.lacks_day() && layout.parse(stamp).is_some())
+                    else {
                         continue;
                     };
                     for own in pattern.captures.iter().filter(|own| own.action == Action::Date) {

@@ -1,4 +1,4 @@
-//! Layouts in the words that people have already: Grok, nginx's `log_format`, Apache's `LogFormat`, PostgreSQL's `log_line_prefix`.
+//! Layouts in the words that people have already: Grok, nginx's `log_format`, Apache's `LogFormat` and `ErrorLogFormat`, PostgreSQL's `log_line_prefix`.
 //!
 //! ```text
 //!   "%{IP:ip} %{DATA:x}"       ──grok.rs───┐
@@ -11,6 +11,7 @@
 //! configuration has a sample like any other.
 
 mod apache;
+mod apache_error;
 mod dialect;
 mod grok;
 mod grok_library;
@@ -24,6 +25,7 @@ use std::collections::BTreeMap;
 use super::definition::CaptureDef;
 
 pub(crate) use apache::log_format as apache;
+pub(crate) use apache_error::{error_log_format, error_log_start};
 pub(crate) use dialect::{Dialect, Lookaround, translate};
 pub(crate) use grok::{Grok, column_of, whole as whole_grok};
 pub use grok::{GrokError, GrokSearch};
