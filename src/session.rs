@@ -412,11 +412,11 @@ pub fn load_formats(folders: &[PathBuf], server_root: Option<&Path>) -> Result<(
     }
     // Later additions come first, so the folder that is to win goes last.
     for folder in folders.iter().rev() {
-        for path in definition_files(folder)? {
-            let text =
-                std::fs::read_to_string(&path).map_err(|source| SessionError::ReadDefinition { path: path.clone(), source })?;
-            catalog.add(&path.display().to_string(), &text)?;
-        }
+        let texts = definition_files(folder)?.into_iter().map(|path| match std::fs::read_to_string(&path) {
+            Ok(text) => Ok((path.display().to_string(), text)),
+            Err(source) => Err(SessionError::ReadDefinition { path, source }),
+        });
+        catalog.add_all(texts.collect::<Result<_, _>>()?)?;
     }
     let of_format = |format: &Arc<Format>| {
         let log = |file: &String| ConfiguredLog { pattern: file.into(), format: Some(format.name.clone()) };

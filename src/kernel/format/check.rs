@@ -67,9 +67,7 @@ fn read(
         let names = names();
         let known: Vec<&str> = names.iter().map(String::as_str).collect();
         let near = nearest(extends.get_ref(), &known).map(|near| format!("did you mean `{near}`?"));
-        let hint = near.unwrap_or_else(|| {
-            "see all with `logsql format list`; of files in one folder, the extended one has to be read first".to_owned()
-        });
+        let hint = near.unwrap_or_else(|| "see all with `logsql format list`".to_owned());
         origin.error(&extends.span(), format!("there is no format `{}` to extend", extends.get_ref()), Some(hint))
     })?;
     def.inherit(definition_of(&base)?);

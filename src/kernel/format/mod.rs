@@ -340,6 +340,31 @@ impl Catalog {
         Ok(())
     }
 
+    /// Adds definitions, each with its text and where it comes from: those that others extend before these.
+    pub fn add_all(&mut self, definitions: Vec<(String, String)>) -> Result<(), DefinitionError> {
+        #[derive(Default, serde::Deserialize)]
+        struct Head {
+            name: Option<String>,
+            extends: Option<String>,
+        }
+        // What cannot be read is told when it is added.
+        let head = |text: &str| toml::from_str::<Head>(text).unwrap_or_default();
+        let mut waiting: Vec<_> = definitions.into_iter().map(|(origin, text)| (head(&text), origin, text)).collect();
+        while !waiting.is_empty() {
+            let is_ready = |(at, (head, ..)): &(usize, &(Head, String, String))| {
+                let base = head.extends.as_ref().filter(|base| head.name.as_ref() != Some(base));
+                !waiting
+                    .iter()
+                    .enumerate()
+                    .any(|(other, (head, ..))| other != *at && base.is_some() && head.name.as_ref() == base)
+            };
+            let next = waiting.iter().enumerate().find(is_ready).map_or(0, |(at, _)| at);
+            let (_, origin, text) = waiting.remove(next);
+            self.add(&origin, &text)?;
+        }
+        Ok(())
+    }
+
     /// Adds a definition that was made of a server's own layout. Its sample was made with it and proves nothing, so it is not run.
     pub fn add_made(&mut self, origin: &str, text: &str) -> Result<(), DefinitionError> {
         *self = self.with(&Arc::new(self.compile(origin, text)?));
@@ -1011,8 +1036,8 @@ pattern = "own"
 expect = { time = "2026-11-21T01:02:03Z", logger = "first", message = "it is\n  so", "fields.mac" = "00:1a:2b:3c:4d:5e" }
 "#;
         let mut catalog = Catalog::default();
-        catalog.add("base.toml", base).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
-        catalog.add("own.toml", own).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
+        let files = [("a_own.toml", own), ("base.toml", base)].map(|(name, text)| (name.to_owned(), text.to_owned()));
+        catalog.add_all(files.to_vec()).unwrap_or_else(|error| panic!("{error} {:?}", error.hint));
         assert!(catalog.format("own").expect("added").is_joined(), "how lines make records is inherited");
         assert_eq!(catalog.format("own").expect("added").pattern_names, ["own"]);
 
