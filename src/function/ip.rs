@@ -51,7 +51,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// An address, without the interface that some logs put behind it (`fe80::1%eth0`).
-fn parse(text: &str) -> Option<IpAddr> {
+pub(super) fn parse(text: &str) -> Option<IpAddr> {
     let address = text.split_once('%').map_or(text, |(address, _)| address);
     address.parse::<IpAddr>().ok().map(|ip| ip.to_canonical())
 }

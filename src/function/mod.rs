@@ -13,8 +13,10 @@
 //! an error that names the argument, since it is the query that is wrong. Nothing depends on what other rows hold.
 
 mod change;
+mod geoip;
 mod grok;
 mod ip;
+mod json;
 mod number;
 mod sessionize;
 pub(crate) mod template;
@@ -130,6 +132,8 @@ const FUNCTIONS: &[&[Function]] = &[
     text::FUNCTIONS,
     grok::FUNCTIONS,
     ip::FUNCTIONS,
+    geoip::FUNCTIONS,
+    json::FUNCTIONS,
     url::FUNCTIONS,
     user_agent::FUNCTIONS,
 ];

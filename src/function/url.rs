@@ -59,7 +59,45 @@ pub(super) const FUNCTIONS: &[Function] = &[
         returns: || DataType::Utf8View,
         run: |args| texts(args.text(0).iter().map(|url| url.map(section))),
     },
+    Function {
+        name: "search_terms",
+        args: &[arg("referer", Kind::Text)],
+        about: "what was searched for, where a referer is the page of a search engine",
+        example: "search_terms('https://duckduckgo.com/?q=log+files') → log files",
+        returns: || DataType::Utf8View,
+        run: |args| texts(args.text(0).iter().map(|url| search_terms(url?))),
+    },
 ];
+
+/// Search engines, by a part of their hosts, and the parameter that has the words.
+const ENGINES: &[(&str, &str)] = &[
+    ("google.", "q"),
+    ("bing.com", "q"),
+    ("duckduckgo.com", "q"),
+    ("search.yahoo.", "p"),
+    ("yandex.", "text"),
+    ("baidu.com", "wd"),
+    ("ecosia.org", "q"),
+    ("search.brave.com", "q"),
+    ("qwant.com", "q"),
+    ("startpage.com", "query"),
+    ("naver.com", "query"),
+    ("seznam.cz", "q"),
+    ("sogou.com", "query"),
+    ("ask.com", "q"),
+    ("aol.com", "q"),
+];
+
+fn search_terms(referer: &str) -> Option<Cow<'_, str>> {
+    let host = host(referer)?;
+    // A part begins where a label does; one without a dot at its end is the end of the host.
+    let is_of = |part: &str| {
+        let begins = |at: usize| at == 0 || host.as_bytes()[at - 1] == b'.';
+        host.match_indices(part).any(|(at, _)| begins(at) && (part.ends_with('.') || at + part.len() == host.len()))
+    };
+    let (_, name) = ENGINES.iter().find(|(part, _)| is_of(part))?;
+    param(referer, name).filter(|terms| !terms.is_empty())
+}
 
 struct Parts<'a> {
     authority: Option<&'a str>,
@@ -122,13 +160,29 @@ mod tests {
         assert_eq!(param("/?a", "b"), None);
     }
 
+    #[test]
+    fn words_are_those_of_search_engines_only() {
+        for (referer, expected) in [
+            ("https://www.google.co.uk/search?client=x&q=two%20words", Some("two words")),
+            ("https://google.com/url?q=&sa=t", None),
+            ("https://www.google.com/", None),
+            ("https://search.yahoo.com/search;_ylt=x?p=a+b", Some("a b")),
+            ("https://yandex.ru/search/?text=%D0%B0", Some("а")),
+            ("https://notgoogle.com/?q=x", None),
+            ("https://www.bing.com.example.org/?q=x", None),
+            ("/search?q=x", None),
+        ] {
+            assert_eq!(search_terms(referer).as_deref(), expected, "{referer}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_url_is_too_odd(url in any::<String>(), odd in "([a-z/:?#@%&=\\[\\]é]|://|%[0-9a-f]){0,20}") {
             for url in [url, odd] {
                 let parts = split(&url);
                 prop_assert!(parts.path.len() <= url.len().max(1));
-                let _ = (host(&url), param(&url, "a"), section(&url));
+                let _ = (host(&url), param(&url, "a"), section(&url), search_terms(&url));
             }
         }
     }

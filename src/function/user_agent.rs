@@ -37,6 +37,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         returns: || DataType::Utf8View,
         run: |args| texts(args.text(0).iter().map(|agent| first_of(SYSTEMS, agent?))),
     },
+    Function {
+        name: "device",
+        args: USER_AGENT,
+        about: "what a user agent runs on: bot, phone, tablet, tv, desktop; NULL if it does not say",
+        example: "device('Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Mobile/15E148') → phone",
+        returns: || DataType::Utf8View,
+        run: |args| {
+            let mut known = HashMap::new();
+            texts(args.text(0).iter().map(|agent| *known.entry(agent?).or_insert_with_key(|agent| device(agent))))
+        },
+    },
 ];
 
 static BOTS: LazyLock<Bots> = LazyLock::new(Bots::default);
@@ -84,6 +95,35 @@ const SYSTEMS: &[(&str, &str)] = &[
     ("Darwin", "macOS"),
 ];
 
+/// What devices say of themselves, the most telling first: an Android without `Mobile` is a tablet, and nearly all say more than one of these.
+const DEVICES: &[(&str, &str)] = &[
+    ("SmartTV", "tv"),
+    ("SMART-TV", "tv"),
+    ("HbbTV", "tv"),
+    ("AppleTV", "tv"),
+    ("BRAVIA", "tv"),
+    ("Roku", "tv"),
+    ("CrKey", "tv"),
+    ("iPad", "tablet"),
+    ("Tablet", "tablet"),
+    ("Kindle", "tablet"),
+    ("Silk/", "tablet"),
+    ("iPhone", "phone"),
+    ("iPod", "phone"),
+    ("Windows Phone", "phone"),
+    ("Opera Mini", "phone"),
+    ("Mobile", "phone"),
+    ("Android", "tablet"),
+    ("Windows NT", "desktop"),
+    ("Macintosh", "desktop"),
+    ("X11", "desktop"),
+    ("CrOS", "desktop"),
+];
+
+fn device(agent: &str) -> Option<&'static str> {
+    if BOTS.is_bot(agent) { Some("bot") } else { first_of(DEVICES, agent) }
+}
+
 fn first_of(names: &[(&str, &'static str)], agent: &str) -> Option<&'static str> {
     names.iter().find(|(sign, _)| agent.contains(sign)).map(|(_, name)| *name)
 }
@@ -91,6 +131,37 @@ fn first_of(names: &[(&str, &'static str)], agent: &str) -> Option<&'static str>
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn devices_are_told_apart() {
+        for (agent, expected) in [
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+                Some("desktop"),
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1",
+                Some("phone"),
+            ),
+            ("Mozilla/5.0 (iPad; CPU OS 18_0 like Mac OS X) AppleWebKit/605.1.15 Mobile/15E148 Safari/604.1", Some("tablet")),
+            (
+                "Mozilla/5.0 (Linux; Android 16; Pixel 9) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+                Some("phone"),
+            ),
+            (
+                "Mozilla/5.0 (Linux; Android 15; SM-X910) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+                Some("tablet"),
+            ),
+            (
+                "Mozilla/5.0 (SMART-TV; Linux; Tizen 8.0) AppleWebKit/538.1 (KHTML, like Gecko) Version/8.0 TV Safari/538.1",
+                Some("tv"),
+            ),
+            ("Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)", Some("bot")),
+            ("x", None),
+        ] {
+            assert_eq!(device(agent), expected, "{agent}");
+        }
+    }
 
     #[test]
     fn bots_and_browsers_are_told_apart() {
