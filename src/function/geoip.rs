@@ -17,7 +17,7 @@ pub(super) const FUNCTIONS: &[Function] = &[Function {
     args: &[arg("ip", Kind::Text), arg("what", Kind::Text), optional("file", Kind::Text)],
     about: "what a GeoIP database (.mmdb) says of an address: country, country_name, continent, city, latitude, longitude, asn, organization, or a path of it; \
             without a file the first one in /usr/share/GeoIP and /var/lib/GeoIP",
-    example: "geoip(client_ip, 'country', '/usr/share/GeoIP/GeoLite2-Country.mmdb') → DE",
+    example: "geoip('10.1.2.3', 'country', 'testdata/geoip.mmdb') → DE",
     returns: || DataType::Utf8View,
     run: geoip,
 }];

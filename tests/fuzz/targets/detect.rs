@@ -4,14 +4,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use logsql_fuzz::CATALOG;
-use logsql_kernel::format::detect;
+use logsql_kernel::format::{detect, explain};
 
 fuzz_target!(|data: &[u8]| {
     let Some((cut, bytes)) = data.split_first_chunk::<2>() else { return };
     let cut = usize::from(u16::from_be_bytes(*cut)) % (bytes.len() + 1);
     let (head, more) = bytes.split_at(cut);
     for chunks in [&[bytes][..], &[head, more]] {
-        let detection = detect(&CATALOG, chunks, None);
+        let detection = explain(&CATALOG, chunks, None);
         for candidate in &detection.candidates {
             assert!(CATALOG.format(&candidate.format).is_some(), "{candidate:?}");
             assert!(0 < candidate.taken && candidate.taken <= candidate.lines && candidate.lines <= 200, "{candidate:?}");
@@ -20,6 +20,8 @@ fuzz_target!(|data: &[u8]| {
                 assert!(miss.column <= miss.text.len() + 1, "{miss:?}");
             }
         }
+        let quick = detect(&CATALOG, chunks, None).best.map(|best| best.format);
+        assert_eq!(quick.as_ref(), detection.best.as_ref().map(|best| &best.format), "the quick way comes to what the slow one does");
         let Some(best) = &detection.best else { continue };
         assert!(best.taken * 2 >= best.lines, "{best:?}");
         assert_eq!(detection.candidates.first().map(|first| &first.format), Some(&best.format));
