@@ -316,7 +316,7 @@ fn source_of(matcher: &Matcher, slot: u16) -> Source {
 
 /// What `{scheme}://{vhost}` stands for. `{{` and `}}` are braces.
 fn joined(origin: &Origin<'_>, matcher: &Matcher, text: &str, span: &Range<usize>) -> Result<Source, DefinitionError> {
-    let last = matcher.as_keyed().map_or(matcher.captures().len(), |keyed| keyed.captured());
+    let last = matcher.as_keyed().map_or_else(|| matcher.captures().len(), |keyed| keyed.captured());
     let captures = &matcher.captures()[..last];
     let mut parts: Vec<Vec<Source>> = vec![];
     let mut literal = String::new();

@@ -82,15 +82,16 @@ impl FormatDef {
         add(&mut self.inherited, base.capture, &at);
         add(&mut self.inherited, base.inherited, &at);
         self.backtrack = self.backtrack.or(base.backtrack);
-        self.records.start = self.records.start.take().or(base.records.start.map(moved));
-        self.records.comment = self.records.comment.take().or(base.records.comment.map(moved));
-        self.records.day = self.records.day.take().or(base.records.day.map(moved));
-        self.delimited = self.delimited.take().or(base.delimited.map(|value| Spanned::new(at.clone(), value.into_inner())));
+        self.records.start = self.records.start.take().or_else(|| base.records.start.map(moved));
+        self.records.comment = self.records.comment.take().or_else(|| base.records.comment.map(moved));
+        self.records.day = self.records.day.take().or_else(|| base.records.day.map(moved));
+        let delimited = || base.delimited.map(|value| Spanned::new(at.clone(), value.into_inner()));
+        self.delimited = self.delimited.take().or_else(delimited);
         // What the extended envelope carries, this one does.
-        self.carries = self.carries.take().or(base.carries.map(|carries| {
+        if let (None, Some(carries)) = (&self.carries, base.carries) {
             let like = carries.like.unwrap_or_else(|| base.name.clone());
-            CarriesDef { capture: moved(carries.capture), lines: carries.lines, like: Some(moved(like)) }
-        }));
+            self.carries = Some(CarriesDef { capture: moved(carries.capture), lines: carries.lines, like: Some(moved(like)) });
+        }
         if base.name.get_ref() == self.name.get_ref() {
             let is_own = |name: &String| self.pattern.iter().any(|pattern| pattern.name.get_ref() == name);
             let others: Vec<PatternDef> = base.pattern.into_iter().filter(|pattern| !is_own(pattern.name.get_ref())).collect();
