@@ -34,7 +34,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, col, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
@@ -357,6 +357,11 @@ impl Session {
         let keep = async move { drop(tokio::task::spawn_blocking(move || scans.keep_learned()).await) };
         let kept = futures::stream::once(keep).filter_map(|()| async { None });
         Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.chain(kept)))
+    }
+
+    /// What plans are made and run with.
+    pub fn state(&self) -> SessionState {
+        self.context.state()
     }
 
     /// The rows of a table that has no name, to be selected from and sorted.

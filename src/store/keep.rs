@@ -11,14 +11,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
-use std::sync::Arc;
 
 use parquet::file::metadata::ParquetMetaDataReader;
 
 use super::collect::write_stream;
 use super::error::StoreError;
 use super::manifest::StoredFile;
-use super::sort::{sorted, stored_rows};
 use super::table::StoreTable;
 use super::write::{DayFiles, DayFilesArgs, SOURCES_NOTE, Sources, date};
 use super::writer::StoreWriter;
@@ -101,9 +99,8 @@ async fn merge(session: &Session, writer: &mut StoreWriter, files: Vec<StoredFil
     let names: Vec<String> = files.iter().map(|file| file.name.clone()).collect();
     let rows: u64 = files.iter().map(|file| file.rows).sum();
     let new = {
-        let stored = Arc::new(StoreTable::new(writer.root.clone(), def, files, writer.reading()));
-        let (rows, context) = stored_rows(session, stored, def, writer.manifest.raw).await?;
-        let stream = sorted(session, rows, &context, true).await?;
+        let stored = StoreTable::new(writer.root.clone(), def, files, writer.reading());
+        let stream = stored.merged(&session.state(), writer.manifest.raw)?;
         let (root, disk, schema) = (&writer.root, &writer.disk, &stream.schema());
         let args = DayFilesArgs { root, disk, table: def.name, schema, level, notes, sources, written };
         write_stream(stream, DayFiles::try_new(args)?, &writer.disk).await?

@@ -35,7 +35,7 @@ use rayon::prelude::*;
 
 use super::derive::Derived;
 use super::error::StoreError;
-use super::table::is_stored;
+use super::table::{ORDER, is_stored};
 use crate::kernel::table::TableDef;
 use crate::session::Session;
 
@@ -151,9 +151,11 @@ async fn sorted_on_disk(
     let schema = rows.schema();
     let rows = Arc::new(Once { schema: Arc::clone(&schema), rows: Mutex::new(Some(rows)) });
     let frame: DataFrame = session.frame(Arc::new(StreamingTable::try_new(Arc::clone(&schema), vec![rows])?))?;
-    let file = several.then_some("_file");
-    let columns = schema.index_of("time").is_ok().then_some("time").into_iter().chain(file).chain(["_offset"]);
-    let order: Vec<SortExpr> = columns.map(|column| col(column).sort(true, false)).collect();
+    let order: Vec<SortExpr> = ORDER
+        .iter()
+        .filter(|name| schema.index_of(name).is_ok() && (several || **name != "_file"))
+        .map(|name| col(*name).sort(true, false))
+        .collect();
     Ok(frame.sort(order)?.execute_stream().await?)
 }
 

@@ -13,29 +13,36 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::array::{ArrayRef, BooleanArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{ScanArgs, ScanResult, Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column, ColumnStatistics, DFSchema, Result as DfResult, ScalarValue, Statistics};
+use datafusion::common::{
+    Column, ColumnStatistics, DFSchema, Result as DfResult, ScalarValue, Statistics, internal_datafusion_err,
+};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetFileReaderFactory};
 use datafusion::datasource::physical_plan::{FileGroup, FileGroupPartitioner, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::object_store::path::Path as Location;
 use datafusion::parquet::arrow::async_reader::AsyncFileReader;
 use datafusion::physical_expr::expressions::Column as PhysicalColumn;
 use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
+use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::union::UnionExec;
 
 use super::derive::{column, stored_fields};
 use super::error::StoreError;
@@ -45,6 +52,9 @@ use super::seam::{Copies, places};
 use crate::kernel::table::{SOURCE, TableDef};
 use crate::source::{ReadOptions, Snapshot};
 use crate::table::{History, Rest, Stored, TableError};
+
+/// What the rows of a file are sorted by, as far as they have it. No two rows have all of it in common.
+pub(super) const ORDER: [&str; 3] = ["time", "_file", "_offset"];
 
 /// What `_source` says of rows of a store.
 const STORE: &str = "store";
@@ -168,6 +178,61 @@ impl StoreTable {
             total_byte_size: Precision::Inexact(usize::try_from(bytes).unwrap_or(usize::MAX)),
             column_statistics: columns.chain(source).collect(),
         }
+    }
+
+    /// Columns of some of the files, as they are there.
+    fn scan_files(
+        &self,
+        state: &dyn Session,
+        files: &[StoredFile],
+        columns: Vec<usize>,
+        limit: Option<usize>,
+    ) -> DfResult<Arc<dyn ExecutionPlan>> {
+        let url = ObjectStoreUrl::local_filesystem();
+        let runtime = state.runtime_env();
+        let readers =
+            CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, runtime.cache_manager.get_file_metadata_cache());
+        let readers = Arc::new(LockedReaders { readers, _lock: Arc::clone(&self.lock) });
+        let mut options = state.default_table_options().parquet;
+        // Filters are applied while columns are read, so that the others are read for the rows that are left.
+        options.global.pushdown_filters = true;
+        options.global.reorder_filters = true;
+        let source = ParquetSource::new(self.table_schema.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(readers);
+        let statistics = self.statistics(files);
+        let files = files.iter().map(|file| self.partitioned(file)).collect::<DfResult<Vec<_>>>()?;
+        let partitions = state.config().target_partitions();
+        let groups = FileGroup::new(files).split_files(partitions);
+        // Large files are shared: each partition takes the groups of rows in its part.
+        let shared = FileGroupPartitioner::new().with_target_partitions(partitions).repartition_file_groups(&groups);
+        let groups = shared.unwrap_or(groups);
+        let config = FileScanConfigBuilder::new(url, Arc::new(source))
+            .with_file_groups(groups)
+            .with_statistics(statistics)
+            .with_limit(limit)
+            .with_projection_indices(Some(columns))?
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    /// The rows of all files as they are stored, merged: each file is in that order.
+    pub(super) fn merged(&self, state: &SessionState, raw: bool) -> DfResult<SendableRecordBatchStream> {
+        // A file that is read by two is not read in order.
+        let config = state.config().clone().with_target_partitions(1);
+        let state = SessionStateBuilder::new_from_existing(state.clone()).with_config(config).build();
+        let fields = self.table_schema.file_schema().fields().iter().enumerate();
+        let columns: Vec<usize> = fields.filter(|(_, field)| is_stored(field, raw)).map(|(at, _)| at).collect();
+        let scan = |file| self.scan_files(&state, std::slice::from_ref(file), columns.clone(), None);
+        let files = UnionExec::try_new(self.files.iter().map(scan).collect::<DfResult<Vec<_>>>()?)?;
+        let schema = files.schema();
+        let by = ORDER.iter().filter(|name| schema.index_of(name).is_ok()).map(|name| {
+            let options = SortOptions { descending: false, nulls_first: false };
+            Ok(PhysicalSortExpr::new(Arc::new(PhysicalColumn::new_with_schema(name, &schema)?), options))
+        });
+        let by = LexOrdering::new(by.collect::<DfResult<Vec<_>>>()?);
+        let by = by.ok_or_else(|| internal_datafusion_err!("rows of a store have no place"))?;
+        SortPreservingMergeExec::new(by, files).execute(0, state.task_ctx())
     }
 
     /// Columns of the table, as expressions over those of the files.
@@ -310,35 +375,10 @@ impl TableProvider for StoreTable {
             };
             return Ok(ScanResult::new(Arc::new(EmptyExec::new(schema))));
         }
-        let url = ObjectStoreUrl::local_filesystem();
-        let runtime = state.runtime_env();
-        let readers =
-            CachedParquetFileReaderFactory::new(runtime.object_store(&url)?, runtime.cache_manager.get_file_metadata_cache());
-        let readers = Arc::new(LockedReaders { readers, _lock: Arc::clone(&self.lock) });
-        let mut options = state.default_table_options().parquet;
-        // Filters are applied while columns are read, so that the others are read for the rows that are left.
-        options.global.pushdown_filters = true;
-        options.global.reorder_filters = true;
-        let source = ParquetSource::new(self.table_schema.clone())
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(readers);
-        let statistics = self.statistics(&files);
-        let files = files.iter().map(|file| self.partitioned(file)).collect::<DfResult<Vec<_>>>()?;
-        let partitions = state.config().target_partitions();
-        let groups = FileGroup::new(files).split_files(partitions);
-        // Large files are shared: each partition takes the groups of rows in its part.
-        let shared = FileGroupPartitioner::new().with_target_partitions(partitions).repartition_file_groups(&groups);
-        let groups = shared.unwrap_or(groups);
         let all: Vec<usize> = (0..self.schema.fields().len()).collect();
         let columns = self.exprs(args.projection().unwrap_or(&all), state)?;
         let stored = stored_columns(&columns);
-        let config = FileScanConfigBuilder::new(url, Arc::new(source))
-            .with_file_groups(groups)
-            .with_statistics(statistics)
-            .with_limit(args.limit())
-            .with_projection_indices(Some(stored.clone()))?
-            .build();
-        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        let scan = self.scan_files(state, &files, stored.clone(), args.limit())?;
         let is_stored = |(at, column): (usize, &ProjectionExpr)| {
             column.expr.downcast_ref::<PhysicalColumn>().is_some_and(|column| column.index() == stored[at])
         };
