@@ -4,7 +4,7 @@
 -- param: top integer = 20 -- rows at most
 -- chart: bar x=template y=times
 
-SELECT coalesce(logger, program) AS logger, upper(level) AS level, log_template(message) AS template, count(*) AS times, max(time) AS latest
+SELECT coalesce(logger, program) AS logger, upper(level) AS level, log_template(message) AS template, count(*) AS times, time_bucket('1 second', max(time)) AS latest
 FROM app_log
 WHERE upper(level) IN ('ERROR', 'FATAL', 'CRITICAL', 'SEVERE', 'E', 'F', 'PANIC')
 GROUP BY 1, 2, 3

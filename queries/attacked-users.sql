@@ -4,7 +4,7 @@
 -- param: top integer = 20 -- rows at most
 -- chart: bar x=user_name y=failures
 
-SELECT user_name, count(*) AS failures, count(DISTINCT client_ip) AS clients, max(time) AS latest
+SELECT user_name, count(*) AS failures, count(DISTINCT client_ip) AS clients, time_bucket('1 second', max(time)) AS latest
 FROM auth_log
 WHERE action IN ('failure', 'invalid_user') AND user_name IS NOT NULL
 GROUP BY user_name

@@ -5,7 +5,7 @@
 -- chart: bar x=user_agent y=hits
 
 SELECT user_agent, count(*) AS hits, count(DISTINCT client_ip) AS clients, count(*) FILTER (WHERE status >= 400) AS refused,
-  bytes_human(sum(bytes)) AS sent
+  bytes_human(coalesce(sum(bytes), 0)) AS sent
 FROM access_log
 WHERE is_bot(user_agent)
 GROUP BY user_agent

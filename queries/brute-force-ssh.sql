@@ -8,7 +8,7 @@
 -- chart: bar x=client_ip y=failures
 
 SELECT client_ip, count(*) FILTER (WHERE action IN ('failure', 'invalid_user')) AS failures, count(DISTINCT user_name) AS users,
-  count(*) FILTER (WHERE action = 'login') AS logins, min(time) AS first, max(time) AS latest
+  count(*) FILTER (WHERE action = 'login') AS logins, time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM auth_log
 WHERE client_ip IS NOT NULL
 GROUP BY client_ip

@@ -3,7 +3,7 @@
 -- needs: dhcp_log
 -- param: top integer = 100 -- rows at most
 
-SELECT client_mac, client_ip, max(client_host) AS client_host, count(*) AS acks, min(time) AS first, max(time) AS latest
+SELECT client_mac, client_ip, max(client_host) AS client_host, count(*) AS acks, time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM dhcp_log
 WHERE action = 'ack'
 GROUP BY client_mac, client_ip

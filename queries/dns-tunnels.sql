@@ -6,11 +6,11 @@
 -- param: top integer = 20 -- rows at most
 -- chart: bar x=domain y=names
 
-SELECT regexp_replace(query_name, '^.*?([^.]+\.[^.]+)\.?$', '\1') AS domain, count(*) AS queries, count(DISTINCT query_name) AS names,
+SELECT regexp_replace(lower(query_name), '^.*?([^.]+\.[^.]+)\.?$', '\1') AS domain, count(*) AS queries, count(DISTINCT rtrim(lower(query_name), '.')) AS names,
   max(length(query_name)) AS longest, round(avg(length(query_name)), 1) AS mean_length, count(*) FILTER (WHERE query_type IN ('TXT', 'NULL')) AS txt
 FROM dns_log
 WHERE query_name IS NOT NULL
 GROUP BY 1
-HAVING count(DISTINCT query_name) >= $names OR max(length(query_name)) >= $length
+HAVING count(DISTINCT rtrim(lower(query_name), '.')) >= $names OR max(length(query_name)) >= $length
 ORDER BY names DESC, longest DESC, domain
 LIMIT $top

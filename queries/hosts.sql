@@ -5,7 +5,7 @@
 -- chart: bar x=client y=hits
 
 SELECT coalesce(client_ip, client_host) AS client, count(*) AS hits, count(*) FILTER (WHERE status >= 400) AS refused,
-  bytes_human(sum(bytes)) AS sent, min(time) AS first, max(time) AS latest
+  bytes_human(sum(bytes)) AS sent, time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM access_log
 GROUP BY 1
 ORDER BY hits DESC, client

@@ -5,7 +5,7 @@
 -- chart: bar x=program y=messages
 
 SELECT coalesce(program, 'unknown') AS program, count(*) AS messages, sum(octet_length(message)) AS bytes,
-  min(time) AS first, max(time) AS latest
+  time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM syslog
 GROUP BY 1
 ORDER BY messages DESC, program

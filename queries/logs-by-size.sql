@@ -13,7 +13,7 @@ WITH records AS (
   UNION ALL
   SELECT _file, _format, octet_length(_raw), time FROM syslog
 )
-SELECT _file AS file, _format AS format, count(*) AS records, sum(bytes) AS bytes, bytes_human(sum(bytes)) AS size, min(time) AS first, max(time) AS latest
+SELECT _file AS file, _format AS format, count(*) AS records, sum(bytes) AS bytes, bytes_human(sum(bytes)) AS size, time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM records
 GROUP BY 1, 2
 ORDER BY bytes DESC, file, format

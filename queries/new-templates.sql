@@ -11,7 +11,7 @@ WITH messages AS (
   UNION ALL
   SELECT time, program, message FROM error_log WHERE message IS NOT NULL
 )
-SELECT template_id(message) AS id, log_template(message) AS template, count(*) AS times, min(time) AS first, first_value(program) AS program,
+SELECT template_id(message) AS id, log_template(message) AS template, count(*) AS times, time_bucket('1 second', min(time)) AS first, first_value(program) AS program,
   first_value(message) AS example
 FROM messages
 GROUP BY 1, 2

@@ -4,7 +4,7 @@
 -- param: top integer = 20 -- rows at most
 -- chart: bar x=path y=hits
 
-SELECT path, count(*) AS hits, count(DISTINCT client_ip) AS clients, max(time) AS latest
+SELECT path, count(*) AS hits, count(DISTINCT client_ip) AS clients, time_bucket('1 second', max(time)) AS latest
 FROM access_log
 WHERE status = 404
 GROUP BY path

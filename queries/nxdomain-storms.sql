@@ -5,8 +5,8 @@
 -- param: top integer = 20 -- rows at most
 -- chart: bar x=domain y=times
 
-SELECT coalesce(client_ip, 'unknown') AS client, regexp_replace(query_name, '^.*?([^.]+\.[^.]+)\.?$', '\1') AS domain, count(*) AS times,
-  count(DISTINCT query_name) AS names, max(time) AS latest
+SELECT coalesce(client_ip, 'unknown') AS client, regexp_replace(lower(query_name), '^.*?([^.]+\.[^.]+)\.?$', '\1') AS domain, count(*) AS times,
+  count(DISTINCT rtrim(lower(query_name), '.')) AS names, time_bucket('1 second', max(time)) AS latest
 FROM dns_log
 WHERE rcode = 'NXDOMAIN' AND query_name IS NOT NULL
 GROUP BY 1, 2

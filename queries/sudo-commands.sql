@@ -5,6 +5,6 @@
 
 SELECT time, host, user_name, target_user, command, tty
 FROM auth_log
-WHERE action IN ('sudo', 'su') AND (command IS NOT NULL OR target_user IS NOT NULL)
+WHERE (action = 'sudo' AND command IS NOT NULL) OR (action = 'su' AND (command IS NOT NULL OR target_user IS NOT NULL))
 ORDER BY time DESC
 LIMIT $top

@@ -15,7 +15,7 @@ WITH events AS (
 )
 SELECT ip, count(*) AS events, count(*) FILTER (WHERE kind = 'web') AS web, count(*) FILTER (WHERE kind = 'login') AS logins,
   count(*) FILTER (WHERE kind = 'packet') AS packets, count(*) FILTER (WHERE kind = 'dns') AS dns, count(*) FILTER (WHERE refused) AS refused,
-  min(time) AS first, max(time) AS latest
+  time_bucket('1 second', min(time)) AS first, time_bucket('1 second', max(time)) AS latest
 FROM events
 WHERE ip IS NOT NULL
 GROUP BY ip

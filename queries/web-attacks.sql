@@ -19,7 +19,7 @@ WITH requests AS (
   END AS kind
   FROM requests
 )
-SELECT kind, client_ip, count(*) AS probes, count(*) FILTER (WHERE status < 400) AS answered, max(time) AS latest, min(target) AS example
+SELECT kind, client_ip, count(*) AS probes, count(*) FILTER (WHERE status < 400) AS answered, time_bucket('1 second', max(time)) AS latest, min(target) AS example
 FROM probes
 WHERE kind IS NOT NULL
 GROUP BY kind, client_ip

@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::{Result as DfResult, ScalarValue};
 use datafusion::datasource::source_as_provider;
@@ -181,7 +182,18 @@ pub struct Session {
 impl Session {
     /// Builds a session. No log file is looked at yet.
     pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
-        let (formats, configured) = load_formats(&options.definition_folders, options.server_root.as_deref())?;
+        // Beside each other, since both are felt at the prompt.
+        let (state, loaded) = std::thread::scope(|scope| {
+            let load = || load_formats(&options.definition_folders, options.server_root.as_deref());
+            let loading = std::thread::Builder::new().spawn_scoped(scope, load);
+            let state = engine(options);
+            let loaded = match loading {
+                Ok(thread) => thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
+                Err(_) => load(),
+            };
+            (state, loaded)
+        });
+        let ((formats, configured), mut state) = (loaded?, state?);
         let formats = Arc::new(formats);
         let scan = ScanOptions { configured, ..options.scan.clone() };
         let scan = Arc::new(ScanContext::new(formats, scan));
@@ -196,30 +208,6 @@ impl Session {
         for binding in &options.bindings {
             schema.bind(Binding::parse(binding)?)?;
         }
-
-        let mut config = SessionConfig::new()
-            .with_create_default_catalog_and_schema(false)
-            .with_default_catalog_and_schema(CATALOG, SCHEMA)
-            .with_information_schema(true)
-            .with_target_partitions(options.threads);
-        // Log tables cut their files themselves, where records allow it.
-        config.options_mut().optimizer.repartition_file_scans = false;
-        // So that errors can show their place.
-        config.options_mut().sql_parser.collect_spans = true;
-        if let Some(zone) = &options.shown_zone {
-            config.options_mut().execution.time_zone = Some(zone.clone());
-        }
-        for (name, value) in &options.settings {
-            set_by_variable(&mut config, name, value)?;
-        }
-        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS);
-        let disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.disk_bytes);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
-            .with_disk_manager_builder(disk)
-            .with_object_store_registry(Arc::new(Stores::default()))
-            .build_arc()?;
-        let mut state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         for (name, factory) in factory::factories(&scan) {
             state.table_factories_mut().insert(name, factory);
         }
@@ -269,6 +257,22 @@ impl Session {
         trace: Trace,
     ) -> Result<Answer, QueryError> {
         self.report().begin_query();
+        // What is constant is computed while it is planned, and that may take its time: so whoever waits for it can go away.
+        let session = self.clone();
+        let task = SpawnedTask::spawn(async move { Box::pin(session.started(statement, values, trace)).await });
+        match task.join_unwind().await {
+            Ok(answer) => answer,
+            Err(error) => Err(self.explain(&DataFusionError::ExecutionJoin(Box::new(error)))),
+        }
+    }
+
+    /// Plans a statement and starts it.
+    async fn started(
+        &self,
+        statement: Statement,
+        values: Vec<(String, ScalarValue)>,
+        trace: Trace,
+    ) -> Result<Answer, QueryError> {
         let plan = Box::pin(self.planned(statement, values)).await?;
         let shows = !matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_));
         if self.pseudonyms.is_some() && matches!(plan, LogicalPlan::Copy(_) | LogicalPlan::Dml(_)) {
@@ -405,6 +409,34 @@ impl Session {
         })?;
         Ok(plan.data)
     }
+}
+
+/// DataFusion with our limits and the user's settings, and without tables.
+fn engine(options: &SessionOptions) -> Result<SessionState, SessionError> {
+    let mut config = SessionConfig::new()
+        .with_create_default_catalog_and_schema(false)
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_information_schema(true)
+        .with_target_partitions(options.threads);
+    // Log tables cut their files themselves, where records allow it.
+    config.options_mut().optimizer.repartition_file_scans = false;
+    // So that errors can show their place.
+    config.options_mut().sql_parser.collect_spans = true;
+    if let Some(zone) = &options.shown_zone {
+        config.options_mut().execution.time_zone = Some(zone.clone());
+    }
+    for (name, value) in &options.settings {
+        set_by_variable(&mut config, name, value)?;
+    }
+    let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_bytes), NAMED_CONSUMERS);
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.disk_bytes);
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(pool))
+        .with_disk_manager_builder(disk)
+        .with_object_store_registry(Arc::new(Stores::default()))
+        .build_arc()?;
+    let state = SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+    Ok(state)
 }
 
 /// The built-in formats, those of servers that log in layouts of their own before them, and those of the user before all; and

@@ -134,7 +134,7 @@ async fn round(
                 let (done, total) = (done.load(Ordering::Relaxed), total.load(Ordering::Relaxed));
                 let share =
                     done.saturating_mul(100).checked_div(total).map_or_else(String::new, |share| format!(" · {share}% done"));
-                let _ = write!(std::io::stderr(), "\r\x1b[K{} read of this part{share} · {rate}/s", bytes(read));
+                let _ = write!(std::io::stderr(), "\r\x1b[J{} read of this part{share} · {rate}/s\r", bytes(read));
             }
         }
     };
@@ -143,7 +143,7 @@ async fn round(
         () = show => unreachable!("it has no end"),
     };
     if shows && began.elapsed() >= PATIENCE {
-        let _ = write!(std::io::stderr(), "\r\x1b[K");
+        let _ = write!(std::io::stderr(), "\r\x1b[J");
     }
     result
 }

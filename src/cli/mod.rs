@@ -56,6 +56,8 @@ pub enum Exit {
     Alert,
     /// Ctrl-C.
     Interrupted,
+    /// What `.exit CODE` said in the REPL.
+    Chosen(u8),
 }
 
 impl Exit {
@@ -68,6 +70,7 @@ impl Exit {
             Self::Incomplete => 3,
             Self::Alert => 10,
             Self::Interrupted => 130,
+            Self::Chosen(code) => code,
         }
     }
 }
@@ -77,6 +80,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if manual::complete() {
         return Exit::Done.code().into();
     }
+    // The names of all zones are a walk through folders, which is over when the first zone is asked for. Without a thread it is done then.
+    let _ = std::thread::Builder::new().name("zones".to_owned()).spawn(jiff::tz::db);
     let started = match sources::parse(args.into_iter().collect()) {
         Ok((options, sources)) => start(options, &sources),
         Err(Refused::Problem(problem)) => Err(problem),

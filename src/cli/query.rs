@@ -81,7 +81,8 @@ pub(super) fn interactive(config: &Config) -> Result<Exit, Problem> {
     let ended = crate::repl::run(&runtime, &session, options);
     runtime.shutdown_timeout(LAST_MOMENT);
     match ended {
-        Ok(()) => Ok(Exit::Done),
+        Ok(0) => Ok(Exit::Done),
+        Ok(code) => Ok(Exit::Chosen(code)),
         Err(ReplError::Interrupted) => Ok(interrupted()),
         Err(error) => Err(Problem::new(Exit::Failed, error.to_string(), None)),
     }

@@ -14,7 +14,7 @@ pub const STYLE: &str = include_str!("page.css");
 /// Sorts tables. The only script of a page: nothing that a log says can be another one, since the page allows this one alone, by its hash.
 const SORT: &str = include_str!("sort.js");
 /// `openssl dgst -sha256 -binary src/output/sort.js | base64`
-const SORT_SHA256: &str = "mpihVQUXgq3DUr+qRdYyvT0zxltkBciQDFeLZn48CMo=";
+const SORT_SHA256: &str = "4bmJH6lgoxDJKiMRfIiPxn50H/tJxUJOwvBxajuOsac=";
 
 /// What a page can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,11 @@
 //! How far a long query is: one line on a terminal that comes after half a second and goes before anything else is written.
 //!
 //! ```text
-//!   1.2 GB of 4.0 GB (30 %) · 3 of 12 files · 850 MB/s · 4 s left
+//!   1.2 GB of 4.0 GB (30 %) · 3 of 12 files · 850 MB/s · 4 s left · 5,234,871 rows
 //! ```
 //!
-//! A thread of its own writes it, since all workers may be computing.
+//! A thread of its own writes it, since all workers may be computing. The cursor waits at the begin of the line and all behind it is cleared: a terminal
+//! that becomes narrow breaks the line into several, and they are gone with the next one.
 
 use std::io::Write as _;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -60,7 +61,7 @@ impl ProgressLine {
         let mut state = self.shared.state();
         if std::mem::replace(&mut *state, State::Over) == State::Shown {
             // Nobody is left to be told that stderr is gone.
-            let _ = std::io::stderr().write_all(b"\r\x1b[K");
+            let _ = std::io::stderr().write_all(b"\r\x1b[J");
         }
         self.shared.changed.notify_all();
     }
@@ -86,14 +87,14 @@ fn run(shared: &Shared, look: &dyn Fn() -> Progress) {
         let text: String = line(look(), began.elapsed()).chars().take(width.saturating_sub(1)).collect();
         if !text.is_empty() {
             *state = State::Shown;
-            let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
+            let _ = write!(std::io::stderr(), "\r\x1b[J{text}\r");
         }
     }
 }
 
 /// The line; empty where nothing is known.
 fn line(progress: Progress, took: Duration) -> String {
-    let Progress { files, files_done, bytes: all, bytes_done } = progress;
+    let Progress { files, files_done, bytes: all, bytes_done, rows } = progress;
     let seconds = took.as_secs_f64().max(1e-3);
     if files == 0 {
         return format!("{seconds:.0} s");
@@ -116,6 +117,12 @@ fn line(progress: Progress, took: Duration) -> String {
         left if left < 5400.0 => format!(" · {:.0} min left", left / 60.0),
         left => format!(" · {:.1} h left", left / 3600.0),
     };
+    // Last, since a narrow terminal cuts the end off.
+    match rows {
+        0 => {}
+        1 => text += " · 1 row",
+        rows => text += &format!(" · {} rows", count(rows)),
+    }
     text
 }
 
@@ -125,7 +132,8 @@ mod tests {
 
     #[test]
     fn the_line_tells_what_is_known() {
-        let progress = |files, files_done, bytes, bytes_done| Progress { files, files_done, bytes, bytes_done };
+        let progress =
+            |files, files_done, bytes, bytes_done| Progress { files, files_done, bytes, bytes_done, ..Progress::default() };
         let two = Duration::from_secs(2);
         for (progress, expected) in [
             (progress(0, 0, 0, 0), "2 s"),
@@ -136,6 +144,9 @@ mod tests {
             (progress(1, 1, 10, 10), "10 B of 10 B (100 %) · 5 B/s · 2 s"),
         ] {
             assert_eq!(line(progress, two), expected);
+            let with_rows = Progress { rows: 12_345, ..progress };
+            let rows = if progress.files > 0 { " · 12,345 rows" } else { "" };
+            assert_eq!(line(with_rows, two), format!("{expected}{rows}"));
         }
     }
 }

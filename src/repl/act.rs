@@ -76,7 +76,10 @@ impl Repl<'_> {
             }
             Command::Shell(command) => self.shell(command.as_deref(), input),
             Command::Help => self.print(&help()),
-            Command::Quit => Flow::Quit,
+            Command::Quit(code) => {
+                self.exit_code = code;
+                Flow::Quit
+            }
             setting => self.set(setting),
         }
     }

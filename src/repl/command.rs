@@ -246,7 +246,7 @@ pub(super) const COMMANDS: &[Definition] = &[
     },
     Definition { usage: ("\\?", ".help"), names: &["?", "help"], argument: Argument::None, about: "this list", verb: Verb::Help },
     Definition {
-        usage: ("\\q", ".quit, .exit"),
+        usage: ("\\q [CODE]", ".quit, .exit [CODE]"),
         names: &["q", "quit", "exit"],
         argument: Argument::None,
         about: "leave (so does Ctrl-D)",
@@ -321,7 +321,8 @@ pub(super) enum Command {
     History,
     Shell(Option<String>),
     Help,
-    Quit,
+    /// With an exit code, if it was given one.
+    Quit(Option<u8>),
 }
 
 /// A command that makes no sense.
@@ -442,7 +443,8 @@ fn arguments(definition: &Definition, name: &str, rest: &str) -> Result<Command,
         Verb::History => Command::History,
         Verb::Shell => Command::Shell((!rest.is_empty()).then(|| rest.to_owned())),
         Verb::Help => Command::Help,
-        Verb::Quit => Command::Quit,
+        Verb::Quit if rest.is_empty() => Command::Quit(None),
+        Verb::Quit => Command::Quit(Some(rest.parse().map_err(|_| bad("an exit code from 0 to 255"))?)),
     })
 }
 
@@ -597,6 +599,7 @@ mod tests {
             ("\\chart", ".chart off"),
             ("\\report status-codes top=3;", ".report status-codes top=3"),
             ("\\q", ".exit"),
+            ("\\q 7", ".exit 7;"),
             ("quit;", "exit"),
             ("\\?", "HELP"),
         ] {
@@ -617,6 +620,7 @@ mod tests {
             (".maxrows many", "`.maxrows` cannot be `many`"),
             (".maxrows", "`.maxrows` needs more: `.maxrows N|inf`"),
             ("\\raw 0", "`\\raw` cannot be `0`"),
+            (".exit now", "`.exit` cannot be `now`"),
             ("\\watch often", "`\\watch` cannot be `often`"),
             (".mode xml", "`.mode` cannot be `xml`"),
             ("\\x maybe", "`\\x` cannot be `maybe`"),

@@ -94,8 +94,8 @@ pub enum ReplError {
 /// Reads commands and statements until there are no more, and carries them out.
 ///
 /// Call it on the main thread and outside of `runtime`. Without a terminal, statements that failed make it
-/// [`ReplError::Failed`] at the end.
-pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Result<(), ReplError> {
+/// [`ReplError::Failed`] at the end, unless it is left with an exit code: that is the answer, and 0 without one.
+pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Result<u8, ReplError> {
     if let InputSpec::Args(args) = session.schema().inputs().spec()
         && args.iter().any(|arg| arg == "-" || arg.as_encoded_bytes().ends_with(b"=-"))
     {
@@ -131,6 +131,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         variables: BTreeMap::new(),
         is_greeted: Arc::default(),
         failed: 0,
+        exit_code: None,
         said: HashSet::new(),
     };
     let talk = if input.has_prompt() && talk == Talk::Normal { Talk::Chatty } else { talk };
@@ -140,7 +141,7 @@ pub fn run(runtime: &Runtime, session: &Session, options: ReplOptions<'_>) -> Re
         repl.failed = 0;
         repl.is_greeted = Arc::default();
         if flow == Flow::Quit {
-            return Ok(());
+            return Ok(repl.exit_code.unwrap_or(0));
         }
     }
     repl.voice.talk = talk;
@@ -192,12 +193,14 @@ struct Repl<'a> {
     /// Whether it was said what there is, or nobody waits for that any more.
     is_greeted: Arc<AtomicBool>,
     failed: u64,
+    /// With which the user left.
+    exit_code: Option<u8>,
     /// Remarks about files that were made before.
     said: HashSet<(PathBuf, String)>,
 }
 
 impl Repl<'_> {
-    fn read_and_run(&mut self, input: &mut Input<'_>) -> Result<(), ReplError> {
+    fn read_and_run(&mut self, input: &mut Input<'_>) -> Result<u8, ReplError> {
         let mut buffer = String::new();
         loop {
             let ask = if buffer.is_empty() { Ask::New } else { Ask::More };
@@ -225,10 +228,11 @@ impl Repl<'_> {
                 break;
             }
         }
-        if self.failed > 0 && !input.has_prompt() {
-            return Err(ReplError::Failed { failed: self.failed });
+        match self.exit_code {
+            Some(code) => Ok(code),
+            None if self.failed > 0 && !input.has_prompt() => Err(ReplError::Failed { failed: self.failed }),
+            None => Ok(0),
         }
-        Ok(())
     }
 
     /// Runs all of a text; its last statement may lack its `;`.

@@ -698,6 +698,7 @@ impl PieceStream {
         work.counted.advance(work.reader.bytes_read());
         let stop = match step {
             Ok(Ok(Step::Batch(batch))) => {
+                work.counted.tally.give(batch.num_rows());
                 self.work = Some(work);
                 return Poll::Ready(Some(Ok(batch)));
             }
@@ -720,6 +721,7 @@ impl PieceStream {
                 // Years are counted back from the end only where a stamp has none.
                 let is_anchored = self.is_anchored && decoder.stamp_summary().first.is_some();
                 self.before.learn(&decoder, reader.issues(), is_anchored);
+                counted.tally.give(batch.as_ref().map_or(0, RecordBatch::num_rows));
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
             }

@@ -219,6 +219,8 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes that were read or skipped.
     pub bytes_done: u64,
+    /// Rows that the scans gave.
+    pub rows: u64,
 }
 
 /// What was read and what was not, by query.
@@ -265,6 +267,7 @@ impl ScanReport {
                 all.files_done += u64::from(state.pieces > 0 && state.finished >= state.pieces);
                 all.bytes += tally.bytes;
                 all.bytes_done += tally.live.load(Ordering::Relaxed).min(tally.bytes);
+                all.rows += tally.live_rows.load(Ordering::Relaxed);
             }
         }
         all
@@ -383,6 +386,8 @@ pub(super) struct FileTally {
     bytes: u64,
     /// Bytes that were read or skipped so far, by pieces that still run too.
     live: AtomicU64,
+    /// Rows that were given so far.
+    live_rows: AtomicU64,
     state: Mutex<TallyState>,
 }
 
@@ -433,7 +438,15 @@ impl TallyState {
 
 impl FileTally {
     pub(super) fn new(path: PathBuf, table: &str, format: Option<String>, bytes: u64) -> Self {
-        Self { path, table: table.to_owned(), format, bytes, live: AtomicU64::new(0), state: Mutex::default() }
+        Self {
+            path,
+            table: table.to_owned(),
+            format,
+            bytes,
+            live: AtomicU64::new(0),
+            live_rows: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
     }
 
     /// It will not be read, and this is why.
@@ -476,6 +489,11 @@ impl FileTally {
     /// So many bytes more were read or skipped.
     pub(super) fn advance(&self, bytes: u64) {
         self.live.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many rows more were given.
+    pub(super) fn give(&self, rows: usize) {
+        self.live_rows.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
     /// A piece is over.
