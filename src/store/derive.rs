@@ -51,8 +51,7 @@ impl Derived {
     /// What is stored of it, as an expression over the columns of a table.
     pub(super) fn taken_apart(&'static self) -> Expr {
         let columns = std::iter::once(&self.column).chain(self.parts).map(|name| col(*name)).collect();
-        let signature = Signature::any(1 + self.parts.len(), Volatility::Immutable);
-        ScalarUDF::new_from_impl(TakeApart { derived: self, signature }).call(columns).alias(self.other)
+        Rewrite::udf(self, Form::Stored).call(columns).alias(self.other)
     }
 
     /// What is stored of it.
@@ -126,10 +125,7 @@ impl Derived {
         for part in self.parts {
             args.push(column(part, stored, config)?);
         }
-        let udf = Arc::new(ScalarUDF::new_from_impl(PutTogether {
-            derived: self,
-            signature: Signature::any(args.len(), Volatility::Immutable),
-        }));
+        let udf = Arc::new(Rewrite::udf(self, Form::Whole));
         Ok(Arc::new(ScalarFunctionExpr::try_new(udf, args, stored, Arc::clone(config))?))
     }
 }
@@ -150,16 +146,36 @@ pub(super) fn stored_fields(schema: &Schema) -> Vec<Field> {
     schema.fields().iter().map(|field| field.as_ref().clone().with_name(name(field))).collect()
 }
 
-/// The function that puts a column together. It has no name in SQL.
+/// The function that goes from a column to what is stored of it, or back. It has no name in SQL.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct PutTogether {
+struct Rewrite {
     derived: &'static Derived,
+    to: Form,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for PutTogether {
+/// What a column is rewritten to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Form {
+    /// The column itself.
+    Whole,
+    /// What is stored of it.
+    Stored,
+}
+
+impl Rewrite {
+    fn udf(derived: &'static Derived, to: Form) -> ScalarUDF {
+        let signature = Signature::any(1 + derived.parts.len(), Volatility::Immutable);
+        ScalarUDF::new_from_impl(Self { derived, to, signature })
+    }
+}
+
+impl ScalarUDFImpl for Rewrite {
     fn name(&self) -> &str {
-        self.derived.column
+        match self.to {
+            Form::Whole => self.derived.column,
+            Form::Stored => self.derived.other,
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -171,46 +187,17 @@ impl ScalarUDFImpl for PutTogether {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        over_texts(&args, |first, others| self.derived.put_together(first, others))
+        let view = |value: &ColumnarValue| {
+            Ok::<_, datafusion::error::DataFusionError>(cast(&value.to_array(args.number_rows)?, &DataType::Utf8View)?)
+        };
+        let arrays = args.args.iter().map(view).collect::<DfResult<Vec<ArrayRef>>>()?;
+        let views: Vec<&StringViewArray> = arrays.iter().map(|array| array.as_string_view()).collect();
+        let column = match self.to {
+            Form::Whole => self.derived.put_together(views[0], &views[1..]),
+            Form::Stored => self.derived.stored(views[0], &views[1..]),
+        };
+        Ok(ColumnarValue::Array(Arc::new(column)))
     }
-}
-
-/// The function that says what is stored of a column. It has no name in SQL.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct TakeApart {
-    derived: &'static Derived,
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for TakeApart {
-    fn name(&self) -> &str {
-        self.derived.other
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _args: &[DataType]) -> DfResult<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DfResult<ColumnarValue> {
-        over_texts(&args, |first, others| self.derived.stored(first, others))
-    }
-}
-
-/// Calls `make` with the first argument and the others, as texts.
-fn over_texts(
-    args: &ScalarFunctionArgs,
-    make: impl Fn(&StringViewArray, &[&StringViewArray]) -> StringViewArray,
-) -> DfResult<ColumnarValue> {
-    let view = |value: &ColumnarValue| {
-        Ok::<_, datafusion::error::DataFusionError>(cast(&value.to_array(args.number_rows)?, &DataType::Utf8View)?)
-    };
-    let arrays = args.args.iter().map(view).collect::<DfResult<Vec<ArrayRef>>>()?;
-    let views: Vec<&StringViewArray> = arrays.iter().map(|array| array.as_string_view()).collect();
-    Ok(ColumnarValue::Array(Arc::new(make(views[0], &views[1..]))))
 }
 
 #[cfg(test)]
