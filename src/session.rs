@@ -58,7 +58,8 @@ use crate::source::ConfigReader;
 use crate::store::{Copies, StoreError, StoreHistory};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
 use crate::table::{
-    ConfiguredLog, History, InputSpec, ScanContext, ScanOptions, ScanReport, Stores, TableError, def_of, factory, settle, star,
+    ConfiguredLog, Formats, History, InputSpec, MakeFormats, ScanContext, ScanOptions, ScanReport, Stores, TableError, def_of,
+    factory, settle, star,
 };
 
 /// Consumers of memory that are named when there is too little of it.
@@ -182,21 +183,9 @@ pub struct Session {
 impl Session {
     /// Builds a session. No log file is looked at yet.
     pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
-        // Beside each other, since both are felt at the prompt.
-        let (state, loaded) = std::thread::scope(|scope| {
-            let load = || load_formats(&options.definition_folders, options.server_root.as_deref());
-            let loading = std::thread::Builder::new().spawn_scoped(scope, load);
-            let state = engine(options);
-            let loaded = match loading {
-                Ok(thread) => thread.join().unwrap_or_else(|payload| std::panic::resume_unwind(payload)),
-                Err(_) => load(),
-            };
-            (state, loaded)
-        });
-        let ((formats, configured), mut state) = (loaded?, state?);
-        let formats = Arc::new(formats);
-        let scan = ScanOptions { configured, ..options.scan.clone() };
-        let scan = Arc::new(ScanContext::new(formats, scan));
+        let formats = make_formats(options)?;
+        let mut state = engine(options)?;
+        let scan = Arc::new(ScanContext::new(formats, options.scan.clone()));
         let history = match &options.store {
             Some(folder) => {
                 let history = StoreHistory::open(folder, options.copies, options.scan.read.clone())?;
@@ -225,7 +214,7 @@ impl Session {
 
     /// The formats.
     pub fn formats(&self) -> &Arc<Catalog> {
-        &self.schema.context().formats
+        self.schema.context().formats()
     }
 
     /// What was read by the query that runs or has just run.
@@ -439,29 +428,40 @@ fn engine(options: &SessionOptions) -> Result<SessionState, SessionError> {
     Ok(state)
 }
 
+/// What gives the formats of a session. Those of the user are compiled at once, since what is wrong with them is an error.
+fn make_formats(options: &SessionOptions) -> Result<MakeFormats, SessionError> {
+    let root = options.server_root.clone();
+    let own = definitions(&options.definition_folders)?;
+    if own.iter().all(Vec::is_empty) {
+        return Ok(Box::new(move || with_named_logs(server_formats(root.as_deref()))));
+    }
+    let formats = all_formats(root.as_deref(), own)?;
+    Ok(Box::new(|| formats))
+}
+
 /// The built-in formats, those of servers that log in layouts of their own before them, and those of the user before all; and
 /// where logs of these formats are.
-pub fn load_formats(folders: &[PathBuf], server_root: Option<&Path>) -> Result<(Catalog, Vec<ConfiguredLog>), SessionError> {
-    let mut catalog = Catalog::builtin();
-    let mut configured = vec![];
-    if let Some(root) = server_root {
-        configured = server_formats(root, &mut catalog);
-    }
+pub fn load_formats(folders: &[PathBuf], server_root: Option<&Path>) -> Result<Formats, SessionError> {
+    all_formats(server_root, definitions(folders)?)
+}
+
+fn all_formats(server_root: Option<&Path>, own: Vec<Vec<(String, String)>>) -> Result<Formats, SessionError> {
+    let (mut catalog, configured) = server_formats(server_root);
     // Later additions come first, so the folder that is to win goes last.
-    for folder in folders.iter().rev() {
-        let texts = definition_files(folder)?.into_iter().map(|path| match std::fs::read_to_string(&path) {
-            Ok(text) => Ok((path.display().to_string(), text)),
-            Err(source) => Err(SessionError::ReadDefinition { path, source }),
-        });
-        catalog.add_all(texts.collect::<Result<_, _>>()?)?;
+    for folder in own.into_iter().rev() {
+        catalog.add_all(folder)?;
     }
+    Ok(with_named_logs((catalog, configured)))
+}
+
+/// Definitions may name logs, too; these count before those of servers.
+fn with_named_logs((catalog, configured): (Catalog, Vec<ConfiguredLog>)) -> Formats {
     let of_format = |format: &Arc<Format>| {
         let log = |file: &String| ConfiguredLog { pattern: file.into(), format: Some(format.name.clone()) };
         format.files.iter().map(log).collect::<Vec<_>>()
     };
-    let defined = catalog.formats().iter().flat_map(of_format);
-    let configured = defined.chain(configured).collect();
-    Ok((catalog, configured))
+    let configured = catalog.formats().iter().flat_map(of_format).chain(configured).collect();
+    Formats { catalog: Arc::new(catalog), configured }
 }
 
 /// Where servers have their configuration.
@@ -473,9 +473,10 @@ const SERVER_CONFIGURATIONS: &[(Server, &str)] = &[
     (Server::Apache, "/etc/apache2/httpd.conf"),
 ];
 
-/// Adds the layouts in which the servers of this machine log, and tells where all of their logs are.
-fn server_formats(root: &Path, catalog: &mut Catalog) -> Vec<ConfiguredLog> {
-    let mut configured = vec![];
+/// The built-in formats, before them the layouts in which the servers of this machine log, and where all of their logs are.
+fn server_formats(root: Option<&Path>) -> (Catalog, Vec<ConfiguredLog>) {
+    let (mut catalog, mut configured) = (Catalog::builtin(), vec![]);
+    let Some(root) = root else { return (catalog, configured) };
     for (server, path) in SERVER_CONFIGURATIONS {
         // Nobody asked for the configuration, so nobody is told what is odd in it; `logsql format import` tells.
         let mut notes = vec![];
@@ -494,7 +495,16 @@ fn server_formats(root: &Path, catalog: &mut Catalog) -> Vec<ConfiguredLog> {
             let _ = catalog.add_made(path, &made.text);
         }
     }
-    configured
+    (catalog, configured)
+}
+
+/// The definitions in each of the folders, and the files that they are from.
+fn definitions(folders: &[PathBuf]) -> Result<Vec<Vec<(String, String)>>, SessionError> {
+    let read = |path: PathBuf| match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((path.display().to_string(), text)),
+        Err(source) => Err(SessionError::ReadDefinition { path, source }),
+    };
+    folders.iter().map(|folder| definition_files(folder)?.into_iter().map(read).collect()).collect()
 }
 
 fn definition_files(folder: &Path) -> Result<Vec<PathBuf>, SessionError> {

@@ -44,9 +44,9 @@ pub(super) fn run(config: &Config, command: &FormatCommand) -> Result<Exit, Prob
     }
 }
 
-pub(super) fn catalog(config: &Config) -> Result<Catalog, Problem> {
+pub(super) fn catalog(config: &Config) -> Result<Arc<Catalog>, Problem> {
     let options = &config.session;
-    Ok(crate::session::load_formats(&options.definition_folders, options.server_root.as_deref())?.0)
+    Ok(crate::session::load_formats(&options.definition_folders, options.server_root.as_deref())?.catalog)
 }
 
 fn list(config: &Config) -> Result<Exit, Problem> {

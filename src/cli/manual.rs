@@ -5,6 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::Arg;
 use clap_complete::CompleteEnv;
@@ -158,7 +159,8 @@ fn formats() -> Vec<CompletionCandidate> {
     let folder = super::config::config_folder().map(|folder| folder.join("formats")).filter(|folder| folder.is_dir());
     let folders: Vec<_> = folder.into_iter().collect();
     // A definition that is wrong is told by the run, not here.
-    let catalog = crate::session::load_formats(&folders, None).map_or_else(|_| Catalog::builtin(), |(catalog, _)| catalog);
+    let catalog =
+        crate::session::load_formats(&folders, None).map_or_else(|_| Arc::new(Catalog::builtin()), |formats| formats.catalog);
     let families = catalog.formats().iter().flat_map(|format| {
         let family = CompletionCandidate::new(format.name.clone()).help(Some(format.title.to_string().into()));
         let patterns = format.pattern_names.iter().filter(|name| **name != format.name);

@@ -198,7 +198,7 @@ impl LogSchema {
 
     async fn bound_table(&self, bound: Bound) -> Result<Arc<dyn TableProvider>, TableError> {
         let named = match &bound.format {
-            Some(format) => self.context.formats.family_of(format).map(|family| family.table),
+            Some(format) => self.context.formats().family_of(format).map(|family| family.table),
             None => None,
         };
         // `--table access_log=…` and `--table dns_log:syslog=…` mean that table, whatever else the files feed.
@@ -237,7 +237,7 @@ impl LogSchema {
         ambiguous: &dyn Fn(Vec<String>) -> TableError,
     ) -> Result<&'static TableDef, TableError> {
         let path = path.to_owned();
-        match listing.tables(&self.context.formats).as_slice() {
+        match listing.tables(self.context.formats()).as_slice() {
             [(def, _)] => Ok(def),
             [] => {
                 let unreadable = listing.files.iter().find_map(|file| match &file.format {

@@ -112,7 +112,7 @@ impl LogFile {
         required: &[Required],
     ) -> Result<ScanPlan, PlanError> {
         ScanPlan::try_new(&ScanPlanArgs {
-            catalog: &context.formats,
+            catalog: context.formats(),
             format: self.format.name().unwrap_or(NO_FORMAT),
             table: table.name,
             columns,
@@ -288,8 +288,8 @@ impl FileSet {
     pub fn try_new(context: Arc<ScanContext>, spec: InputSpec, format: Option<&str>) -> Result<Self, TableError> {
         let named = format.or(context.options.input_format.as_deref());
         let forced = named.map(|name| {
-            let family = context.formats.family_of(name);
-            family.map(|family| family.name.clone()).ok_or_else(|| TableError::unknown_format(name, &context.formats))
+            let family = context.formats().family_of(name);
+            family.map(|family| family.name.clone()).ok_or_else(|| TableError::unknown_format(name, context.formats()))
         });
         let forced = forced.transpose()?;
         Ok(Self { context, spec, forced, history: None, is_fixed: false, latest: Mutex::new(None) })
@@ -349,7 +349,7 @@ impl FileSet {
                     .head
                     .map_or_else(|| set.sample(&member.snapshot, &never), |head| Ok(vec![source::head_in_lines(head)]));
                 let expected = set.expected(&member.snapshot.path);
-                let detection = chunks.map(|chunks| explain(&context.formats, &slices(&chunks), expected));
+                let detection = chunks.map(|chunks| explain(context.formats(), &slices(&chunks), expected));
                 explained.push((member.snapshot.path, detection));
             };
             if input.snapshot.archive.is_none() {
@@ -457,7 +457,7 @@ impl FileSet {
         };
         match &self.spec {
             InputSpec::WellKnown(root) => {
-                let configured: Vec<PathBuf> = self.context.options.configured.iter().map(|log| log.pattern.clone()).collect();
+                let configured: Vec<PathBuf> = self.context.configured().iter().map(|log| log.pattern.clone()).collect();
                 for found in source::discover(root, options, &configured) {
                     add(found.inputs, self.forced.as_ref());
                 }
@@ -479,7 +479,7 @@ impl FileSet {
         let bytes = arg.as_bytes();
         let split = bytes.iter().position(|byte| *byte == b'=').filter(|_| !Path::new(arg).exists());
         let format = split.and_then(|at| std::str::from_utf8(&bytes[..at]).ok());
-        match (split, format.and_then(|name| self.context.formats.family_of(name))) {
+        match (split, format.and_then(|name| self.context.formats().family_of(name))) {
             (Some(at), Some(family)) => (Some(family.name.clone()), OsStr::from_bytes(&bytes[at + 1..])),
             _ => (None, arg),
         }
@@ -584,7 +584,7 @@ impl FileSet {
             InputSpec::WellKnown(root) => Path::new("/").join(path.strip_prefix(root).unwrap_or(path)),
             InputSpec::Args(_) => std::path::absolute(path).ok()?,
         };
-        let logs = self.context.options.configured.iter().filter(|log| log.format.is_some());
+        let logs = self.context.configured().iter().filter(|log| log.format.is_some());
         let known = logs.filter_map(|log| Some((source::is_log_of(&log.pattern, &path)?, log)));
         known.max_by_key(|(is_live, _)| *is_live).and_then(|(_, log)| log.format.as_deref())
     }
@@ -597,7 +597,7 @@ impl FileSet {
         if chunks.iter().all(Vec::is_empty) {
             return FileFormat::Empty;
         }
-        match detect(&self.context.formats, &slices(&chunks), expected).best {
+        match detect(self.context.formats(), &slices(&chunks), expected).best {
             Some(best) => FileFormat::Detected(best.format, best.table.name),
             None => FileFormat::Unknown,
         }

@@ -84,7 +84,7 @@ impl LogTable {
         for (path, remark) in &listing.problems {
             let mut remark = remark.clone();
             let is_beside = |file: &Arc<LogFile>| file.snapshot.path.parent() == path.parent();
-            let feeds = |file: &&Arc<LogFile>| file.feeds(&self.context.formats, self.def.name);
+            let feeds = |file: &&Arc<LogFile>| file.feeds(self.context.formats(), self.def.name);
             // Its neighbour is a log of this table, so it is probably another one.
             if remark.severity == Severity::Warning && listing.files.iter().filter(feeds).any(is_beside) {
                 remark.severity = Severity::Loss;
@@ -104,7 +104,7 @@ impl LogTable {
                 continue;
             }
             let tally = report.register(tally);
-            if !file.feeds(&self.context.formats, self.def.name) {
+            if !file.feeds(self.context.formats(), self.def.name) {
                 self.explain_absence(file, &tally);
                 continue;
             }
@@ -172,7 +172,7 @@ impl LogTable {
         let Some(points) = file.index.points().filter(|_| is_kept) else { return none() };
         let time: Vec<usize> = self.def.column(TIME).into_iter().collect();
         let plan = ScanPlan::try_new(&ScanPlanArgs {
-            catalog: &self.context.formats,
+            catalog: self.context.formats(),
             format: file.format.name().unwrap_or_default(),
             table: self.def.name,
             columns: &time,

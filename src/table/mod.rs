@@ -42,7 +42,7 @@ pub use file_set::{FileFormat, FileSet, InputSpec, Listing, LogFile};
 pub use history::{Begin, History, HistoryTable, Part, Rest, Stored, def_of, log_table_of};
 pub use log_table::LogTable;
 pub use opener::LogOpener;
-pub use options::{ConfiguredLog, OnChange, ScanContext, ScanOptions};
+pub use options::{ConfiguredLog, Formats, MakeFormats, OnChange, ScanContext, ScanOptions};
 pub use report::{FileReport, FileStatus, LineCounts, Progress, Remark, ReportTable, SCAN_REPORT, ScanReport, Summary};
 pub use saved_index::{IndexEntry, IndexOptions, IndexedTable};
 pub use source::{LogSource, settle};

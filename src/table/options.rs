@@ -1,7 +1,7 @@
 //! What a session decides about scanning, and what all its tables share.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -48,9 +48,19 @@ pub struct ScanOptions {
     pub on_change: OnChange,
     /// Where what is found out about large files is kept from run to run, if it is.
     pub index: Option<IndexOptions>,
+}
+
+/// The formats that a session knows.
+#[derive(Clone, Debug, Default)]
+pub struct Formats {
+    /// Their definitions.
+    pub catalog: Arc<Catalog>,
     /// Logs that servers are configured to write, and the formats they are then in.
     pub configured: Vec<ConfiguredLog>,
 }
+
+/// What gives the formats of a session as soon as a query needs them: `SELECT 1` waits for no server's configuration.
+pub type MakeFormats = Box<dyn FnOnce() -> Formats + Send>;
 
 /// A log that some configuration or definition names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +85,6 @@ impl Default for ScanOptions {
             input_format: None,
             on_change: OnChange::Report,
             index: None,
-            configured: vec![],
         }
     }
 }
@@ -83,8 +92,7 @@ impl Default for ScanOptions {
 /// What all tables of a session share.
 #[derive(Debug)]
 pub struct ScanContext {
-    /// The formats.
-    pub formats: Arc<Catalog>,
+    formats: LazyLock<Formats, MakeFormats>,
     /// The decisions.
     pub options: ScanOptions,
     /// What was read, and what was not.
@@ -96,14 +104,24 @@ pub struct ScanContext {
 
 impl ScanContext {
     /// A context with an empty report.
-    pub fn new(formats: Arc<Catalog>, options: ScanOptions) -> Self {
+    pub fn new(formats: MakeFormats, options: ScanOptions) -> Self {
         let (report, learned, fingerprint) = (Arc::new(ScanReport::default()), Mutex::default(), OnceLock::new());
-        Self { formats, options, report, learned, fingerprint }
+        Self { formats: LazyLock::new(formats), options, report, learned, fingerprint }
+    }
+
+    /// The formats.
+    pub fn formats(&self) -> &Arc<Catalog> {
+        &self.formats.catalog
+    }
+
+    /// Logs that some configuration or definition names.
+    pub(super) fn configured(&self) -> &[ConfiguredLog] {
+        &self.formats.configured
     }
 
     /// A number that is another one as soon as any definition is.
     pub(super) fn fingerprint(&self) -> u64 {
-        *self.fingerprint.get_or_init(|| self.formats.fingerprint(stable_hash))
+        *self.fingerprint.get_or_init(|| self.formats().fingerprint(stable_hash))
     }
 
     /// Is what is found out about this file kept?

@@ -242,7 +242,7 @@ impl LogSource {
     /// A plan that reads the time of all records of the file, of whichever table.
     pub(super) fn stamp_plan(&self, file: &LogFile) -> Option<Arc<ScanPlan>> {
         file.index.stamp_plan(|| {
-            let table = self.context.formats.format(file.format.name()?)?.table;
+            let table = self.context.formats().format(file.format.name()?)?.table;
             let time = table.column(TIME)?;
             file.plan(&self.context, table, &[time], &[], &[]).ok().map(Arc::new)
         })

@@ -26,6 +26,10 @@ fn log(name: &str) -> InputSpec {
     InputSpec::Args(vec![logs().join(name).into_os_string()])
 }
 
+fn builtin() -> Formats {
+    Formats { catalog: Arc::new(Catalog::builtin()), configured: vec![] }
+}
+
 struct Session {
     context: SessionContext,
     schema: Arc<LogSchema>,
@@ -33,8 +37,7 @@ struct Session {
 
 impl Session {
     fn new(inputs: InputSpec, options: ScanOptions, partitions: usize) -> Self {
-        let formats = Arc::new(Catalog::builtin());
-        let shared = Arc::new(ScanContext::new(formats, options));
+        let shared = Arc::new(ScanContext::new(Box::new(builtin), options));
         let schema = Arc::new(LogSchema::try_new(Arc::clone(&shared), inputs, None).unwrap());
         let config = SessionConfig::new()
             .with_target_partitions(partitions)
@@ -423,7 +426,7 @@ async fn a_format_that_is_named_is_taken_as_said() {
     assert_eq!(session.report()[0].format.as_ref(), Some(&family));
     assert_eq!(session.report()[0].counts.unparsed, 2);
     let options = ScanOptions { input_format: Some("no_such".to_owned()), ..ScanOptions::default() };
-    let shared = Arc::new(ScanContext::new(Arc::new(Catalog::builtin()), options));
+    let shared = Arc::new(ScanContext::new(Box::new(builtin), options));
     let refused = LogSchema::try_new(shared, InputSpec::Args(vec![path]), None);
     assert!(matches!(refused, Err(TableError::UnknownFormat { .. })));
 }

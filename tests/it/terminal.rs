@@ -317,6 +317,61 @@ fn what_is_higher_than_the_terminal_is_paged() {
 }
 
 #[test]
+fn a_pager_has_the_terminal_in_whatever_size_it_gets() {
+    // Reads all of it, waits for the new size, and says it.
+    let pager = "cat > /dev/null; echo opened; until [ \"$(stty size < /dev/tty)\" = '20 50' ]; do sleep 0.05; done; echo resized";
+    let mut terminal = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", pager), ("NO_COLOR", "1")], (12, 120));
+    terminal.prompt();
+    terminal.keys("SELECT url, user_agent FROM access_log LIMIT 30;\r");
+    terminal.shows("opened");
+    terminal.resize(20, 50);
+    terminal.shows("resized");
+    terminal.prompt();
+    // What comes next fits, and typing a line that is longer than the terminal is wide works.
+    terminal.keys("\x0cSELECT status, method, protocol, url, user_agent FROM access_log WHERE status = 502 LIMIT 1;\r");
+    let screen = terminal.shows("1 row");
+    let mut table = screen.lines().skip_while(|line| !line.starts_with("status"));
+    assert!(table.next().is_some_and(|line| line.ends_with("502")), "{screen}");
+    assert!(table.all(|line| line.chars().count() <= 50), "{screen}");
+    assert_eq!(terminal.quit(), 0);
+}
+
+/// One that takes connections and says nothing, and one that stops in the middle of what it says.
+#[test]
+fn a_server_that_hangs_is_left_at_once() {
+    let mut terminal = Terminal::with(&["repl", COMBINED], &[("NO_COLOR", "1")], (30, 100));
+    terminal.prompt();
+    let told = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nLast-Modified: Sat, 21 Nov 2026 00:00:00 GMT\r\nETag: \"1\"\r\n\r\n";
+    for answer in ["", told] {
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = server.local_addr().expect("an address");
+        let (heard, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut open = vec![];
+            for connection in server.incoming() {
+                let mut connection = connection.expect("a connection");
+                let _ = connection.read(&mut [0; 4096]);
+                let _ = connection.write_all(answer.as_bytes());
+                open.push(connection);
+                let _ = heard.send(());
+            }
+        });
+        terminal.keys(&format!("SELECT count(*) FROM 'http://{address}/access.log';\r"));
+        asked.recv_timeout(PATIENCE).expect("a request");
+        std::thread::sleep(Duration::from_millis(500));
+        let pressed = Instant::now();
+        terminal.keys("\x03");
+        terminal.shows("cancelled");
+        assert!(pressed.elapsed() < Duration::from_secs(3), "{:?}", pressed.elapsed());
+        terminal.keys("\x0cSELECT 41 + 1 AS answer;\r");
+        terminal.shows("│     42 │");
+        terminal.keys("\x0c");
+        terminal.prompt();
+    }
+    assert_eq!(terminal.quit(), 0);
+}
+
+#[test]
 fn a_long_query_says_how_far_it_is_and_the_line_goes_away() {
     let folder = tempfile::tempdir().expect("a folder");
     let log = folder.path().join("access.log");
