@@ -319,7 +319,8 @@ fn what_is_higher_than_the_terminal_is_paged() {
 #[test]
 fn a_pager_has_the_terminal_in_whatever_size_it_gets() {
     // Reads all of it, waits for the new size, and says it.
-    let pager = "cat > /dev/null; echo opened; until [ \"$(stty size < /dev/tty)\" = '20 50' ]; do sleep 0.05; done; echo resized";
+    let pager =
+        "cat > /dev/null; echo opened; until [ \"$(stty size < /dev/tty)\" = '20 50' ]; do sleep 0.05; done; echo resized";
     let mut terminal = Terminal::with(&["repl", COMBINED], &[("LOGSQL_PAGER", pager), ("NO_COLOR", "1")], (12, 120));
     terminal.prompt();
     terminal.keys("SELECT url, user_agent FROM access_log LIMIT 30;\r");
@@ -341,7 +342,8 @@ fn a_pager_has_the_terminal_in_whatever_size_it_gets() {
 fn a_server_that_hangs_is_left_at_once() {
     let mut terminal = Terminal::with(&["repl", COMBINED], &[("NO_COLOR", "1")], (30, 100));
     terminal.prompt();
-    let told = "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nLast-Modified: Sat, 21 Nov 2026 00:00:00 GMT\r\nETag: \"1\"\r\n\r\n";
+    let told =
+        "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\nLast-Modified: Sat, 21 Nov 2026 00:00:00 GMT\r\nETag: \"1\"\r\n\r\n";
     for answer in ["", told] {
         let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = server.local_addr().expect("an address");

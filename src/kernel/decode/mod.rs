@@ -284,7 +284,7 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
 impl LogDecoder {
     /// A decoder for one piece. Bytes are to be given from [`start_offset`](Self::start_offset) on.
     pub fn new(plan: Arc<ScanPlan>, piece: Piece, options: DecodeOptions) -> Self {
-        let behind = plan.lines.set.captures();
+        let behind = plan.set.captures();
         let builders = |columns: &[usize]| columns.iter().map(|&column| ColumnBuilder::new(plan.wanted[column])).collect();
         Self {
             at: if piece.start == 0 { At::Record } else { At::LineBefore },
@@ -834,9 +834,9 @@ impl LogDecoder {
                 return Taken::No;
             }
         }
-        let (slots, inner_slots) = self.slots.split_at_mut(plan.lines.set.captures());
+        let (slots, inner_slots) = self.slots.split_at_mut(plan.set.captures());
         let tracing = (&mut self.planes, &mut self.traces);
-        let Ok(found) = plan.lines.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return Taken::No };
+        let Ok(found) = plan.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return Taken::No };
         let entry = &plan.entries[found.pattern];
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
@@ -860,7 +860,7 @@ impl LogDecoder {
             if carried == Span::NONE || !inner.requires.iter().all(required) {
                 continue;
             }
-            let inside = &plan.carried[inner.carried].set;
+            let inside = &plan.carried_sets[inner.carried];
             let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
             let before = place.0.checked_sub(1).map(|before| bytes[before]);
             let escapes = entry.escapes.filter(|escapes| escapes.are_in(&bytes[place.0..place.1], before));

@@ -1,5 +1,6 @@
 //! What a scan of one file wants, worked out once: which patterns are tried, and where each column comes from in each.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
@@ -9,7 +10,7 @@ use thiserror::Error;
 use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
-use crate::scan::Escapes;
+use crate::scan::{Escapes, PatternSet};
 use crate::table::{ColumnType, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
@@ -58,8 +59,12 @@ pub struct ScanPlan {
     pub(super) filter: Vec<usize>,
     /// What is tried on records, and for each of these patterns, what becomes of its records.
     pub(super) lines: Arc<Lines>,
+    /// The patterns of these, as far as they have to be read.
+    pub(super) set: Arc<PatternSet>,
     pub(super) entries: Vec<Entry>,
     pub(super) carried: Arc<Vec<Carried>>,
+    /// The same of what is tried inside.
+    pub(super) carried_sets: Vec<Arc<PatternSet>>,
     pub(super) kinds: Vec<RowKind>,
     /// The most spans that a row keeps.
     pub(super) stride: usize,
@@ -112,8 +117,16 @@ pub(super) struct RowKind {
     pub(super) columns: Vec<ColumnPlan>,
 }
 
+impl RowKind {
+    /// Are rows of the two the same, whichever they are said to be?
+    fn is_like(&self, other: &Self) -> bool {
+        let names = self.columns.contains(&ColumnPlan::Format) && self.name != other.name;
+        !names && self.needed == other.needed && self.columns == other.columns
+    }
+}
+
 /// Where the values of a column come from in one kind of row. Slots are indices into what the row keeps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum ColumnPlan {
     Null,
     Feeds(Vec<Feed>),
@@ -215,6 +228,17 @@ impl ScanPlan {
         // Where records join lines or move a clock, and where lines say what others mean, no line may be passed over.
         let is_bound = lines.starts.is_some() || tracks || !lines.headings.is_empty();
         let prefilter = if is_bound { None } else { Prefilter::new(args.required, &kinds, position) };
+        let behind = lines.set.captures();
+        let (inside, outside): (BTreeSet<usize>, BTreeSet<usize>) =
+            read_slots(&kinds, &entries).partition(|&slot| slot >= behind);
+        let set = lines.set.set_for(outside, &classes(entries.len(), |one, other| entries[one].is_like(&entries[other], &kinds)));
+        let inside: BTreeSet<usize> = inside.into_iter().map(|slot| slot - behind).collect();
+        let carried_sets = carried.iter().enumerate().map(|(number, inner)| {
+            let uses = || entries.iter().flat_map(|entry| &entry.inner).filter(|inner| inner.carried == number);
+            let is_like = |one, other| uses().all(|inner| is_like_row(&kinds, (inner.kinds[one], inner.kinds[other])));
+            inner.set.set_for(inside.clone(), &classes(inner.patterns.len(), is_like))
+        });
+        let carried_sets = carried_sets.collect();
         let inner_captures = carried.iter().map(|inside| inside.set.captures()).max();
         Ok(Self {
             schema: fields(args.columns),
@@ -225,8 +249,10 @@ impl ScanPlan {
             stride: kinds.iter().map(|kind| kind.needed.len()).max().unwrap_or(0),
             captures: lines.set.captures() + inner_captures.unwrap_or(0),
             lines,
+            set,
             entries,
             carried,
+            carried_sets,
             kinds,
             file: args.file.into(),
             zone,
@@ -240,13 +266,7 @@ impl ScanPlan {
 
     /// The captures of a record that are looked at, those of the record inside behind the others.
     pub(super) fn read_slots(&self) -> impl Iterator<Item = usize> {
-        let needed = self.kinds.iter().flat_map(|kind| &kind.needed).map(|&slot| usize::from(slot));
-        let of_entries = self.entries.iter().flat_map(|entry| {
-            let tracked = entry.tracked.iter().flat_map(|(source, _)| source.slots()).map(usize::from);
-            let inner = entry.inner.iter();
-            tracked.chain(inner.flat_map(|inner| inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])))
-        });
-        needed.chain(of_entries)
+        read_slots(&self.kinds, &self.entries)
     }
 
     /// The schema of the batches.
@@ -296,6 +316,41 @@ impl ScanPlan {
     /// The time of the file in microseconds since the epoch.
     pub fn reference_us(&self) -> i64 {
         self.reference_us
+    }
+}
+
+fn read_slots(kinds: &[RowKind], entries: &[Entry]) -> impl Iterator<Item = usize> {
+    let needed = kinds.iter().flat_map(|kind| &kind.needed).map(|&slot| usize::from(slot));
+    let of_entries = entries.iter().flat_map(|entry| {
+        let tracked = entry.tracked.iter().flat_map(|(source, _)| source.slots()).map(usize::from);
+        let inner = entry.inner.iter();
+        tracked.chain(inner.flat_map(|inner| inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])))
+    });
+    needed.chain(of_entries)
+}
+
+/// For each of so many patterns the first one whose records come to the same.
+fn classes(patterns: usize, is_like: impl Fn(usize, usize) -> bool) -> Vec<usize> {
+    (0..patterns).map(|one| (0..one).find(|&other| is_like(one, other)).unwrap_or(one)).collect()
+}
+
+/// Are rows of two kinds the same, whichever they are said to be?
+fn is_like_row(kinds: &[RowKind], (one, other): (u16, u16)) -> bool {
+    one == other || kinds[usize::from(one)].is_like(&kinds[usize::from(other)])
+}
+
+impl Entry {
+    /// Does the same come of records of the two?
+    fn is_like(&self, other: &Self, kinds: &[RowKind]) -> bool {
+        let is_like_row = |pair| is_like_row(kinds, pair);
+        let is_inner_like = |(one, other): (&Inner, &Inner)| {
+            (one.carried, &one.requires, one.capture) == (other.carried, &other.requires, other.capture)
+                && one.kinds.iter().zip(&other.kinds).all(|(one, other)| is_like_row((*one, *other)))
+        };
+        (self.kind.is_some(), &self.tracked, self.escapes) == (other.kind.is_some(), &other.tracked, other.escapes)
+            && self.kind.zip(other.kind).is_none_or(is_like_row)
+            && self.inner.len() == other.inner.len()
+            && self.inner.iter().zip(&other.inner).all(is_inner_like)
     }
 }
 

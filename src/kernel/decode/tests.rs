@@ -1,8 +1,8 @@
 //! The decoder against itself: however a file is cut, and however its bytes arrive, the rows and the counts are the same.
 
 use super::*;
-use crate::format::Catalog;
-use crate::table::{UNPARSED, table};
+use crate::format::{Catalog, Pattern};
+use crate::table::{UNPARSED, table, tables};
 use arrow_array::cast::AsArray;
 use jiff::tz::TimeZone;
 
@@ -453,6 +453,64 @@ fn what_was_learned_of_other_lines_changes_no_row() {
             let expected: Vec<&String> = order.iter().flat_map(|&i| &alone[i]).collect();
             let got = rows_of(&catalog, &format.name, of, document.as_bytes());
             assert_eq!(got.iter().collect::<Vec<_>>(), expected, "{} as {of}", format.name);
+        }
+    }
+}
+
+/// What is not looked at is not read where it decides nothing: whole lines, cut ones and such that have something odd in them.
+#[test]
+fn a_column_is_the_same_alone_and_among_all() {
+    let catalog = Catalog::builtin();
+    for format in catalog.formats() {
+        let samples = format.samples().iter().map(|sample| sample.line.as_str());
+        let lines = samples.flat_map(|line| {
+            let at = |part: usize| (line.len() * part / 4..).find(|&at| line.is_char_boundary(at)).unwrap_or(line.len());
+            let (begin, end) = line.split_at(at(2));
+            [
+                line.to_owned(),
+                line[..at(1)].to_owned(),
+                begin.to_owned(),
+                line[..at(3)].to_owned(),
+                format!("{begin}, \"[: {end}"),
+            ]
+        });
+        let document: String = lines.map(|line| line + "\n").collect();
+        for def in tables().iter().filter(|def| catalog.feeds(&format.name, def.name)) {
+            // Those that some pattern has a value for, and those that every row has.
+            let all: Vec<usize> = (0..def.columns.len())
+                .filter(|&column| {
+                    let feeds = |pattern: &Arc<Pattern>| pattern.table.name == def.name && !pattern.columns[column].is_empty();
+                    format.patterns().iter().any(feeds) || def.columns[column].name.starts_with('_')
+                })
+                .collect();
+            let read_columns = |columns: &[usize]| {
+                let plan = plan_of(&catalog, (&format.name, def.name), columns, &[], &[]);
+                let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
+                let mut batches = vec![];
+                let mut at = 0;
+                loop {
+                    let decoded = decoder.decode(&document.as_bytes()[at..], true).expect("decodes");
+                    at += decoded.used;
+                    batches.extend(decoder.flush().expect("a batch"));
+                    if decoded.status == Status::Done {
+                        let counts = decoder.counts();
+                        let counts =
+                            [counts.lines, counts.records, counts.continuations, counts.blank, counts.unparsed, counts.rows];
+                        return (batches, counts);
+                    }
+                }
+            };
+            let (whole, counts) = read_columns(&all);
+            assert_eq!(read_columns(&[]).1, counts, "{} as {}", format.name, def.name);
+            for (index, &column) in all.iter().enumerate() {
+                let (alone, counts_alone) = read_columns(&[column]);
+                assert_eq!(counts_alone, counts, "{} as {}: {}", format.name, def.name, def.columns[column].name);
+                let values = |batches: &[RecordBatch], column: usize| {
+                    batches.iter().flat_map(|batch| render(&batch.project(&[column]).expect("a column"))).collect::<Vec<_>>()
+                };
+                let name = def.columns[column].name;
+                assert_eq!(values(&alone, 0), values(&whole, index), "{} as {}: {name}", format.name, def.name);
+            }
         }
     }
 }

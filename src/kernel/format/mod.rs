@@ -22,8 +22,9 @@ mod schema;
 mod screen;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use thiserror::Error;
@@ -224,7 +225,7 @@ type CarriedByTable = HashMap<(String, String), Arc<Vec<Carried>>>;
 pub(crate) struct Lines {
     pub(crate) patterns: Vec<Arc<Pattern>>,
     /// All of them together.
-    pub(crate) set: Arc<PatternSet>,
+    pub(crate) set: Sets,
     /// What the first line of a record looks like, if not each line is a record.
     pub(crate) starts: Option<PatternSet>,
     /// What a line that says nothing looks like.
@@ -233,6 +234,37 @@ pub(crate) struct Lines {
     pub(crate) headings: Vec<Heading>,
     /// What a comment begins with that tells the day of those behind it.
     day: Option<Arc<str>>,
+}
+
+/// A set of patterns, and what of it is needed by those who look at few captures.
+#[derive(Debug)]
+pub(crate) struct Sets {
+    whole: Arc<PatternSet>,
+    /// By the captures that are looked at, and by what patterns are alike to whoever does.
+    parts: Mutex<HashMap<(BTreeSet<usize>, Vec<usize>), Arc<PatternSet>>>,
+}
+
+impl Sets {
+    fn new(whole: Arc<PatternSet>) -> Self {
+        Self { whole, parts: Mutex::default() }
+    }
+
+    /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one.
+    pub(crate) fn set_for(&self, needed: BTreeSet<usize>, classes: &[usize]) -> Arc<PatternSet> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = parts.entry((needed, classes.to_vec())).or_insert_with_key(|(needed, classes)| {
+            self.whole.without_rest(needed, classes).map_or_else(|| Arc::clone(&self.whole), Arc::new)
+        });
+        Arc::clone(part)
+    }
+}
+
+impl Deref for Sets {
+    type Target = PatternSet;
+
+    fn deref(&self) -> &PatternSet {
+        &self.whole
+    }
 }
 
 impl Lines {
@@ -269,7 +301,7 @@ fn takes(matcher: &Matcher, line: &[u8], scratch: &mut Scratch) -> bool {
 pub(crate) struct Carried {
     pub(crate) requires: Vec<(String, Vec<Vec<u8>>)>,
     pub(crate) patterns: Vec<Arc<Pattern>>,
-    pub(crate) set: PatternSet,
+    pub(crate) set: Sets,
     /// What the record can begin with.
     pub(crate) ahead: Ahead,
 }
@@ -279,7 +311,7 @@ impl Carried {
         let patterns: Vec<Arc<Pattern>> = patterns.map(Arc::clone).collect();
         let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways);
         let ahead = patterns.iter().fold(Ahead::NOTHING, |all, pattern| all.union(&pattern.matcher.ahead()));
-        Self { requires: requires.to_vec(), patterns, set, ahead }
+        Self { requires: requires.to_vec(), patterns, set: Sets::new(Arc::new(set)), ahead }
     }
 }
 
@@ -457,7 +489,7 @@ impl Catalog {
             }
         }
         let day = family.and_then(|family| family.compiled().day.clone());
-        let lines = Arc::new(Lines { patterns, set, starts, comment, headings, day });
+        let lines = Arc::new(Lines { patterns, set: Sets::new(set), starts, comment, headings, day });
         known.insert(format.to_owned(), Arc::clone(&lines));
         lines
     }
@@ -1155,6 +1187,18 @@ expect = { url = "/a", vhost = "www.example.com" }
                     let a = lines.set.find(&line, &mut fast, &mut scratch).ok();
                     let b = lines.set.find_by_regex(&line, &mut slow, &mut scratch).ok();
                     proptest::prop_assert_eq!(a, b, "{} on {}", format.name, line.escape_ascii());
+                    // For somebody who looks at one capture, or at none.
+                    let one = line.len() % (lines.set.captures() + 1);
+                    let needed: BTreeSet<usize> = (one < lines.set.captures()).then_some(one).into_iter().collect();
+                    let few = lines.set.set_for(needed, &vec![0; lines.patterns.len()]);
+                    let mut looked_at = vec![Span::NONE; few.captures()];
+                    let found = few.find(&line, &mut looked_at, &mut scratch);
+                    proptest::prop_assert_eq!(found.is_ok(), a.is_some(), "{} on {}", format.name, line.escape_ascii());
+                    // What is in the captures of other patterns means nothing.
+                    let captures = |pattern: usize| 0..lines.patterns[pattern].matcher.captures().len();
+                    if a.is_some_and(|pattern| captures(pattern).any(|capture| lines.set.slot(pattern, capture) == one)) {
+                        proptest::prop_assert_eq!(looked_at[one], fast[one], "{} on {}", format.name, line.escape_ascii());
+                    }
                     if format.set().find(&line, &mut vec![Span::NONE; format.set().captures()], &mut scratch).is_ok() {
     let sample = screen::Sample::new(&[&line]);
                         let is_seen = screen::may_take(&format.needs, |text| sample.may_hold(text) && sample.holds(&line, text));
@@ -1187,7 +1231,7 @@ expect = { url = "/a", vhost = "www.example.com" }
         let catalog = Catalog::builtin();
         let mut scratch = Scratch::default();
         for format in catalog.formats() {
-            let set = &catalog.lines_of(&format.name).set;
+            let set = &*catalog.lines_of(&format.name).set;
             for sample in format.samples() {
                 let line = sample.line.as_bytes();
                 let (mut fast, mut slow) = (vec![Span::NONE; set.captures()], vec![Span::NONE; set.captures()]);
@@ -1206,7 +1250,7 @@ expect = { url = "/a", vhost = "www.example.com" }
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
             let lines: Vec<&[u8]> = format.samples().iter().map(|sample| sample.line.as_bytes()).collect();
-            let set = &catalog.lines_of(&format.name).set;
+            let set = &*catalog.lines_of(&format.name).set;
             crate::scan::check_traces(set, &lines);
             for line in lines {
                 crate::scan::check_traces(set, &[line]);

@@ -25,6 +25,7 @@ mod lower;
 mod matcher;
 mod planes;
 mod program;
+mod rest;
 mod set;
 mod shape;
 mod simd;

@@ -14,7 +14,8 @@
 //! Patterns that go by keys are joined in their own way ([`keys`](super::keys)). A record that both kinds take is that of the
 //! pattern which comes first.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{CaptureLocations, Regex};
 use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
@@ -25,6 +26,7 @@ use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
+use super::rest::{Interest, without_rest};
 use super::trace::Traces;
 
 /// How patterns that begin alike come back to an ambiguous part.
@@ -47,7 +49,7 @@ pub struct PatternSet {
     first_regex: usize,
     first_keyed: usize,
     /// Those that go by keys, and where their slots begin: behind those of the regexes.
-    keyed: Vec<(KeySet, usize)>,
+    keyed: Arc<Vec<(KeySet, usize)>>,
     joined: Hir,
     engine: Result<Program, NotLowered>,
     oracle: OnceLock<Option<Twin>>,
@@ -138,7 +140,33 @@ impl PatternSet {
             base = next;
         }
         let first_keyed = keyed.iter().map(|(set, _)| set.first()).min().unwrap_or(usize::MAX);
+        let keyed = Arc::new(keyed);
         Self { slots, first_regex, first_keyed, keyed, engine, joined, oracle: OnceLock::new(), captures }
+    }
+
+    /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one: see [`rest`].
+    /// `None` where that saves nothing.
+    pub(crate) fn without_rest(&self, needed: &BTreeSet<usize>, classes: &[usize]) -> Option<Self> {
+        let slot = |name: &str| self.captures.iter().position(|other| **other == *name);
+        // Which of them takes a record counts where one that goes by keys could come first.
+        let is_keyed = |pattern: usize| self.keyed.iter().any(|(set, _)| set.slots().any(|(keyed, _)| keyed == pattern));
+        let are_alike = |patterns: &[usize]| {
+            let (first, last) = (patterns.iter().min().copied().unwrap_or(0), patterns.iter().max().copied().unwrap_or(0));
+            patterns.iter().all(|&pattern| classes[pattern] == classes[first]) && !(first..last).any(is_keyed)
+        };
+        let interest = Interest { slot: &slot, needed, are_alike: &are_alike };
+        let joined = without_rest(&self.joined, &interest)?;
+        let engine = lower(&joined, self.captures.len(), |name| slot(name).map(|slot| slot as u16));
+        Some(Self {
+            captures: self.captures.clone(),
+            slots: self.slots.clone(),
+            first_regex: self.first_regex,
+            first_keyed: self.first_keyed,
+            keyed: Arc::clone(&self.keyed),
+            joined,
+            engine,
+            oracle: OnceLock::new(),
+        })
     }
 
     /// How many captures there are in all.
@@ -582,6 +610,55 @@ mod tests {
             set.find_in(line, (0, line.len()), &mut slots, &mut Scratch::default(), (&mut planes, &mut traces)).expect("taken")
         };
         assert_eq!((find().trace, find().trace), (None, Some(0)));
+    }
+
+    /// A run that does not find its end in a record must not find it in the next one.
+    #[test]
+    fn a_trace_stays_inside_of_its_record() {
+        let patterns = [
+            r"\[(?<level>[a-z]+)\] \[client (?<client>[^\]]+)\] (?<m>.*?)(?:, referer (?<referer>.*))?",
+            r"\[(?<level>[a-z]+)\] (?<m>.*)",
+        ];
+        let lines: [&[u8]; 4] =
+            [b"[error] [client ::1] no", b"[error] [client ::1] no, referer /", b"[error] [client 2", b"[error] [client ::1] no"];
+        assert_eq!(check(&patterns, &lines), [Some(0), Some(0), Some(1), Some(0)]);
+    }
+
+    /// Whoever looks at the level only has no need of what stands behind it.
+    #[test]
+    fn the_rest_of_a_record_is_left_out_where_it_decides_nothing() {
+        let patterns = [
+            r"(?<level>[a-z]+): \*(?<number>[0-9]+) (?<m>.*?), client: (?<client>[^,]+)(?:, server: (?<server>[^,]*))?",
+            r"(?<level>[a-z]+): (?<m>.*)",
+            r"(?<level>[a-z]+) (?<code>[0-9]+)",
+        ];
+        let matchers: Vec<Matcher> = patterns.iter().map(|pattern| Matcher::try_new(pattern).expect(pattern)).collect();
+        let set = PatternSet::new(&matchers, Ways::Each);
+        let slots = |names: &[&str]| -> BTreeSet<usize> {
+            names.iter().map(|name| set.captures.iter().position(|own| **own == **name).expect(name)).collect()
+        };
+        let steps = |set: &PatternSet| set.program().expect("lowered").steps.len();
+        let few = set.without_rest(&slots(&["level"]), &[0, 0, 0]).expect("less");
+        assert!(steps(&few) * 2 < steps(&set), "{}", few.program().expect("lowered"));
+        // Where what comes of them differs, or the rest is looked at, nothing is left out.
+        assert!(set.without_rest(&slots(&["level"]), &[0, 1, 1]).is_none());
+        assert!(set.without_rest(&slots(&["client"]), &[0, 0, 0]).is_none());
+        assert!(set.without_rest(&slots(&["m"]), &[0, 0, 0]).is_none());
+        for line in [
+            &b"warn: *7 a, client: ::1"[..],
+            b"warn: a",
+            b"warn: ",
+            b"warn",
+            b"warn 7",
+            b"warn 7a",
+            b"Warn: a",
+            b"warn: *7 a, client: ",
+        ] {
+            let mut scratch = Scratch::default();
+            let (mut whole, mut part) = (vec![Span::NONE; set.captures()], vec![Span::NONE; set.captures()]);
+            let (a, b) = (set.find(line, &mut whole, &mut scratch), few.find(line, &mut part, &mut scratch));
+            assert_eq!((a.is_ok(), whole[0]), (b.is_ok(), part[0]), "{}", line.escape_ascii());
+        }
     }
 
     #[test]

@@ -347,6 +347,10 @@ impl Trace {
             index += 1;
             places[(index * 2) & 0xff] = at;
         }
+        // Planes and literals know nothing of where the record ends.
+        if at > limit {
+            return Err(index);
+        }
         // Only the last run may be one that ends with the record.
         let end = rules.end(last, planes, window, at, limit).min(limit);
         let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
@@ -412,6 +416,9 @@ impl Op {
     #[cold]
     #[inline(never)]
     fn search(&self, guards: &[Guard], planes: &Planes, window: &[u8], (at, end): (usize, usize), limit: usize) -> Option<usize> {
+        if at > limit {
+            return None;
+        }
         let plane = planes.plane(self.plane);
         let (shortest, longest) = (at + self.min as usize, at + self.min as usize + self.more as usize);
         let mut end = end.min(limit);
