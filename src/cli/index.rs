@@ -1,5 +1,6 @@
 //! `logsql index`: what is known of large files from earlier scans; finding it out, listing it, forgetting it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ pub(super) fn run(config: &Config, command: &IndexCommand) -> Result<Exit, Probl
     }
 }
 
-/// Reads what is not known yet: the rows of each table that the files feed, and their times.
+/// Reads what is not known yet: the rows of each table that the files feed, their times, and some of their values.
 fn build(config: &Config, index: &IndexOptions) -> Result<Exit, Problem> {
     let runtime = query::runtime(config)?;
     let session = Session::try_new(&config.session)?;
@@ -38,7 +39,11 @@ fn build(config: &Config, index: &IndexOptions) -> Result<Exit, Problem> {
         if !large.iter().any(|file| file.feeds(session.formats(), table.name)) {
             continue;
         }
-        let sql = format!("SELECT count(*), min(time), max(time) FROM {}", table.name);
+        let feeding = large.iter().filter(|file| file.feeds(session.formats(), table.name));
+        // Values are a by-product of reading them.
+        let columns: BTreeSet<&str> = feeding.flat_map(|file| file.columns_to_index(session.schema().context(), table)).collect();
+        let values: String = columns.iter().map(|column| format!(", max({column})")).collect();
+        let sql = format!("SELECT count(*), min(time), max(time){values} FROM {}", table.name);
         let ran = runtime.block_on(async {
             for statement in session.statements(&sql)? {
                 let mut rows = session.run(statement).await?.rows;
@@ -75,10 +80,11 @@ fn list(entries: &[IndexEntry]) -> Result<Exit, Problem> {
         let state = if entry.is_current { "" } else { ", not that file any more" };
         let (log, index) = (tell::bytes(entry.log_bytes), tell::bytes(entry.index_bytes));
         text += &format!("{}: {log}, index {index}{state}\n", entry.path.display());
-        for IndexedTable { name: table, rows, times } in &entry.tables {
+        for IndexedTable { name: table, rows, times, columns } in &entry.tables {
             let moment = |us: i64| Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |time| time.to_string());
             let times = times.map_or_else(String::new, |(min, max)| format!(", {} to {}", moment(min), moment(max)));
-            text += &format!("  {table}  {} rows{times}\n", tell::count(*rows));
+            let values = if columns.is_empty() { String::new() } else { format!(", values of {}", columns.join(", ")) };
+            text += &format!("  {table}  {} rows{times}{values}\n", tell::count(*rows));
         }
     }
     let files = if entries.len() == 1 { "file" } else { "files" };

@@ -552,7 +552,8 @@ Examples:
   logsql index --clear
 
 Queries do the same as they go: what a query has read to its end is known to the next one, until the file is another one; a file
-that only grew is read from there on. Files under 32 MiB (4 MiB if compressed) are read anew each time.";
+that only grew is read from there on. Known are rows and times of the parts of a file, and which statuses, levels and addresses
+are in which part. Files under 32 MiB (4 MiB if compressed) are read anew each time.";
 
 /// What to do about the index.
 #[derive(Clone, Debug, Args)]

@@ -52,54 +52,100 @@ mod bounds {
     }
 }
 
-/// The facts of one table.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct TableFacts {
-    /// Times depend on the time of the file: stamps have no year.
-    pub(super) is_anchored: bool,
-    /// By the begin of the stretch: its end, and what is known of it. They do not overlap.
-    stretches: BTreeMap<u64, (u64, Facts)>,
+/// What is known of stretches that do not overlap, by the begin of each: its end, and what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Stretches<T>(BTreeMap<u64, (u64, T)>);
+
+impl<T> Default for Stretches<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
 }
 
-impl TableFacts {
-    fn learn(&mut self, range: &Range<u64>, facts: Facts) {
-        let before = self.stretches.range(..range.start).next_back().map(|(start, (end, _))| (*start, *end));
-        let overlapping: Vec<u64> = self.stretches.range(range.clone()).map(|(start, _)| *start).collect();
+impl<T> Stretches<T> {
+    /// Those that it overlaps are gone. What was known of just this range is given back.
+    pub(super) fn put(&mut self, range: &Range<u64>, known: T) -> Option<T> {
+        let before = self.0.range(..range.start).next_back().map(|(start, (end, _))| (*start, *end));
+        let overlapping: Vec<u64> = self.0.range(range.clone()).map(|(start, _)| *start).collect();
         let before = before.filter(|(_, end)| *end > range.start).map(|(start, _)| start);
-        let mut facts = facts;
+        let mut same = None;
         for start in before.into_iter().chain(overlapping) {
-            let known = self.stretches.remove(&start);
-            // What is known of the same stretch stays known.
-            if let Some((end, known)) = known
-                && (start, end) == (range.start, range.end)
-            {
-                facts.times = facts.times.or(known.times);
-            }
+            let older = self.0.remove(&start);
+            same = same.or(older.filter(|(end, _)| (start, *end) == (range.start, range.end)).map(|(_, older)| older));
         }
-        self.stretches.insert(range.start, (range.end, facts));
+        self.0.insert(range.start, (range.end, known));
+        same
     }
 
-    /// What is known of all stretches that lie in `range`, and whether they are just that range; `None` if there is a gap.
-    fn over(&self, range: &Range<u64>) -> Option<(Facts, bool)> {
-        let first = *self.stretches.range(..=range.start).next_back()?.0;
-        let (mut at, mut sum) = (first, None::<Facts>);
-        for (start, (end, facts)) in self.stretches.range(first..) {
+    /// What is known of the stretches that `range` lies in, and from where to where they reach; `None` if there is a gap.
+    pub(super) fn over(&self, range: &Range<u64>) -> Option<(Range<u64>, Vec<&T>)> {
+        let first = *self.0.range(..=range.start).next_back()?.0;
+        let (mut at, mut all) = (first, Vec::new());
+        for (start, (end, known)) in self.0.range(first..) {
             if at >= range.end {
                 break;
             }
             if *start != at {
                 return None;
             }
-            sum = Some(sum.map_or(*facts, |sum| sum.with(*facts)));
+            // What ends before the range says nothing about it.
+            if *end > range.start {
+                all.push(known);
+            }
             at = *end;
         }
-        sum.filter(|_| at >= range.end).map(|sum| (sum, (first, at) == (range.start, range.end)))
+        (at >= range.end && !all.is_empty()).then_some((first..at, all))
+    }
+
+    /// Only those that end before `end` stay.
+    pub(super) fn retain_before(&mut self, end: u64) {
+        self.0.retain(|_, (stop, _)| *stop < end);
+    }
+
+    /// Each, with where it is.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Range<u64>, &T)> {
+        self.0.iter().map(|(start, (end, known))| (*start..*end, known))
+    }
+
+    /// What is known of each.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.values_mut().map(|(_, known)| known)
+    }
+
+    /// Can they have been written down by us?
+    pub(super) fn is_plausible(&self) -> bool {
+        self.0.len() < 1 << 20 && self.iter().all(|(range, _)| range.start < range.end)
+    }
+}
+
+/// The facts of one table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TableFacts {
+    /// Times depend on the time of the file: stamps have no year.
+    pub(super) is_anchored: bool,
+    stretches: Stretches<Facts>,
+}
+
+impl TableFacts {
+    fn learn(&mut self, range: &Range<u64>, facts: Facts) {
+        // What is known of the same stretch stays known.
+        if let Some(older) = self.stretches.put(range, facts).filter(|older| older.times.is_some() && facts.times.is_none()) {
+            self.stretches.put(range, Facts { times: older.times, ..facts });
+        }
+    }
+
+    /// What is known of all stretches that lie in `range`, and whether they are just that range; `None` if there is a gap.
+    fn over(&self, range: &Range<u64>) -> Option<(Facts, bool)> {
+        let (covered, facts) = self.stretches.over(range)?;
+        let sum = facts.into_iter().copied().reduce(Facts::with)?;
+        Some((sum, covered == *range))
     }
 
     /// Stretches of at least `bytes`, made of those that touch.
     fn coarser(&self, bytes: u64) -> Self {
         let mut coarse: BTreeMap<u64, (u64, Facts)> = BTreeMap::new();
-        for (&start, &(end, facts)) in &self.stretches {
+        for (&start, &(end, facts)) in &self.stretches.0 {
             if let Some(mut last) = coarse.last_entry()
                 && last.get().0 == start
                 && start - *last.key() < bytes
@@ -111,34 +157,34 @@ impl TableFacts {
                 coarse.insert(start, (end, facts));
             }
         }
-        Self { stretches: coarse, ..*self }
+        Self { stretches: Stretches(coarse), ..*self }
     }
 
     /// Those that end before `end`.
     fn before(mut self, end: u64) -> Self {
-        self.stretches.retain(|_, (stop, _)| *stop < end);
+        self.stretches.retain_before(end);
         self
     }
 
     /// Can it be true? Sums of such numbers do not overflow.
     pub(super) fn is_plausible(&self) -> bool {
         const MOST: u64 = 1 << 40;
-        self.stretches.len() < 1 << 20
-            && self.stretches.iter().all(|(start, (end, Facts { counts, times }))| {
+        self.stretches.is_plausible()
+            && self.stretches.iter().all(|(_, Facts { counts, times })| {
                 let times = times.map_or(0, |bounds| bounds.times.max(bounds.nulls));
-                start < end && counts.lines < MOST && times < MOST && counts.rows < MOST && counts.is_within(counts.lines)
+                counts.lines < MOST && times < MOST && counts.rows < MOST && counts.is_within(counts.lines)
             })
     }
 
     /// All rows that are known, and between which times they lie.
     pub(super) fn totals(&self) -> (u64, Option<TimeBounds>) {
-        let sum = sum(self.stretches.values().map(|(_, facts)| Some(*facts)));
+        let sum = sum(self.stretches.iter().map(|(_, facts)| Some(*facts)));
         sum.map_or((0, None), |sum| (sum.counts.rows, sum.times.filter(|bounds| bounds.times > 0)))
     }
 
     /// Where its stretches end.
     pub(super) fn ends(&self) -> impl Iterator<Item = u64> {
-        self.stretches.values().map(|(end, _)| *end)
+        self.stretches.iter().map(|(range, _)| range.end)
     }
 }
 

@@ -9,6 +9,7 @@
 //!   first_year  2025        2025         2026          2026    pieces have to be seen before the first one has a year
 //!   header      #Fields: …   (as 0)       (as 0)       #Fields: …  the line that says what the columns behind it are
 //!   bounds      18:00–18:03  18:02–18:31  ?            ?       times of the rows of a table, once a query has read them all
+//!   values      200 404      200          ?            ?       so for some columns: all values, or a filter (values.rs)
 //! ```
 //!
 //! Nothing is read ahead unless a query asks for `_line`, or for the `time` of a format whose stamps have no year (or no
@@ -23,6 +24,7 @@ use jiff::tz::TimeZone;
 use rayon::prelude::*;
 
 use super::facts::FileFacts;
+use super::values::FileValues;
 use crate::kernel::decode::{
     DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, StampSummary, Status, TimeBounds, count_lines,
 };
@@ -43,6 +45,8 @@ pub(super) struct FileIndex {
     stamps: Mutex<Option<Vec<StampContext>>>,
     /// What scans have found out about its rows.
     facts: Mutex<FileFacts>,
+    /// Which values stand in some of its columns.
+    values: Mutex<FileValues>,
     /// Where a compressed file can be entered.
     points: OnceLock<Arc<[RestartPoint]>>,
     /// What reads the times of the first records.
@@ -119,8 +123,8 @@ impl FileIndex {
 
 impl FileIndex {
     /// An index that begins with what was found out before.
-    pub(super) fn with(facts: FileFacts, points: Vec<RestartPoint>) -> Self {
-        let index = Self { facts: Mutex::new(facts), ..Self::default() };
+    pub(super) fn with(facts: FileFacts, values: FileValues, points: Vec<RestartPoint>) -> Self {
+        let index = Self { facts: Mutex::new(facts), values: Mutex::new(values), ..Self::default() };
         index.learn_points(points);
         index
     }
@@ -140,6 +144,11 @@ impl FileIndex {
     /// What scans have found out about its rows.
     pub(super) fn facts(&self) -> MutexGuard<'_, FileFacts> {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which values stand in some of its columns.
+    pub(super) fn values(&self) -> MutexGuard<'_, FileValues> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The plan for [`Self::assumed_bounds`], made once.

@@ -31,6 +31,7 @@ use super::opener::CancelOnDrop;
 use super::options::ScanContext;
 use super::report::{Remark, ScanReport, remark_of};
 use super::saved_index;
+use super::values::INDEXED;
 use crate::kernel::decode::{PlanError, Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, table, tables};
@@ -162,6 +163,15 @@ impl LogFile {
         }
         let pieces = self.pieces(piece_bytes).ok()?;
         facts::sum(pieces.iter().map(|piece| facts.exact(table, piece)))
+    }
+
+    /// Columns of `table` whose values are kept ([`FileValues`](super::values)), and are not known yet of all its rows.
+    pub fn columns_to_index(&self, context: &ScanContext, table: &TableDef) -> Vec<&'static str> {
+        let all = [self.begin()..u64::MAX];
+        let pieces = if self.snapshot.is_splittable() { self.pieces(context.options.piece_bytes).unwrap_or(&[]) } else { &all };
+        let values = self.index.values();
+        let is_known = |column: &str| pieces.iter().all(|piece| values.knows(table.name, column, piece));
+        INDEXED.into_iter().filter(|column| table.column(column).is_some() && !is_known(column)).collect()
     }
 
     /// Do its lines belong to rows of `table`?

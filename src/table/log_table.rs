@@ -34,7 +34,7 @@ use super::bounds::TIME;
 use super::facts::{self, Facts};
 use super::file_set::{FileFormat, FileSet, Listing, LogFile};
 use super::options::ScanContext;
-use super::pushdown::{FilePruner, TimePruner};
+use super::pushdown::{FilePruner, PiecePruner};
 use super::report::{FileStatus, FileTally, Remark};
 use super::source::{LogSource, ScanFile, ScanFiles, pieces_between};
 use crate::kernel::decode::{ScanPlan, ScanPlanArgs};
@@ -128,8 +128,7 @@ impl LogTable {
             match ranges {
                 Ok(ranges) => {
                     let tally = Arc::clone(&scan.tally);
-                    let pruner = pruners.time.as_ref().filter(|_| !scan.is_whole());
-                    let (ranges, skipped) = self.split_off(file, ranges, pruner);
+                    let (ranges, skipped) = split_off(&scan, ranges, pruners.piece.as_ref());
                     let skipped_bytes = skipped.iter().map(|range| scan.bytes_of(range)).sum();
                     tally.skip(skipped_bytes);
                     files.skip(skipped.len(), ranges.len() + skipped.len(), skipped_bytes);
@@ -185,22 +184,6 @@ impl LogTable {
         if plan.is_ok_and(|plan| !plan.needs_stamp_context()) { Arc::clone(points) } else { none() }
     }
 
-    /// The pieces that have to be read, and those in which no row can pass.
-    fn split_off(
-        &self,
-        file: &LogFile,
-        ranges: &[Range<u64>],
-        pruner: Option<&TimePruner>,
-    ) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
-        let Some(pruner) = pruner else { return (ranges.to_vec(), Vec::new()) };
-        let bounds: Vec<_> = {
-            let facts = file.index.facts();
-            ranges.iter().map(|range| facts.bounds(self.def.name, range)).collect()
-        };
-        let mut excluded = pruner.excluded(&bounds).into_iter();
-        ranges.iter().cloned().partition(|_| !excluded.next().unwrap_or(false))
-    }
-
     /// What the whole scan gives, where that is known. Without a filter and a limit, DataFusion answers counts, and the first and
     /// last time, from that.
     fn statistics(&self, known: Option<Facts>) -> Statistics {
@@ -241,8 +224,20 @@ impl LogTable {
 #[derive(Debug, Default)]
 struct Pruners {
     file: Option<FilePruner>,
-    time: Option<TimePruner>,
+    piece: Option<PiecePruner>,
 }
+
+/// The pieces that have to be read, and those in which no row can pass.
+fn split_off(scan: &ScanFile, ranges: &[Range<u64>], pruner: Option<&PiecePruner>) -> (Vec<Range<u64>>, Vec<Range<u64>>) {
+    let Some(pruner) = pruner else { return (ranges.to_vec(), Vec::new()) };
+    // Of what is read as a whole, the range is that of its text, whose end is not known.
+    let whole = scan.is_whole().then(|| std::slice::from_ref(&ALL));
+    let mut excluded = pruner.excluded(&scan.file.index, whole.unwrap_or(ranges)).into_iter();
+    ranges.iter().cloned().partition(|_| !excluded.next().unwrap_or(false))
+}
+
+/// All of a text.
+const ALL: Range<u64> = 0..u64::MAX;
 
 fn exact(count: u64) -> Precision<usize> {
     usize::try_from(count).map_or(Precision::Absent, Precision::Exact)
@@ -352,10 +347,7 @@ impl TableProvider for LogTable {
         let filters = args.filters().unwrap_or_default();
         let pruners = match self.def.name {
             UNPARSED => Pruners::default(),
-            _ => Pruners {
-                file: FilePruner::try_new(state, filters)?,
-                time: TimePruner::try_new(state, self.def.schema(), filters)?,
-            },
+            _ => Pruners { file: FilePruner::try_new(state, filters)?, piece: PiecePruner::try_new(state, self.def, filters)? },
         };
         let partitions = state.config().target_partitions();
         let (files, pieces) = self.plan_files(&listing, &pruners, partitions)?;

@@ -36,6 +36,7 @@ mod saved_index;
 mod source;
 pub mod star;
 mod stores;
+mod values;
 
 pub use error::{TableError, nearest};
 pub use file_set::{FileFormat, FileSet, InputSpec, Listing, LogFile};

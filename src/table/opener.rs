@@ -13,8 +13,8 @@
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use arrow::array::RecordBatch;
@@ -27,7 +27,7 @@ use futures::stream::BoxStream;
 use futures::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 use tokio::task::JoinHandle;
 
-use super::bounds::{TIME, excluded};
+use super::bounds::{Known, TIME, excluded};
 use super::error::TableError;
 use super::facts::Facts;
 use super::file_index::{FileIndex, Header, ReadAhead};
@@ -38,6 +38,7 @@ use super::log_table::{partitioned_file_mtime, snapshot_mtime};
 use super::options::{OnChange, ScanOptions};
 use super::report::{FileTally, LineCounts, PieceEnd};
 use super::source::{LogSource, ScanFile};
+use super::values::{INDEXED, Observer, SharedObserver};
 use crate::kernel::decode::{DecodeError, DecodeOptions, LogDecoder, Piece, ScanPlan, StampContext, Status, Tail, TimeBounds};
 use crate::source::{
     self, Begins, ByteReader, Change, ChangeKind, FileKind, Fill, Issue, Pass, ReadOptions, RestartPoints, Snapshot, SourceError,
@@ -307,20 +308,26 @@ impl Before {
         self.look(pass, |ahead, _, _| ahead.header_before(self.range.start, &plan))
     }
 
-    /// Are the times of the rows in the piece such that none of them passes the filters, as they are at this moment?
+    /// Are the times and values of the rows in the piece such that none of them passes the filters, as they are at this moment?
     fn is_excluded(&self, pass: &Pass) -> bool {
         let Self { source, file, range, .. } = self;
         let table = source.table();
-        let is_asked = table.column(TIME).is_some_and(|time| source.pushed().columns().contains(&time));
-        let Some(filter) = source.pushed().conjunction().filter(|_| is_asked) else { return false };
-        let known = file.index.facts().bounds(table.name, range);
+        let asked = source.pushed().columns();
+        let is_asked = |name: &str| table.column(name).is_some_and(|column| asked.contains(&column));
+        let Some(filter) = source.pushed().conjunction() else { return false };
+        let known = file.index.facts().bounds(table.name, range).filter(|_| is_asked(TIME));
         // Whatever is wrong with the file is told where it is read.
-        let bounds = known.or_else(|| self.assumed_bounds(pass).unwrap_or(None));
-        excluded(filter, table.schema(), &[bounds]) == [true]
+        let bounds = known.or_else(|| is_asked(TIME).then(|| self.assumed_bounds(pass).unwrap_or(None))?);
+        let values = file.index.values();
+        if bounds.is_none() && !INDEXED.iter().any(|name| is_asked(name) && values.knows_some(table.name, name)) {
+            return false;
+        }
+        let known = Known { table, pieces: std::slice::from_ref(range), times: &[bounds], values: &values };
+        excluded(filter, &known) == [true]
     }
 
     /// A scan has read all of the piece.
-    fn learn(&self, decoder: &LogDecoder, issues: &[Issue], is_anchored: bool) {
+    fn learn(&self, decoder: &LogDecoder, issues: &[Issue], is_anchored: bool, observer: Option<&SharedObserver>) {
         let Self { source, file, range, .. } = self;
         let end = if file.snapshot.is_splittable() { file.snapshot.size } else { u64::MAX };
         // A damaged or truncated file has rows that were not seen, and one that grows may have held its last line back.
@@ -329,14 +336,23 @@ impl Before {
             Issue::Grown { .. } => range.end < end,
             _ => false,
         };
-        let counts = LineCounts::of(decoder.counts());
-        let Some(rows) = decoder.total_rows().filter(|_| counts.ruled_out == 0 && issues.iter().all(is_harmless)) else { return };
         // A stream is another one each time.
-        if file.snapshot.kind == FileKind::Regular && range.start < range.end {
-            let facts = Facts { counts: LineCounts { rows, bad_values: 0, ..counts }, times: decoder.time_bounds() };
-            file.index.facts().learn(source.table().name, range, facts, is_anchored);
-            source.context().learned(file);
+        let is_kept = file.snapshot.kind == FileKind::Regular && range.start < range.end;
+        if !is_kept || !decoder.looked_at_all() || !issues.iter().all(is_harmless) {
+            return;
         }
+        let table = source.table().name;
+        if let Some(rows) = decoder.total_rows() {
+            let counts = LineCounts { rows, bad_values: 0, ..LineCounts::of(decoder.counts()) };
+            file.index.facts().learn(table, range, Facts { counts, times: decoder.time_bounds() }, is_anchored);
+        }
+        if let Some(observer) = observer {
+            let mut observer = observer.lock().unwrap_or_else(PoisonError::into_inner);
+            if file.index.values().learn(table, range, &mut observer) {
+                file.index.facts().is_news = true;
+            }
+        }
+        source.context().learned(file);
     }
 
     /// Between which times its rows lie, as far as the user's word for the order of lines goes.
@@ -449,7 +465,11 @@ impl StretchOpener {
         let ScanOptions { max_record_bytes, step_bytes, on_change, .. } = self.source.context().options;
         let options = DecodeOptions { batch_rows: self.source.batch_rows(), limit: self.limit, max_record_bytes };
         let mut decoder = LogDecoder::new(Arc::clone(&self.plan), piece, options);
-        if let Some(filter) = self.source.pushed().row_filter(self.source.table().schema())? {
+        let observer = self.observer(&range);
+        let filter = self.source.pushed().row_filter(self.source.table().schema(), observer.clone())?;
+        // Without a filter, all rows are those that come out.
+        let sees_batches = filter.is_none();
+        if let Some(filter) = filter {
             decoder = decoder.with_filter(Box::new(filter));
         }
         let work = Some(Work { reader, decoder, counted, tail_known: false });
@@ -458,7 +478,29 @@ impl StretchOpener {
         let before = Arc::new(Before { source, file, range, cancelled: Arc::clone(&cancelled) });
         let is_anchored = self.plan.needs_stamp_context();
         let _cancelled = CancelOnDrop(cancelled);
-        Ok(PieceStream { before, asked: None, is_anchored, _cancelled, work, want: 1, step_bytes, on_change })
+        Ok(PieceStream {
+            before,
+            asked: None,
+            observer,
+            sees_batches,
+            is_anchored,
+            _cancelled,
+            work,
+            want: 1,
+            step_bytes,
+            on_change,
+        })
+    }
+
+    /// Who looks at the values of a piece as it is read, where they are kept and not known yet.
+    fn observer(&self, range: &Range<u64>) -> Option<SharedObserver> {
+        if !self.source.context().keeps(&self.file.snapshot) {
+            return None;
+        }
+        let table = self.source.table().name;
+        let values = self.file.index.values();
+        let unknown = self.source.columns_of_all_rows().filter(|column| !values.knows(table, column, range));
+        Observer::of(unknown).map(|observer| Arc::new(Mutex::new(observer)))
     }
 
     /// What comes of a file that is not any more what it was.
@@ -599,6 +641,10 @@ pub(super) struct PieceStream {
     before: Arc<Before>,
     /// Somebody is finding out about what is before the piece.
     asked: Option<JoinHandle<Result<Answer, SourceError>>>,
+    /// Who looks at the values.
+    observer: Option<SharedObserver>,
+    /// Batches have all rows that were read.
+    sees_batches: bool,
     /// Times depend on the time of the file.
     is_anchored: bool,
     _cancelled: CancelOnDrop,
@@ -698,6 +744,7 @@ impl PieceStream {
         work.counted.advance(work.reader.bytes_read());
         let stop = match step {
             Ok(Ok(Step::Batch(batch))) => {
+                self.observe(&batch);
                 work.counted.tally.give(batch.num_rows());
                 self.work = Some(work);
                 return Poll::Ready(Some(Ok(batch)));
@@ -717,10 +764,11 @@ impl PieceStream {
                 return Poll::Pending;
             }
             Ok(Ok(Step::Done(batch))) => {
+                batch.iter().for_each(|batch| self.observe(batch));
                 let Work { reader, decoder, counted, .. } = work;
                 // Years are counted back from the end only where a stamp has none.
                 let is_anchored = self.is_anchored && decoder.stamp_summary().first.is_some();
-                self.before.learn(&decoder, reader.issues(), is_anchored);
+                self.before.learn(&decoder, reader.issues(), is_anchored, self.observer.as_ref());
                 counted.tally.give(batch.as_ref().map_or(0, RecordBatch::num_rows));
                 counted.finish(PieceEnd::Whole, reader.as_ref(), &decoder);
                 return Poll::Ready(batch.map(Ok));
@@ -733,6 +781,12 @@ impl PieceStream {
             }
         };
         Poll::Ready(self.stop(work, stop).map(Err))
+    }
+
+    fn observe(&self, batch: &RecordBatch) {
+        if let Some(observer) = self.observer.as_ref().filter(|_| self.sees_batches) {
+            observer.lock().unwrap_or_else(PoisonError::into_inner).see(batch);
+        }
     }
 
     /// Has somebody look at what is before the piece.

@@ -11,7 +11,8 @@
 //! from it. The batch that a filter sees holds the columns it names and no others.
 
 use std::error::Error;
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, PoisonError};
 
 use arrow::array::{Array, BooleanArray, RecordBatch, StringViewArray};
 use arrow::compute::and_kleene;
@@ -28,8 +29,11 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr, conjunction, s
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::filter_pushdown::PushedDown;
 
-use super::bounds::{TIME, excluded};
-use crate::kernel::decode::{Required, RowFilter, TimeBounds};
+use super::bounds::{Known, TIME, excluded};
+use super::file_index::FileIndex;
+use super::values::{INDEXED, SharedObserver};
+use crate::kernel::decode::{Required, RowFilter};
+use crate::kernel::table::TableDef;
 
 /// The filters that a scan applies.
 #[derive(Clone, Debug, Default)]
@@ -93,12 +97,12 @@ impl Pushed {
         conjuncts.filter_map(required_of).collect()
     }
 
-    /// What applies them to batches of [`Self::columns`]; `None` if there are none.
-    pub(super) fn row_filter(&self, table: &Schema) -> DfResult<Option<BatchFilter>> {
+    /// What applies them to batches of [`Self::columns`], all of which the observer sees; `None` if there are none.
+    pub(super) fn row_filter(&self, table: &Schema, observer: Option<SharedObserver>) -> DfResult<Option<BatchFilter>> {
         let narrow = table.project(&self.columns())?;
         let filters = self.all().map(|filter| reassign_expr_columns(Arc::clone(filter), &narrow));
         let filters = filters.collect::<DfResult<Vec<_>>>()?;
-        Ok((!filters.is_empty()).then_some(BatchFilter { filters }))
+        Ok((!filters.is_empty()).then_some(BatchFilter { filters, observer }))
     }
 }
 
@@ -169,13 +173,16 @@ fn fixed_part(regex: &str) -> Option<String> {
 }
 
 /// Applies filters to batches.
-#[derive(Debug)]
 pub(super) struct BatchFilter {
     filters: Vec<Arc<dyn PhysicalExpr>>,
+    observer: Option<SharedObserver>,
 }
 
 impl RowFilter for BatchFilter {
     fn evaluate(&mut self, batch: &RecordBatch) -> Result<BooleanArray, Box<dyn Error + Send + Sync>> {
+        if let Some(observer) = &self.observer {
+            observer.lock().unwrap_or_else(PoisonError::into_inner).see(batch);
+        }
         let mut kept: Option<BooleanArray> = None;
         for filter in &self.filters {
             let array = filter.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -192,25 +199,32 @@ impl RowFilter for BatchFilter {
     }
 }
 
-/// Decides by the filters that look at nothing but `time` which pieces have to be read at all, where their times are known.
+/// Decides by the filters that look at nothing but the time and values that may be known which pieces have to be read at all.
 #[derive(Debug)]
-pub(super) struct TimePruner {
+pub(super) struct PiecePruner {
     predicate: Arc<dyn PhysicalExpr>,
-    table: SchemaRef,
+    table: &'static TableDef,
 }
 
-impl TimePruner {
-    /// `None` if no filter is about `time` alone.
-    pub(super) fn try_new(state: &dyn Session, table: &SchemaRef, filters: &[Expr]) -> DfResult<Option<Self>> {
-        let about_time = filters.iter().filter(|filter| is_about(filter, TIME)).cloned();
-        let Some(filter) = logical_conjunction(about_time) else { return Ok(None) };
-        let predicate = state.create_physical_expr(unqualified(filter)?, &DFSchema::try_from(Arc::clone(table))?)?;
-        Ok(Some(Self { predicate, table: Arc::clone(table) }))
+impl PiecePruner {
+    /// `None` if no filter is about these columns alone.
+    pub(super) fn try_new(state: &dyn Session, table: &'static TableDef, filters: &[Expr]) -> DfResult<Option<Self>> {
+        let is_known = |column: &str| column == TIME || INDEXED.contains(&column);
+        let about_known = filters.iter().filter(|filter| is_about(filter, is_known)).cloned();
+        let Some(filter) = logical_conjunction(about_known) else { return Ok(None) };
+        let schema = DFSchema::try_from(Arc::clone(table.schema()))?;
+        let predicate = state.create_physical_expr(unqualified(filter)?, &schema)?;
+        Ok(Some(Self { predicate, table }))
     }
 
-    /// For each of the pieces, of which these bounds are known: can no row pass?
-    pub(super) fn excluded(&self, pieces: &[Option<TimeBounds>]) -> Vec<bool> {
-        excluded(Arc::clone(&self.predicate), &self.table, pieces)
+    /// For each of the pieces of a file: can no row pass, by what is known of it?
+    pub(super) fn excluded(&self, index: &FileIndex, pieces: &[Range<u64>]) -> Vec<bool> {
+        let times: Vec<_> = {
+            let facts = index.facts();
+            pieces.iter().map(|range| facts.bounds(self.table.name, range)).collect()
+        };
+        let values = index.values();
+        excluded(Arc::clone(&self.predicate), &Known { table: self.table, pieces, times: &times, values: &values })
     }
 }
 
@@ -224,7 +238,7 @@ pub(super) struct FilePruner {
 impl FilePruner {
     /// `None` if no filter is about `_file` alone.
     pub(super) fn try_new(state: &dyn Session, filters: &[Expr]) -> DfResult<Option<Self>> {
-        let about_file = filters.iter().filter(|filter| is_about(filter, "_file")).cloned();
+        let about_file = filters.iter().filter(|filter| is_about(filter, |column| column == "_file")).cloned();
         let Some(filter) = logical_conjunction(about_file) else { return Ok(None) };
         let schema = Arc::new(Schema::new(vec![Field::new("_file", DataType::Utf8View, true)]));
         // The filter may name the table as the query does; here there is one column.
@@ -243,15 +257,19 @@ impl FilePruner {
     }
 }
 
-/// Does it look at this column and at nothing else?
-fn is_about(filter: &Expr, column: &str) -> bool {
+/// Does it look at such columns and at nothing else?
+fn is_about(filter: &Expr, is_such: impl Fn(&str) -> bool) -> bool {
     let columns = filter.column_refs();
     let mut subquery = false;
     let walked = filter.apply(|expr| {
         subquery |= matches!(expr, Expr::ScalarSubquery(_) | Expr::InSubquery(_) | Expr::Exists(_) | Expr::Placeholder(_));
         Ok(TreeNodeRecursion::Continue)
     });
-    walked.is_ok() && !subquery && !filter.is_volatile() && !columns.is_empty() && columns.iter().all(|c| c.name == column)
+    walked.is_ok()
+        && !subquery
+        && !filter.is_volatile()
+        && !columns.is_empty()
+        && columns.iter().all(|column| is_such(&column.name))
 }
 
 fn unqualified(filter: Expr) -> DfResult<Expr> {

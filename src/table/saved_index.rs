@@ -7,8 +7,10 @@
 //!     reading      definitions, format, zone                          is it still read in the same way?
 //!     prints       hashes of 64 bytes here and there                  asked for where the times of the log do not settle it
 //!     facts        by table and stretch: lines, rows, times
+//!     values       by table, column and stretch: all of them, or how large the filter is that says which ones there are not
 //!     points       of a gzip file: where it can be entered
-//!     windows      the text before each of them, packed
+//!     filters      the bits of each of them
+//!     windows      the text before each of the points, packed
 //! ```
 //!
 //! It is a cache: what is damaged, does not fit or cannot be written is as if it was not there, and nothing is said about it.
@@ -30,10 +32,11 @@ use super::facts::{FileFacts, TableFacts};
 use super::file_index::FileIndex;
 use super::file_set::LogFile;
 use super::options::ScanContext;
+use super::values::FileValues;
 use crate::source::{FileKind, Generation, Kinship, RestartPoint, Snapshot, stable_hash};
 
 /// What the files begin with. The number is one more whenever what is written, or how records are read, is another.
-const MAGIC: &[u8; 16] = b"logsql index 1\r\n";
+const MAGIC: &[u8; 16] = b"logsql index 2\r\n";
 
 /// The end of their names.
 const EXTENSION: &str = "idx";
@@ -77,6 +80,7 @@ struct Saved {
     reading: u64,
     prints: Vec<(u64, u64)>,
     tables: Vec<(String, TableFacts)>,
+    values: FileValues,
     points: Vec<RestartPoint>,
 }
 
@@ -86,16 +90,18 @@ pub(super) fn recall(context: &ScanContext, snapshot: &Snapshot, format: Option<
         let options = context.options.index.as_ref().filter(|options| options.takes(snapshot))?;
         let saved = read(&options.path_of(&snapshot.generation())).ok()?;
         // Where a file can be entered does not depend on how it is read.
-        let tables = if saved.reading == reading(context, format) { saved.tables } else { Vec::new() };
-        let tables = match snapshot.since(&saved.generation) {
-            Kinship::Same => tables,
-            Kinship::Alike if has_prints(snapshot, &saved.prints) => tables,
+        let is_read_so = saved.reading == reading(context, format);
+        let (tables, values) = if is_read_so { (saved.tables, saved.values) } else { (Vec::new(), FileValues::default()) };
+        let (tables, values) = match snapshot.since(&saved.generation) {
+            Kinship::Same => (tables, values),
+            Kinship::Alike if has_prints(snapshot, &saved.prints) => (tables, values),
             Kinship::Grown if snapshot.is_splittable() && has_prints(snapshot, &saved.prints) => {
-                FileFacts::before(tables, saved.generation.size())
+                let size = saved.generation.size();
+                (FileFacts::before(tables, size), values.before(size))
             }
             Kinship::Alike | Kinship::Grown | Kinship::Other => return None,
         };
-        Some(FileIndex::with(FileFacts::of(tables), saved.points))
+        Some(FileIndex::with(FileFacts::of(tables), values, saved.points))
     };
     recall().unwrap_or_default()
 }
@@ -117,6 +123,7 @@ pub(super) fn keep(context: &ScanContext, file: &LogFile) {
         reading: reading(context, file.format.name()),
         prints,
         tables,
+        values: file.index.values().clone(),
         points: file.index.points().map_or_else(Vec::new, |points| points.to_vec()),
     };
     if write(options, &saved).is_ok() {
@@ -173,8 +180,9 @@ fn read(path: &Path) -> io::Result<Saved> {
     }
     let (length, body) = body.split_first_chunk::<8>().ok_or_else(invalid)?;
     let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| invalid())?;
-    let (text, windows) = body.split_at_checked(length).ok_or_else(invalid)?;
+    let (text, bits) = body.split_at_checked(length).ok_or_else(invalid)?;
     let mut saved: Saved = serde_json::from_slice(text)?;
+    let windows = saved.values.restore(bits).ok_or_else(invalid)?;
     if !RestartPoint::restore(&mut saved.points, windows) {
         return Err(invalid());
     }
@@ -186,7 +194,8 @@ const MAX_FILE_BYTES: u64 = 256 << 20;
 
 fn write(options: &IndexOptions, saved: &Saved) -> io::Result<()> {
     let text = serde_json::to_vec(saved)?;
-    let body = [&(text.len() as u64).to_le_bytes()[..], &text, &RestartPoint::windows(&saved.points)].concat();
+    let (filters, windows) = (saved.values.bits(), RestartPoint::windows(&saved.points));
+    let body = [&(text.len() as u64).to_le_bytes()[..], &text, &filters, &windows].concat();
     if body.len() as u64 >= MAX_FILE_BYTES.min(options.max_bytes) {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
@@ -260,6 +269,8 @@ pub struct IndexedTable {
     pub rows: u64,
     /// Their first and last time in microseconds.
     pub times: Option<(i64, i64)>,
+    /// The columns whose values are known, at least in a part of the log.
+    pub columns: Vec<String>,
 }
 
 impl IndexOptions {
@@ -286,7 +297,8 @@ impl IndexEntry {
         let is_current = now.is_some_and(|now| now.since(&saved.generation) != Kinship::Other);
         let tables = saved.tables.iter().map(|(name, facts)| {
             let (rows, times) = facts.totals();
-            IndexedTable { name: name.clone(), rows, times: times.map(|bounds| (bounds.min, bounds.max)) }
+            let columns = saved.values.known_columns(name);
+            IndexedTable { name: name.clone(), rows, times: times.map(|bounds| (bounds.min, bounds.max)), columns }
         });
         let (tables, log_bytes) = (tables.collect(), saved.generation.size());
         Self { path, index, index_bytes, log_bytes, is_current, tables }
@@ -307,6 +319,7 @@ mod tests {
             reading: 7,
             prints: vec![(8, 1)],
             tables: vec![("syslog".to_owned(), TableFacts::default())],
+            values: FileValues::default(),
             points: Vec::new(),
         }
     }

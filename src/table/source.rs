@@ -217,6 +217,14 @@ impl LogSource {
         &self.pushed
     }
 
+    /// The columns that are read of every row: those of the filters, where there are some.
+    pub(super) fn columns_of_all_rows(&self) -> impl Iterator<Item = &'static str> {
+        let is_filtered = self.pushed.all().next().is_some();
+        let columns = if is_filtered { self.pushed.columns() } else { self.projection.file_indices.clone() };
+        let fields = self.table.schema().fields();
+        columns.into_iter().filter_map(move |at| fields.get(at).map(|field| field.name().as_str()))
+    }
+
     pub(super) fn table(&self) -> &'static TableDef {
         self.table
     }

@@ -849,6 +849,135 @@ async fn next_run(folder: &Path, name: &str, sql: &str) -> (Vec<String>, Vec<Fil
     (rows, session.report())
 }
 
+/// Lines whose addresses, and one status, are in one part of the file each.
+fn lines_of_many(count: usize) -> String {
+    let lines = String::from_utf8(ordered_lines(count, 0)).unwrap();
+    let told = |(at, line): (usize, &str)| {
+        let status = match (at * 6 / count, at % 7) {
+            (4, _) => "\" 500 ",
+            (_, 3) => "\" 404 ",
+            (2, 4) => "\" - ",
+            _ => "\" 200 ",
+        };
+        let (_, rest) = line.split_once(' ').unwrap();
+        let ip = if at % 50 == 7 { format!("2001:db8::{at:x}") } else { format!("10.0.{}.{}", at * 10 / count, at % 200) };
+        format!("{ip} {rest}\n").replacen("\" 200 ", status, 1)
+    };
+    lines.lines().enumerate().map(told).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_without_a_value_are_skipped() {
+    let text = lines_of_many(3000);
+    let folder = folder(&[("access.log", text.as_bytes())]);
+    let sql = |filter: &str| format!("SELECT client_ip, status, path FROM access_log WHERE {filter} ORDER BY _offset");
+    let asked = [
+        ("client_ip = '10.0.3.8'", true),
+        ("client_ip IN ('10.0.3.8', '10.0.8.9')", true),
+        ("client_ip IN ('10.0.1.1', '10.0.2.2', '10.0.3.3', '10.0.4.4', '172.16.0.1')", true),
+        ("client_ip = '192.0.2.1'", true),
+        ("status = 500", true),
+        ("500 = status AND client_ip = '10.0.7.3'", true),
+        ("status IN (500, 502)", true),
+        ("status >= 500", true),
+        ("status = '500'", true),
+        ("status <> 200 AND status <> 404", true),
+        ("client_ip = '2001:db8::7' OR client_ip = '10.0.9.199'", true),
+        // The same address in another spelling is another text, here as everywhere.
+        ("client_ip = '2001:DB8::7'", true),
+        ("client_ip = '2001:db8:0:0:0:0:0:7'", true),
+        ("status IS NULL", false),
+        ("status IS NULL OR status = 500", false),
+        ("path = '/7'", false),
+    ];
+    let without = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), ScanOptions::default(), 2);
+    let mut expected = Vec::new();
+    for (filter, _) in asked {
+        expected.push(without.rows(&sql(filter)).await);
+    }
+    assert_eq!(expected.iter().filter(|rows| rows.is_empty()).count(), 3, "{expected:?}");
+    let (_, report) = next_run(folder.path(), "access.log", &sql(asked[0].0)).await;
+    assert_eq!(report[0].bytes_skipped, 0, "nothing is known yet");
+    next_run(folder.path(), "access.log", "SELECT client_ip, max(status) FROM access_log GROUP BY 1").await;
+    for ((filter, skips), expected) in asked.iter().zip(&expected) {
+        let (rows, report) = next_run(folder.path(), "access.log", &sql(filter)).await;
+        assert_eq!(rows, *expected, "{filter}");
+        assert_eq!(report[0].bytes_skipped > report[0].bytes / 4, *skips, "{filter}: {report:?}");
+        assert!(report[0].counts.balanced());
+    }
+    let session = Session::new(InputSpec::Args(vec![folder.path().join("access.log").into()]), keeping(folder.path()), 2);
+    let plan = session.plan(&sql("status = 500")).await;
+    assert!(plan.contains("skipped="), "{plan}");
+    // Addresses that come out of a join.
+    let join = "SELECT count(*) FROM access_log JOIN (VALUES ('10.0.3.8'), ('10.0.3.8')) AS v(ip) ON client_ip = ip";
+    assert_eq!(session.rows(join).await, without.rows(join).await);
+    // Once the file has grown, the new part is read.
+    std::fs::OpenOptions::new().append(true).open(folder.path().join("access.log")).unwrap().write_all(text.as_bytes()).unwrap();
+    let (rows, report) = next_run(folder.path(), "access.log", &sql("status = 500")).await;
+    assert_eq!(rows.len(), 1000);
+    assert!(report[0].bytes_skipped > 0 && report[0].bytes_skipped < report[0].bytes / 2, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_the_same_whatever_is_known_of_values() {
+    let text = lines_of_many(8000) + "no format takes this\n" + &lines_of_many(500);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(3));
+    packed.write_all(text.as_bytes()).unwrap();
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(text.as_bytes()).unwrap();
+    let xz = xz.finish().unwrap();
+    let folder = folder(&[("access.log", text.as_bytes()), ("a.gz", &packed.finish().unwrap()), ("a.xz", &xz)]);
+    let read = || crate::source::ReadOptions { restart_bytes: 100_000, ..crate::source::ReadOptions::default() };
+    let mut seed = 7_u64;
+    let mut next = move |below: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % below
+    };
+    let term = |next: &mut dyn FnMut(u64) -> u64| match next(9) {
+        0 => format!("client_ip = '10.0.{}.{}'", next(12), next(210)),
+        1 => format!("client_ip IN ('10.0.{}.{}', '2001:db8::{:x}', 'x')", next(12), next(210), next(40) * 50 + 7),
+        2 => format!("status = {}", [200, 404, 500, 302][next(4) as usize]),
+        3 => format!("status IN ({}, 500)", 200 + next(300)),
+        4 => format!("status <> {}", [200, 404, 500, 302][next(4) as usize]),
+        5 => format!("status {} {}", ["<", ">", "<=", ">="][next(4) as usize], 190 + next(320)),
+        6 => format!("client_ip NOT IN ('10.0.{}.{}', '10.0.1.1')", next(12), next(210)),
+        7 => format!("time {} '2026-11-21T{:02}:00:00Z'", ["<", ">="][next(2) as usize], next(3)),
+        _ => ["status IS NULL", "client_ip LIKE '10.0.4.1%'", "client_ip > '10.0.7'", "NOT (status = 200)"][next(4) as usize]
+            .to_owned(),
+    };
+    let mut asked = Vec::new();
+    for _ in 0..40 {
+        let mut filter = term(&mut next);
+        for _ in 0..next(3) {
+            let joined = ["AND", "OR"][next(2) as usize];
+            filter = format!("({filter}) {joined} {}", term(&mut next));
+        }
+        asked.push(filter);
+    }
+    for name in ["access.log", "a.gz", "a.xz"] {
+        let session = |index| {
+            let index = Some(keeping(folder.path())).filter(|_| index).and_then(|keeping| keeping.index);
+            let options = ScanOptions { read: read(), index, piece_bytes: 20_000, ..ScanOptions::default() };
+            Session::new(InputSpec::Args(vec![folder.path().join(name).into()]), options, 2)
+        };
+        let without = session(false);
+        let first = session(true);
+        first.rows("SELECT client_ip, status, time FROM access_log").await;
+        first.schema.context().keep_learned();
+        let with = session(true);
+        let mut skipped_bytes = 0;
+        for filter in &asked {
+            let sql = format!("SELECT count(*), sum(_line), min(path), max(path) FROM access_log WHERE {filter}");
+            assert_eq!(with.rows(&sql).await, without.rows(&sql).await, "{name}: {filter}");
+            assert!(with.report()[0].counts.balanced(), "{name}: {filter}");
+            skipped_bytes += skipped(&with);
+        }
+        assert!(skipped_bytes > 0, "{name}");
+        // What is read has been counted, and what is skipped has not.
+        assert_eq!(with.rows("SELECT count(*) FROM unparsed").await, ["1"], "{name}");
+    }
+}
+
 const EXTENT: &str = "SELECT count(*), min(time), max(time) FROM access_log";
 
 #[tokio::test(flavor = "multi_thread")]

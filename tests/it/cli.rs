@@ -669,6 +669,14 @@ fn what_is_known_of_a_large_file_is_kept_listed_and_forgotten() {
         built.out,
         built.err
     );
+    assert!(built.out.contains(", values of client_ip, status\n"), "{}", built.out);
+    let never = "SELECT path FROM access_log WHERE status >= 500 OR client_ip = '192.0.2.2'";
+    let plan = run(&[&format!("EXPLAIN {never}"), log]).out;
+    assert!(plan.contains("EmptyExec") || plan.contains("skipped=3 of 3 pieces"), "{plan}");
+    let none = run(&["--no-header", "-v", never, log]);
+    assert_eq!((none.code, none.out.as_str()), (0, ""), "{}", none.err);
+    // All is known: nothing is read.
+    assert!(run(&["-v", "index", log]).err.contains("known from the index"));
     assert_eq!(run(&["index", "--clear"]).out, "forgot what was known of 1 file\n");
     assert_eq!(run(&["index", "--no-index", log]).code, 1);
     // Nowhere to write is no reason to say anything.

@@ -367,8 +367,12 @@ impl LogDecoder {
             Some(_) => self.plan.filters_by_time(),
             None => self.plan.gives_time(),
         };
-        // Behind the limit there are rows that were not read.
-        (reads_all && self.counts.ruled_out == 0 && !self.is_sated()).then_some(self.times)
+        (reads_all && self.looked_at_all()).then_some(self.times)
+    }
+
+    /// Were all rows so far looked at? No line was ruled out before it was split, and behind a limit there are rows that were not read.
+    pub fn looked_at_all(&self) -> bool {
+        self.counts.ruled_out == 0 && !self.is_sated()
     }
 
     /// How many rows there were so far, those included that the filter does not take. `None` where not all were looked at.
