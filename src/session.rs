@@ -46,6 +46,7 @@ use thiserror::Error;
 
 pub use explain::QueryError;
 pub use follow::FollowOptions;
+pub use origin::{Origin, Place, SourceLine};
 pub use pseudonym::PseudonymKey;
 
 use pseudonym::Pseudonyms;
@@ -155,19 +156,12 @@ pub struct Answer {
     pub origin: Option<Origin>,
 }
 
-/// The table whose records rows are. The last two columns of such rows are the file and the offset of each, and not asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// As SQL names it.
-    pub table: String,
-}
-
 /// Whether rows are to tell where they come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trace {
     /// Rows have the columns that were asked for.
     No,
-    /// Two more, where there is an [`Origin`].
+    /// Some more, where there is an [`Origin`].
     Records,
 }
 
@@ -300,7 +294,7 @@ impl Session {
             Trace::No => None,
         };
         Ok(match traced {
-            Some((plan, table)) => (plan, Some(Origin { table: table.to_quoted_string() })),
+            Some((plan, origin)) => (plan, Some(origin)),
             None => (plan, None),
         })
     }

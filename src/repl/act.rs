@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use datafusion::common::ScalarValue;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -26,7 +25,7 @@ use crate::output::{
     Expanded, Header, MaxRows, OutputError, OutputFormat, OutputOptions, Target, for_terminal, sanitise_cell, write_screen,
 };
 use crate::query::{Clock, Library, SavedQuery, SavedQueryError, check_given, open_editor};
-use crate::session::QueryError;
+use crate::session::SourceLine;
 use crate::table::{FileSet, nearest};
 
 /// How many lines `\unparsed` shows.
@@ -469,7 +468,7 @@ impl Repl<'_> {
                 if *total == 0 { "there is no result yet" } else { "a row of the last result is no single line of a log" };
             return self.failed(Problem::new(message, Some(hint)));
         };
-        let Some((file, offset)) = rows.get(row - 1) else {
+        let Some(place) = rows.get(row - 1) else {
             let message = match *total {
                 0 => "the last result has no rows".to_owned(),
                 total if row > total => format!("the last result has {} rows", count(total as u64)),
@@ -477,36 +476,25 @@ impl Repl<'_> {
             };
             return self.failed(Problem::new(message, None));
         };
-        let sql = format!("SELECT _line, _raw FROM {} WHERE _file = $file AND _offset = $offset", origin.table);
-        let values = vec![
-            ("file".to_owned(), ScalarValue::Utf8View(Some(file.clone()))),
-            ("offset".to_owned(), ScalarValue::UInt64(Some(*offset))),
-        ];
         let session = self.session;
-        let found = self.look(async {
-            let statement = session.statements(&sql)?.pop();
-            let Some(statement) = statement else { return Ok(None) };
-            let mut rows = session.run_bound(statement, values).await?.rows;
-            while let Some(batch) = rows.next().await {
-                let batch = batch.map_err(|error| session.explain(&error))?;
-                if batch.num_rows() > 0 {
-                    let cell =
-                        |column: usize| ScalarValue::try_from_array(batch.column(column), 0).map(|value| value.to_string());
-                    return Ok(cell(0).ok().zip(cell(1).ok()));
-                }
-            }
-            Ok::<_, QueryError>(None)
-        });
-        match found {
+        match self.look(session.line_of(origin, place)) {
             None => Flow::Interrupted,
             Some(Err(error)) => self.failed(error),
-            Some(Ok(None)) => {
-                let message = format!("`{file}` has no such record any more");
+            Some(Ok(SourceLine::Gone)) => {
+                let message = format!("`{}` has no such record any more", place.file);
                 self.failed(Problem::new(message, Some("run the query again: the file was rotated or rewritten")))
             }
-            Some(Ok(Some((line, raw)))) => {
+            Some(Ok(SourceLine::NotKept { line })) => {
+                let (file, offset) = (&place.file, count(place.offset));
+                let message = format!(
+                    "the store does not keep lines, and no log here has this one: it was line {line} of `{file}`, at byte {offset}"
+                );
+                let hint = "a store that `collect` or `convert` begins with `--raw` keeps them";
+                self.failed(Problem::new(message, Some(hint)))
+            }
+            Some(Ok(SourceLine::Found { file, line, raw })) => {
                 let raw = raw.trim_end_matches(['\n', '\r']);
-                self.print(&format!("{}:{line}\n{raw}\n", sanitise_cell(&file.clone())))
+                self.print(&format!("{}:{line}\n{raw}\n", sanitise_cell(&file)))
             }
         }
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{Array, AsArray as _, RecordBatch};
-use arrow::datatypes::{DataType, UInt64Type};
+use arrow::datatypes::{DataType, TimestampMicrosecondType, UInt64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
@@ -14,7 +14,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::StreamExt as _;
 
-use crate::session::Origin;
+use crate::session::{Origin, Place};
 
 /// Rows of a result that are remembered.
 const ROWS: usize = 10_000;
@@ -66,8 +66,8 @@ pub(super) type SeenValues = Rc<RefCell<HashMap<String, Values>>>;
 pub(super) struct Places {
     /// The table, where each row is one record of it.
     pub(super) origin: Option<Origin>,
-    /// File and offset of each of the first rows.
-    pub(super) rows: Vec<(String, u64)>,
+    /// Those of the first rows.
+    pub(super) rows: Vec<Place>,
     /// How many rows there were.
     pub(super) total: usize,
 }
@@ -87,7 +87,7 @@ struct State {
 impl Noticed {
     /// The rows as they were asked for.
     pub(super) fn watch(&self, rows: SendableRecordBatchStream, origin: Option<Origin>) -> SendableRecordBatchStream {
-        let hidden = if origin.is_some() { 2 } else { 0 };
+        let hidden = origin.as_ref().map_or(0, |origin| origin.columns);
         let schema = rows.schema();
         let shown: Vec<usize> = (0..schema.fields().len().saturating_sub(hidden)).collect();
         let narrow: SchemaRef = match schema.project(&shown) {
@@ -136,10 +136,17 @@ impl State {
         if hidden == 0 || room == 0 {
             return;
         }
-        let [file, offset] = [2, 1].map(|from_end| batch.column(batch.num_columns() - from_end));
-        let (Some(files), Some(offsets)) = (file.as_string_view_opt(), offset.as_primitive_opt::<UInt64Type>()) else { return };
-        let places = files.iter().zip(offsets).take(room);
-        self.places.rows.extend(places.map(|(file, offset)| (file.unwrap_or_default().to_owned(), offset.unwrap_or_default())));
+        let column = |at: usize| batch.column(batch.num_columns() - hidden + at);
+        let (Some(files), Some(offsets)) = (column(0).as_string_view_opt(), column(1).as_primitive_opt::<UInt64Type>()) else {
+            return;
+        };
+        let times = (hidden > 2).then(|| column(2).as_primitive_opt::<TimestampMicrosecondType>()).flatten();
+        let place = |(row, (file, offset)): (usize, (Option<&str>, Option<u64>))| Place {
+            file: file.unwrap_or_default().to_owned(),
+            offset: offset.unwrap_or_default(),
+            time: times.filter(|times| times.is_valid(row)).map(|times| times.value(row)),
+        };
+        self.places.rows.extend(files.iter().zip(offsets).enumerate().map(place).take(room));
     }
 }
 

@@ -268,6 +268,43 @@ fn a_row_leads_back_to_its_line() {
 }
 
 #[test]
+fn a_row_of_a_store_leads_back_to_its_line_wherever_that_is_now() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let line = |day: u32, second: u32| {
+        format!("192.0.2.7 - - [{day:02}/Nov/2026:00:00:{second:02} +0000] \"GET /{second} HTTP/1.1\" 200 1 \"-\" \"x\"\n")
+    };
+    let (log, store) = (path("access.log"), path("store"));
+    let collect = || {
+        let done = super::logsql(folder.path()).args(["collect", "--store", &store, &path("access.log*")]).output();
+        assert_eq!(done.expect("runs").status.code(), Some(0));
+    };
+    // Two days of one log have a record at each of its places.
+    std::fs::write(&log, line(20, 1) + &line(20, 2) + &line(20, 3)).expect("written");
+    collect();
+    std::fs::rename(&log, path("access.log.1")).expect("rotated");
+    std::fs::write(&log, line(21, 1) + &line(21, 2)).expect("written");
+    collect();
+    let mut terminal = Terminal::open(&["repl", "--store", &store, &path("access.log*")]);
+    terminal.prompt();
+    terminal.keys("SELECT time, path, _source FROM access_log ORDER BY 1;\r");
+    let screen = terminal.shows("5 rows");
+    assert!(screen.matches("store").count() >= 5 && !screen.contains("live"), "{screen}");
+    terminal.keys("\\raw 2\r");
+    let screen = terminal.shows("access.log.1:2");
+    assert!(screen.contains("[20/Nov/2026:00:00:02 +0000]"), "{screen}");
+    terminal.keys("\\raw 5\r");
+    let screen = terminal.shows("access.log:2");
+    assert!(screen.contains("[21/Nov/2026:00:00:02 +0000]"), "{screen}");
+    // Another text at the place of the old one is not taken for it.
+    std::fs::write(path("access.log.1"), line(19, 1) + &line(19, 2) + &line(19, 3)).expect("written");
+    terminal.keys("\\raw 3\r");
+    let screen = terminal.shows("with `--raw` keeps them");
+    assert!(screen.contains("it was line 3 of"), "{screen}");
+    assert_eq!(terminal.quit(), 0);
+}
+
+#[test]
 fn a_statement_is_watched_edited_and_drawn() {
     let mut terminal = Terminal::with(&["repl", COMBINED], &[("EDITOR", "sed -i s/41/42/")], (40, 80));
     terminal.prompt();

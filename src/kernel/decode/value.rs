@@ -35,7 +35,7 @@ pub(crate) fn text<'a>(rule: &TextRule, bytes: &'a [u8]) -> Option<Cow<'a, [u8]>
         Unescape::Json => plain(bytes),
     };
     if rule.url_decode && value.contains(&b'%') {
-        value = Cow::Owned(percent_decode(&value));
+        value = Cow::Owned(percent_encoding::percent_decode(&value).collect());
     }
     if rule.doubled && memchr::memmem::find(bytes, b"\"\"").is_some() {
         value = Cow::Owned(undouble(bytes));
@@ -103,22 +103,6 @@ pub(crate) fn unescape(bytes: &[u8]) -> Cow<'_, [u8]> {
         rest = &rest[next..];
     }
     Cow::Owned(plain)
-}
-
-/// Undoes `%20` and its like; what is no such escape is text.
-pub(crate) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let hex = |byte: u8| (byte as char).to_digit(16).map(|digit| digit as u8);
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [byte, behind @ ..] = rest {
-        let escaped = match (byte, behind) {
-            (b'%', [high, low, ..]) => hex(*high).zip(hex(*low)).map(|(high, low)| high << 4 | low),
-            _ => None,
-        };
-        plain.push(escaped.unwrap_or(*byte));
-        rest = if escaped.is_some() { &behind[2..] } else { behind };
-    }
-    plain
 }
 
 /// A hardware address, however it is written, as `00:1a:2b:3c:4d:5e`.
