@@ -33,8 +33,8 @@ use datafusion::datasource::source_as_provider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryConsumer, TrackConsumersPool};
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, col, lit};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -55,7 +55,7 @@ use self::headings::Headings;
 use crate::function;
 use crate::kernel::format::import::{self, Server};
 use crate::kernel::format::{Catalog, DefinitionError, Format};
-use crate::source::ConfigReader;
+use crate::source::{Claim, ConfigReader, Keep, ReadOptions};
 use crate::store::{Copies, StoreError, StoreHistory};
 use crate::table::catalog::{Binding, CATALOG, LogCatalog, LogSchema, SCHEMA};
 use crate::table::{
@@ -179,7 +179,8 @@ impl Session {
     pub fn try_new(options: &SessionOptions) -> Result<Self, SessionError> {
         let formats = make_formats(options)?;
         let mut state = engine(options)?;
-        let scan = Arc::new(ScanContext::new(formats, options.scan.clone()));
+        let read = ReadOptions { keep: keep(options, state.runtime_env()), ..options.scan.read.clone() };
+        let scan = Arc::new(ScanContext::new(formats, ScanOptions { read, ..options.scan.clone() }));
         let history = match &options.store {
             Some(folder) => {
                 let history = StoreHistory::open(folder, options.copies, options.scan.read.clone())?;
@@ -341,7 +342,11 @@ impl Session {
     fn keeping(&self, rows: SendableRecordBatchStream) -> SendableRecordBatchStream {
         let scans = Arc::clone(self.schema.context());
         // If the task cannot be run, the process ends: the next one finds it out anew.
-        let keep = async move { drop(tokio::task::spawn_blocking(move || scans.keep_learned()).await) };
+        let release = Release(Arc::clone(&scans));
+        let keep = async move {
+            let _release = release;
+            drop(tokio::task::spawn_blocking(move || scans.keep_learned()).await);
+        };
         let kept = futures::stream::once(keep).filter_map(|()| async { None });
         Box::pin(RecordBatchStreamAdapter::new(rows.schema(), rows.chain(kept)))
     }
@@ -391,6 +396,27 @@ impl Session {
             Ok(Transformed::yes(LogicalPlan::Filter(Filter::try_new(inside, Arc::new(node))?)))
         })?;
         Ok(plan.data)
+    }
+}
+
+/// What members of archives that wait to be read may take of the memory.
+const KEPT_SHARE: usize = 4;
+
+/// Room for members of archives, which counts as memory of queries.
+fn keep(options: &SessionOptions, runtime: &RuntimeEnv) -> Keep {
+    let memory = MemoryConsumer::new("members of archives").register(&runtime.memory_pool);
+    Keep::new(options.memory_bytes / KEPT_SHARE, move |bytes| {
+        let own = memory.new_empty();
+        own.try_grow(bytes).ok().map(|()| Box::new(own) as Claim)
+    })
+}
+
+/// At the end of a query, however it ends, what it has not read of archives is not kept any more.
+struct Release(Arc<ScanContext>);
+
+impl Drop for Release {
+    fn drop(&mut self) {
+        self.0.options.read.keep.release();
     }
 }
 

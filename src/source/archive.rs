@@ -11,8 +11,10 @@
 //! is looked for in an archive.
 //!
 //! A solid archive, and one that comes in by a stream, can only be read from its beginning. A [`Pass`] is one walk through it: members that are opened in their order
-//! go on where the one before has ended.
+//! go on where the one before has ended. What comes by while such an archive is listed is kept as far as there is room ([`Keep`]), so that
+//! it need not be unpacked once more.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -21,7 +23,8 @@ use std::ops::Range;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use flate2::Crc;
 
@@ -80,6 +83,8 @@ pub struct Member {
     packing: Packing,
     /// It can only be reached through all that is before it.
     is_solid: bool,
+    /// Its bytes, where they were kept.
+    kept: Slot,
 }
 
 impl Member {
@@ -108,9 +113,115 @@ impl Member {
         self.is_solid && self.range.end - self.range.start > WHOLE_BYTES
     }
 
+    /// Its bytes, if they were kept when the archive was listed. They are given away once.
+    pub fn take_kept(&self) -> Option<KeptMember> {
+        let whole = self.kept.0.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(KeptMember { archive: self.archive.clone(), range: self.range.clone(), whole })
+    }
+
     /// Can its bytes be had at any offset?
     pub(super) fn is_direct(&self) -> bool {
         !self.is_solid && self.packing.compression == Compression::None
+    }
+}
+
+/// Room in memory for members that come by while a solid archive is listed.
+#[derive(Clone, Default)]
+pub struct Keep(Option<Arc<KeepState>>);
+
+/// Memory is taken as long as this is there.
+pub type Claim = Box<dyn Any + Send + Sync>;
+
+struct KeepState {
+    max_bytes: usize,
+    claim: Box<dyn Fn(usize) -> Option<Claim> + Send + Sync>,
+    used: AtomicUsize,
+    kept: Mutex<Vec<Weak<Mutex<Option<Whole>>>>>,
+}
+
+impl Keep {
+    /// Room for so many bytes, as far as `claim` gives them. Without that nothing is kept.
+    pub fn new(max_bytes: usize, claim: impl Fn(usize) -> Option<Claim> + Send + Sync + 'static) -> Self {
+        let (claim, used, kept) = (Box::new(claim), AtomicUsize::new(0), Mutex::default());
+        Self(Some(Arc::new(KeepState { max_bytes, claim, used, kept })))
+    }
+
+    /// Forgets what nobody has asked for.
+    pub fn release(&self) {
+        let Some(state) = &self.0 else { return };
+        let kept = std::mem::take(&mut *state.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        for slot in kept.iter().filter_map(Weak::upgrade) {
+            slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        }
+    }
+
+    fn room(&self, bytes: usize) -> Option<Room> {
+        let state = self.0.as_ref()?;
+        if state.used.load(Ordering::Relaxed).saturating_add(bytes) > state.max_bytes {
+            return None;
+        }
+        let _claim = (state.claim)(bytes)?;
+        state.used.fetch_add(bytes, Ordering::Relaxed);
+        Some(Room { state: Arc::clone(state), bytes, _claim })
+    }
+
+    fn hold(&self, whole: Whole) -> Slot {
+        let slot = Arc::new(Mutex::new(Some(whole)));
+        if let Some(state) = &self.0 {
+            state.kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&slot));
+        }
+        Slot(Some(slot))
+    }
+}
+
+impl std::fmt::Debug for Keep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keep")
+    }
+}
+
+/// Memory that is taken.
+struct Room {
+    state: Arc<KeepState>,
+    bytes: usize,
+    _claim: Claim,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.state.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// A member's bytes until somebody takes them. It says nothing about which member it is.
+#[derive(Clone, Default)]
+struct Slot(Option<Arc<Mutex<Option<Whole>>>>);
+
+impl PartialEq for Slot {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Slot {}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Slot")
+    }
+}
+
+/// A member of a solid archive that is in memory; [`Pass::of`] reads it.
+#[derive(Clone)]
+pub struct KeptMember {
+    archive: Snapshot,
+    range: Range<u64>,
+    whole: Whole,
+}
+
+impl std::fmt::Debug for KeptMember {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeptMember").field("range", &self.range).finish_non_exhaustive()
     }
 }
 
@@ -208,7 +319,7 @@ impl Listing<'_> {
             if found.range.end > self.archive.size {
                 self.cut(&mut found, self.archive.size);
             }
-            if !self.push(found, None)? {
+            if !self.push(found, None, Slot::default())? {
                 break;
             }
         }
@@ -238,7 +349,9 @@ impl Listing<'_> {
                     let Some(mut found) = self.tar_entry(&mut entry, true) else { continue };
                     let size = usize::try_from(found.range.end - found.range.start).unwrap_or(usize::MAX);
                     let mut want = size.min(self.head_bytes);
-                    let mut head = Vec::new();
+                    let room = (size as u64 <= WHOLE_BYTES).then(|| self.options.keep.room(size)).flatten();
+                    let raw_before = pull.bytes_read();
+                    let mut head = Vec::with_capacity(if room.is_some() { size } else { want });
                     let mut got = read_full(&mut entry, &mut head, want);
                     if got == want && Compression::of(&head) != Compression::None {
                         // Nothing comes out of some before a whole block is there.
@@ -249,13 +362,30 @@ impl Listing<'_> {
                         let end = found.range.start + got as u64;
                         self.cut(&mut found, end);
                     }
-                    if !self.push(found, Some(head))? {
+                    let mut kept = Slot::default();
+                    if let Some(room) = room.filter(|_| got == want) {
+                        let mut bytes = head;
+                        let all = read_full(&mut entry, &mut bytes, size);
+                        head = bytes[..got].to_vec();
+                        // A member that is cut is told of where it is read.
+                        if all == size {
+                            let raw_bytes = pull.bytes_read() - raw_before;
+                            let whole =
+                                Whole { bytes: Arc::new(bytes), issues: Vec::new(), raw_bytes, _room: Some(Arc::new(room)) };
+                            kept = self.options.keep.hold(whole);
+                        }
+                    }
+                    if !self.push(found, Some(head), kept)? {
                         break;
                     }
                 }
             }
         }
         let (error, issues) = pull.end();
+        // What was kept is of this generation of the archive, or forgotten.
+        if error.is_some() || pull.has_changed() {
+            self.options.keep.release();
+        }
         // What the compressed data are like says more than what the tar crate makes of their end.
         let lossy = issues.iter().any(|issue| issue.severity() == Severity::Loss);
         self.issues.extend(issues.into_iter().map(|issue| {
@@ -333,7 +463,7 @@ impl Listing<'_> {
             if found.range.end > self.archive.size {
                 self.cut(&mut found, self.archive.size);
             }
-            if !self.push(found, None)? {
+            if !self.push(found, None, Slot::default())? {
                 break;
             }
         }
@@ -358,7 +488,7 @@ impl Listing<'_> {
     }
 
     /// Hands a member out. `false` once there are too many.
-    fn push(&mut self, entry: Entry, head: Option<Vec<u8>>) -> Result<bool, SourceError> {
+    fn push(&mut self, entry: Entry, head: Option<Vec<u8>>, kept: Slot) -> Result<bool, SourceError> {
         self.count += 1;
         if self.count > MAX_MEMBERS {
             let text = format!("has more than {MAX_MEMBERS} members; the rest is left out");
@@ -370,6 +500,7 @@ impl Listing<'_> {
             range: entry.range.clone(),
             packing: entry.packing,
             is_solid: entry.is_solid,
+            kept,
         });
         let first = match &head {
             Some(head) => head[..head.len().min(HEAD_BYTES)].to_vec(),
@@ -417,7 +548,7 @@ impl Listing<'_> {
 
     /// The text that the first bytes of a member are.
     fn text_of(&self, snapshot: &Snapshot, head: Vec<u8>) -> Result<Vec<u8>, SourceError> {
-        let whole = Whole { bytes: Arc::new(head), issues: Vec::new(), raw_bytes: 0 };
+        let whole = Whole { bytes: Arc::new(head), issues: Vec::new(), raw_bytes: 0, _room: None };
         let mut reader = text_reader(Box::new(WholeReader { whole, at: 0 }), snapshot, self.options);
         let bytes = reader.fill(self.head_bytes)?.bytes;
         Ok(bytes[..bytes.len().min(self.head_bytes)].to_vec())
@@ -570,6 +701,16 @@ impl Pull {
 
     fn allow(&self, bytes: u64) {
         self.inner.borrow_mut().allowed = bytes;
+    }
+
+    /// How much of the archive was read.
+    fn bytes_read(&self) -> u64 {
+        self.inner.borrow().reader.bytes_read()
+    }
+
+    /// Is the archive another one since it was opened?
+    fn has_changed(&self) -> bool {
+        self.inner.borrow_mut().reader.verify().is_err()
     }
 
     /// What made a read fail, and what was odd about the compressed data, which are read to their end.
@@ -747,6 +888,8 @@ struct PassState {
     stream: Option<(Snapshot, Box<dyn ByteReader>)>,
     /// The member that was opened last, if it is small.
     last: Option<(Snapshot, Range<u64>, Whole)>,
+    /// The member that was kept when the archive was listed.
+    kept: Option<KeptMember>,
 }
 
 /// A member that was taken out whole.
@@ -755,9 +898,17 @@ struct Whole {
     bytes: Arc<Vec<u8>>,
     issues: Vec<Issue>,
     raw_bytes: u64,
+    _room: Option<Arc<Room>>,
 }
 
 impl Pass {
+    /// A walk that needs the archive for no more than what is before it.
+    pub fn of(kept: &KeptMember) -> Self {
+        let pass = Self::default();
+        pass.state().kept = Some(kept.clone());
+        pass
+    }
+
     fn state(&self) -> MutexGuard<'_, PassState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -771,6 +922,11 @@ impl Pass {
             return Ok(Box::new(WholeReader { whole: Whole { raw_bytes: 0, ..whole.clone() }, at: 0 }));
         }
         state.last = None;
+        let is_kept = |kept: &mut KeptMember| kept.range == member.range && kept.archive == member.archive;
+        if let Some(KeptMember { archive, range, whole }) = state.kept.take_if(is_kept) {
+            state.last = Some((archive, range, whole.clone()));
+            return Ok(Box::new(WholeReader { whole, at: 0 }));
+        }
         let behind = |(archive, stream): &(Snapshot, Box<dyn ByteReader>)| {
             *archive == member.archive && stream.offset() <= member.range.start
         };
@@ -805,7 +961,7 @@ impl Pass {
             }
         }
         reader.verify().map_err(|change| SourceError::Changed { path: member.archive.path.clone(), change })?;
-        let whole = Whole { bytes: Arc::new(bytes), issues: reader.issues.clone(), raw_bytes: reader.bytes_read() };
+        let whole = Whole { bytes: Arc::new(bytes), issues: reader.issues.clone(), raw_bytes: reader.bytes_read(), _room: None };
         drop(reader);
         self.state().last = Some((member.archive.clone(), member.range.clone(), whole.clone()));
         Ok(Box::new(WholeReader { whole, at: 0 }))

@@ -54,7 +54,7 @@ mod watch;
 use std::time::Duration;
 
 pub use ahead::{SharedText, Stretch};
-pub use archive::{ArchiveKind, ListedMember, MEMBER_MARK, Member, Pass, list_members};
+pub use archive::{ArchiveKind, Claim, Keep, KeptMember, ListedMember, MEMBER_MARK, Member, Pass, list_members};
 pub use config_files::ConfigReader;
 pub use discover::{
     FileIssue, Found, Inputs, Place, Problem, ResolveOptions, discover, is_log_of, is_rotated, not_text_content, resolve,
@@ -122,6 +122,8 @@ pub struct ReadOptions {
     pub restart_bytes: u64,
     /// How much is read from a character device (`/dev/zero` has no end) or a virtual file.
     pub device_limit: u64,
+    /// Room for members of solid archives that come by while these are listed.
+    pub keep: Keep,
 }
 
 impl Default for ReadOptions {
@@ -135,6 +137,7 @@ impl Default for ReadOptions {
             spool_disk_bytes: 10 << 30,
             restart_bytes: 8 << 20,
             device_limit: 1 << 30,
+            keep: Keep::default(),
         }
     }
 }

@@ -120,6 +120,8 @@ pub async fn collect(
     let mut collected = Collected::default();
     session.report().begin_query();
     let listing = session.schema().inputs().listing().await?;
+    // Files are read in units, in another order: their memory is needed for sorting.
+    session.schema().context().options.read.keep.release();
     collected.remarks.extend(listing.problems.iter().cloned());
     let snapshots = || listing.stored.iter().map(|(snapshot, _)| snapshot).chain(listing.files.iter().map(|file| &file.snapshot));
     let all: Vec<&Snapshot> = snapshots().collect();

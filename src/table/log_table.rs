@@ -122,7 +122,7 @@ impl LogTable {
                 known = None;
             }
             let points = self.points(file);
-            let scan = ScanFile { file: Arc::clone(file), tally, has_helpers: false, next: None, points };
+            let scan = ScanFile { file: Arc::clone(file), tally, has_helpers: false, next: None, kept: None, points };
             let between = (!scan.points.is_empty()).then(|| pieces_between(&scan.points));
             let ranges = between.as_deref().map_or_else(|| file.pieces(piece_bytes), Ok);
             match ranges {
@@ -137,7 +137,10 @@ impl LogTable {
                     }
                     tally.expect_pieces(ranges.len());
                     let location = location_of(&file.snapshot);
-                    let solid = file.snapshot.member.as_ref().filter(|member| member.is_solid());
+                    let member = file.snapshot.member.as_ref();
+                    // What is in memory needs none of the members before it.
+                    let kept = member.and_then(|member| member.take_kept());
+                    let solid = member.filter(|member| member.is_solid() && kept.is_none());
                     let archive = solid.map(|member| member.archive_path());
                     let before = archive.and_then(|archive| last_of.get(archive).copied());
                     if before.is_none() {
@@ -148,7 +151,7 @@ impl LogTable {
                         let help = |at| partitioned_file(&file.snapshot, &location, &(at..at + 1));
                         helpers.extend((1..partitions.min(MAX_LANES) as u64).map(help));
                     }
-                    let at = files.push(location, ScanFile { has_helpers, ..scan });
+                    let at = files.push(location, ScanFile { has_helpers, kept, ..scan });
                     if let Some(before) = before {
                         files.chain(before, at);
                     }

@@ -223,8 +223,9 @@ impl Opening {
         }
         let all = file.begin()..if whole { u64::MAX } else { snapshot.size };
         let range = range.filter(|_| !whole).unwrap_or(all);
+        let pass = scan.kept.as_ref().map_or_else(|| self.pass.clone(), Pass::of);
         let before = self.before(file, range.clone());
-        if !whole && before.is_excluded(&self.pass) {
+        if !whole && before.is_excluded(&pass) {
             counted.skip(scan.bytes_of(&range));
             return Ok(None);
         }
@@ -232,15 +233,15 @@ impl Opening {
             return self.open_at(scan, at, range, &opener, counted);
         }
         let counts_lines = opener.plan.needs_line_numbers() && range.start > 0;
-        let first_line = if counts_lines { before.first_line(&self.pass) } else { Ok(1) };
+        let first_line = if counts_lines { before.first_line(&pass) } else { Ok(1) };
         // The beginning of a stream is gone before its end is seen: there the year nearest to now is taken.
         let stamps = (snapshot.kind != FileKind::Regular).then(StampContext::default);
         let opened = first_line.and_then(|first_line| {
             let piece = Piece { start: range.start, end: range.end, first_line, stamps };
-            open_piece(&self.pass, snapshot, piece, read)
+            open_piece(&pass, snapshot, piece, read)
         });
         match opened {
-            Ok((piece, reader)) => Ok(Some(opener.stream(range, piece, reader, counted)?.boxed())),
+            Ok((piece, reader)) => Ok(Some(opener.stream(range, piece, reader, counted, pass)?.boxed())),
             Err(error) => opener.failed(&counted, error).map(|()| None),
         }
     }
@@ -262,7 +263,7 @@ impl Opening {
                 // A file whose stamps depend on those before them is entered nowhere.
                 let piece = Piece { start: range.start, end: range.end, first_line, stamps: Some(StampContext::default()) };
                 let reader = Box::new(AfterGap::behind(point.before(), reader));
-                Ok(Some(opener.stream(range, piece, reader, counted)?.boxed()))
+                Ok(Some(opener.stream(range, piece, reader, counted, Pass::default())?.boxed()))
             }
             Err(error) => opener.failed(&counted, error).map(|()| None),
         }
@@ -458,10 +459,17 @@ impl StretchOpener {
         let Stretch { start, end, first_line, reader } = stretch;
         let piece = Piece { start, end, first_line, stamps: Some(StampContext::default()) };
         let reader = if start > 0 { Box::new(AfterGap::new(reader)) } else { reader };
-        self.stream(start..end, piece, reader, self.count())
+        self.stream(start..end, piece, reader, self.count(), Pass::default())
     }
 
-    fn stream(&self, range: Range<u64>, piece: Piece, reader: Box<dyn ByteReader>, counted: Counted) -> DfResult<PieceStream> {
+    fn stream(
+        &self,
+        range: Range<u64>,
+        piece: Piece,
+        reader: Box<dyn ByteReader>,
+        counted: Counted,
+        pass: Pass,
+    ) -> DfResult<PieceStream> {
         let ScanOptions { max_record_bytes, step_bytes, on_change, .. } = self.source.context().options;
         let options = DecodeOptions { batch_rows: self.source.batch_rows(), limit: self.limit, max_record_bytes };
         let mut decoder = LogDecoder::new(Arc::clone(&self.plan), piece, options);
@@ -480,6 +488,7 @@ impl StretchOpener {
         let _cancelled = CancelOnDrop(cancelled);
         Ok(PieceStream {
             before,
+            pass,
             asked: None,
             observer,
             sees_batches,
@@ -639,6 +648,8 @@ struct Work {
 /// The batches of one piece.
 pub(super) struct PieceStream {
     before: Arc<Before>,
+    /// The walk through the archive that the file is in: a small member is still there, and read again at once.
+    pass: Pass,
     /// Somebody is finding out about what is before the piece.
     asked: Option<JoinHandle<Result<Answer, SourceError>>>,
     /// Who looks at the values.
@@ -754,12 +765,14 @@ impl PieceStream {
                 return Poll::Pending;
             }
             Ok(Ok(Step::NeedStamps)) => {
-                self.ask(|before| before.stamps(&Pass::default()).map(Answer::Stamps));
+                let pass = self.pass.clone();
+                self.ask(move |before| before.stamps(&pass).map(Answer::Stamps));
                 self.work = Some(work);
                 return Poll::Pending;
             }
             Ok(Ok(Step::NeedHeader)) => {
-                self.ask(|before| before.header(&Pass::default()).map(Answer::Header));
+                let pass = self.pass.clone();
+                self.ask(move |before| before.header(&pass).map(Answer::Header));
                 self.work = Some(work);
                 return Poll::Pending;
             }

@@ -45,7 +45,7 @@ use super::pushdown::Pushed;
 use super::report::{FileTally, ScanReport};
 use crate::kernel::decode::ScanPlan;
 use crate::kernel::table::TableDef;
-use crate::source::RestartPoint;
+use crate::source::{KeptMember, RestartPoint};
 
 /// One file of a scan.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ pub(super) struct ScanFile {
     pub(super) has_helpers: bool,
     /// The next member of the same solid archive: they are read one after the other, in one pass.
     pub(super) next: Option<usize>,
+    /// The bytes of a member of a solid archive, where they are in memory already.
+    pub(super) kept: Option<KeptMember>,
     /// Where it is entered though it is compressed; empty if nowhere. The pieces begin there, and at 0.
     pub(super) points: Arc<[RestartPoint]>,
 }

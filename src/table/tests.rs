@@ -777,9 +777,15 @@ async fn rows_of_members_of_archives_are_those_of_the_files() {
         for archive in ["logs.tar", "logs.tgz", "logs.tar.zst"] {
             for partitions in [1, 2, 7] {
                 let path = folder.path().join(archive);
-                let session =
-                    Session::new(InputSpec::Args(vec![path.clone().into_os_string()]), ScanOptions::default(), partitions);
+                // Without room for members, for some of them, and for all.
+                let keep = crate::source::Keep::new([0, 60_000, usize::MAX][partitions % 3], |_| Some(Box::new(())));
+                let read = crate::source::ReadOptions { keep: keep.clone(), ..crate::source::ReadOptions::default() };
+                let options = ScanOptions { read, ..ScanOptions::default() };
+                let session = Session::new(InputSpec::Args(vec![path.clone().into_os_string()]), options, partitions);
                 let mut rows = session.rows(sql).await;
+                keep.release();
+                // What was given away is read from the archive.
+                assert_eq!(session.rows(sql).await.len(), rows.len(), "{archive}, {partitions} partitions, {sql}");
                 let root = format!("{}!/", path.display());
                 rows.iter_mut().for_each(|row| *row = row.replace(&root, ""));
                 rows.retain(|row| !row.contains("only-nul.log") && !row.contains("utf16le-without-bom.log"));

@@ -122,6 +122,52 @@ fn members_of_every_archive_are_read_as_files() {
 }
 
 #[test]
+fn members_of_a_solid_archive_are_kept_as_far_as_there_is_room() {
+    let (access, error) = (lines("access", 3000), lines("error", 70));
+    let inner = gz(&lines("older", 500));
+    let members: [(&str, &[u8]); 3] = [("access.log", &access), ("error.log", &error), ("access.log.1.gz", &inner)];
+    let (_dir, path) = file("logs", &gz(&tar_of(&members)));
+    let archive = Snapshot::take(&path).unwrap();
+    let taken = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    struct Taken(std::sync::Arc<std::sync::atomic::AtomicUsize>, usize);
+    impl Drop for Taken {
+        fn drop(&mut self) {
+            self.0.fetch_sub(self.1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+    let in_use = || taken.load(std::sync::atomic::Ordering::Relaxed);
+    for (room, kept) in [(0, vec![]), (error.len() + inner.len(), vec![1, 2]), (usize::MAX, vec![0, 1, 2])] {
+        let claimed = std::sync::Arc::clone(&taken);
+        let keep = Keep::new(room, move |bytes| {
+            claimed.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+            Some(Box::new(Taken(std::sync::Arc::clone(&claimed), bytes)))
+        });
+        let options = ReadOptions { keep: keep.clone(), ..ReadOptions::default() };
+        let mut found = Vec::new();
+        assert!(list_members(&archive, &options, 1000, &mut |member| found.push(member)).unwrap().is_empty());
+        let sizes: usize = kept.iter().map(|at: &usize| members[*at].1.len()).sum();
+        assert_eq!(in_use(), sizes);
+        for (at, expected) in [access.clone(), error.clone(), lines("older", 500)].iter().enumerate() {
+            let snapshot = &found[at].snapshot;
+            assert!(expected.starts_with(found[at].head.as_ref().unwrap()) && found[at].head.as_ref().unwrap().len() == 1000);
+            let member = snapshot.member.as_ref().unwrap().take_kept();
+            assert_eq!(member.is_some(), kept.contains(&at), "room for {room}: {at}");
+            let pass = member.as_ref().map_or_else(Pass::default, Pass::of);
+            for _ in 0..2 {
+                let mut reader = open_in(&pass, snapshot, 0, &options).unwrap();
+                assert_eq!(read_to_end(reader.as_mut(), 1000).unwrap(), *expected);
+            }
+            assert!(snapshot.member.as_ref().unwrap().take_kept().is_none(), "it is given away once");
+        }
+        assert_eq!(in_use(), 0, "what was read is gone");
+        list_members(&archive, &options, 1000, &mut |member| found.push(member)).unwrap();
+        assert_eq!(in_use(), sizes);
+        keep.release();
+        assert_eq!(in_use(), 0, "nobody has asked for it");
+    }
+}
+
+#[test]
 fn the_head_of_a_member_is_its_text_whatever_hides_it() {
     // So large that the first block of zstd or bzip2 is longer than the head that is asked for.
     let text: Vec<u8> = (0..150_000_u32).flat_map(|i| format!("{:08x}\n", i.wrapping_mul(2_654_435_761)).into_bytes()).collect();
