@@ -14,7 +14,8 @@
 //! out before damage is told. Never is more than a block of a file in memory, or what its window asks for within bounds.
 
 use bzip2::Decompress as Bunzip;
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use crc32fast::Hasher as Crc;
+use flate2::{Decompress, FlushDecompress, Status};
 use liblzma::stream::{Action, MtStreamBuilder, Stream as Unxz};
 use zip::CompressionMethod;
 use zlib_rs::{Inflate, InflateFlush};
@@ -342,7 +343,7 @@ impl Codec {
     /// Is what came out what was packed, as far as this is known without a trailer?
     fn is_as_expected(&self) -> bool {
         match self {
-            Self::Deflate { crc, expected: Some(expected), .. } => crc.sum() == *expected,
+            Self::Deflate { crc, expected: Some(expected), .. } => crc.clone().finalize() == *expected,
             Self::Lz4(unlz4) => unlz4.is_as_checked(),
             _ => true,
         }
@@ -355,7 +356,7 @@ impl Codec {
         let sum = u32::from_le_bytes([c0, c1, c2, c3]);
         // The length of a member is stored modulo 2^32.
         let size = u32::from_le_bytes([s0, s1, s2, s3]);
-        sum == crc.sum() && size == inflate.total_out() as u32
+        sum == crc.clone().finalize() && size == inflate.total_out() as u32
     }
 }
 
@@ -756,7 +757,7 @@ impl Unpacker {
         let left = usize::try_from(*until - self.produced).unwrap_or(usize::MAX);
         crc.update(&made[..made.len().min(left)]);
         if made.len() >= left {
-            if crc.sum() != *expected {
+            if crc.clone().finalize() != *expected {
                 self.issues.push(Issue::Checksum { at: self.at });
             }
             self.check = None;

@@ -19,7 +19,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flate2::Crc;
+use crc32fast::Hasher as Crc;
 use memchr::memchr_iter;
 use serde::{Deserialize, Serialize};
 use zlib_rs::{Inflate, InflateFlush, Status};
@@ -232,7 +232,7 @@ struct Place {
 
 impl Place {
     fn new(raw: u64, recorder: &Recorder, tried: Vec<(u64, u8, Vec<u8>)>, window: Vec<u8>) -> Self {
-        let (text, line_feeds, crc) = (recorder.text, recorder.line_feeds, recorder.crc.sum());
+        let (text, line_feeds, crc) = (recorder.text, recorder.line_feeds, recorder.crc.clone().finalize());
         Self { raw, text, line_feeds, crc, window, tried, seen: Vec::new(), since: Crc::new() }
     }
 }

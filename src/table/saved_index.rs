@@ -25,7 +25,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use flate2::Crc;
+use crc32fast::Hasher as Crc;
 use serde::{Deserialize, Serialize};
 
 use super::facts::{FileFacts, TableFacts};
@@ -161,7 +161,7 @@ fn has_prints(snapshot: &Snapshot, saved: &[(u64, u64)]) -> bool {
 fn checksum(bytes: &[u8]) -> [u8; 4] {
     let mut crc = Crc::new();
     crc.update(bytes);
-    crc.sum().to_le_bytes()
+    crc.finalize().to_le_bytes()
 }
 
 fn read(path: &Path) -> io::Result<Saved> {
