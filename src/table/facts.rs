@@ -72,7 +72,9 @@ impl<T> Stretches<T> {
         let mut same = None;
         for start in before.into_iter().chain(overlapping) {
             let older = self.0.remove(&start);
-            same = same.or(older.filter(|(end, _)| (start, *end) == (range.start, range.end)).map(|(_, older)| older));
+            if let Some((_, older)) = older.filter(|(end, _)| (start, *end) == (range.start, range.end)) {
+                same = Some(older);
+            }
         }
         self.0.insert(range.start, (range.end, known));
         same

@@ -167,8 +167,11 @@ impl LogFile {
 
     /// Columns of `table` whose values are kept ([`FileValues`](super::values)), and are not known yet of all its rows.
     pub fn columns_to_index(&self, context: &ScanContext, table: &TableDef) -> Vec<&'static str> {
-        let all = [self.begin()..u64::MAX];
-        let pieces = if self.snapshot.is_splittable() { self.pieces(context.options.piece_bytes).unwrap_or(&[]) } else { &all };
+        let all = self.begin()..u64::MAX;
+        let pieces = match self.snapshot.is_splittable() {
+            true => self.pieces(context.options.piece_bytes).unwrap_or(&[]),
+            false => std::slice::from_ref(&all),
+        };
         let values = self.index.values();
         let is_known = |column: &str| pieces.iter().all(|piece| values.knows(table.name, column, piece));
         INDEXED.into_iter().filter(|column| table.column(column).is_some() && !is_known(column)).collect()
