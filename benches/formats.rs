@@ -21,6 +21,9 @@ use reading::rows;
 /// Runs of each, of which the fastest counts.
 const RUNS: usize = 3;
 
+/// Records under a header.
+const UNDER_HEADER: usize = 256;
+
 /// What a format is measured with.
 struct Case<'a> {
     format: &'a str,
@@ -30,13 +33,13 @@ struct Case<'a> {
     column: &'a str,
     /// Patterns that the samples are of.
     patterns: usize,
-    log: Vec<u8>,
+    lines: Vec<&'a str>,
     /// The same of one pattern.
-    one: Vec<u8>,
+    one: Vec<&'a str>,
 }
 
 /// The samples of the family that are rows of the table which most of them feed, and the column that most of them have a value in.
-fn case<'a>(format: &'a Format, bytes: usize) -> Option<Case<'a>> {
+fn case<'a>(format: &'a Format) -> Option<Case<'a>> {
     let of_pattern = |name: &str| format.patterns().iter().find(|pattern| pattern.name == name);
     let outer_of = |pattern: &'a logsql_kernel::format::Pattern| pattern.within.as_deref().unwrap_or(&format.name);
     let samples: Vec<_> = format
@@ -65,20 +68,28 @@ fn case<'a>(format: &'a Format, bytes: usize) -> Option<Case<'a>> {
     samples.iter().for_each(|sample| *of_patterns.entry((sample.pattern.as_deref().unwrap_or_default(), "")).or_default() += 1);
     let patterns = of_patterns.len();
     let (pattern, _) = most(of_patterns)?;
-    let repeated = |lines: Vec<&str>| {
-        let mut log = vec![];
-        while log.len() < bytes {
-            for line in &lines {
-                log.extend_from_slice(line.trim_end().as_bytes());
+    let lines: Vec<&str> = samples.iter().map(|sample| sample.line.as_str()).collect();
+    let of_one = samples.iter().filter(|sample| sample.pattern.as_deref() == Some(pattern));
+    let one = of_one.map(|sample| sample.line.as_str()).collect();
+    Some(Case { format: &format.name, outer, table, column, patterns, lines, one })
+}
+
+/// The lines in turn, up to so many bytes. Under a header its record stands many times, as in a file.
+fn repeated(lines: &[&str], plan: &ScanPlan, bytes: usize) -> Vec<u8> {
+    let mut log = vec![];
+    while log.len() < bytes {
+        for sample in lines.iter().map(|line| line.trim_end()) {
+            let parts = sample.rsplit_once('\n');
+            let under = parts.filter(|(head, _)| head.lines().any(|line| plan.is_header(line.as_bytes())));
+            log.extend_from_slice(under.map_or(sample, |(head, _)| head).as_bytes());
+            log.push(b'\n');
+            for record in under.iter().flat_map(|(_, record)| [record; UNDER_HEADER]) {
+                log.extend_from_slice(record.as_bytes());
                 log.push(b'\n');
             }
         }
-        log
-    };
-    let log = repeated(samples.iter().map(|sample| sample.line.as_str()).collect());
-    let of_one = samples.iter().filter(|sample| sample.pattern.as_deref() == Some(pattern));
-    let one = repeated(of_one.map(|sample| sample.line.as_str()).collect());
-    Some(Case { format: &format.name, outer, table, column, patterns, log, one })
+    }
+    log
 }
 
 /// Seconds and rows.
@@ -95,7 +106,7 @@ fn main() -> std::io::Result<()> {
     let catalog = Catalog::builtin();
     let mut measured = vec![];
     for format in catalog.formats().iter().filter(|format| names.is_empty() || names.contains(&format.name)) {
-        let Some(case) = case(format, mib << 20) else { continue };
+        let Some(case) = case(format) else { continue };
         let of = table(case.table).expect("a table");
         let columns: Vec<usize> = of.column(case.column).into_iter().collect();
         let plan = Arc::new(
@@ -112,12 +123,13 @@ fn main() -> std::io::Result<()> {
             })
             .expect("a plan"),
         );
-        let fastest = |log: &[u8]| {
+        let fastest = |lines: &[&str]| {
+            let log = &repeated(lines, &plan, mib << 20)[..];
             let runs = (0..RUNS).map(|_| timed(&plan, log));
             let (seconds, rows) = runs.min_by(|a, b| a.0.total_cmp(&b.0)).unwrap_or((f64::NAN, 0));
             (log.len() as f64 / 1e6 / seconds, rows)
         };
-        let ((speed, rows), (one, _)) = (fastest(&case.log), fastest(&case.one));
+        let ((speed, rows), (one, _)) = (fastest(&case.lines), fastest(&case.one));
         measured.push((speed, one, case, rows));
     }
     measured.sort_by(|a, b| a.0.total_cmp(&b.0));

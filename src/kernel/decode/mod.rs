@@ -301,7 +301,7 @@ impl LogDecoder {
             known_start: None,
             prefiltered: Seen::default(),
             slots: vec![Span::NONE; plan.captures],
-            start_slots: vec![Span::NONE; plan.lines.starts.as_ref().map_or(0, PatternSet::captures)],
+            start_slots: vec![Span::NONE; plan.lines.starts.as_deref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
             planes: Planes::default(),
             traces: Traces::of_slots(plan.read_slots().filter(|&slot| slot < behind)),

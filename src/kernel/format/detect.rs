@@ -205,7 +205,7 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
         if taken.is_none()
             && in_record
             && format.is_joined
-            && let Some(starts) = &catalog.lines_of(&format.name).starts
+            && let Some(starts) = catalog.starts_of(&format.name)
             && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut scratch).is_err()
         {
             // A continuation speaks neither for the family nor against it.

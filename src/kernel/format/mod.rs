@@ -213,6 +213,8 @@ pub struct Catalog {
     has_builtin: bool,
     /// What is tried on the lines of each family.
     lines: Mutex<HashMap<String, Arc<Lines>>>,
+    /// What the first line of a record looks like in files of each family. Detection asks for it, and not for all that is tried on their lines.
+    starts: Mutex<HashMap<String, Option<Arc<PatternSet>>>>,
     /// What is tried on the records inside of each family's records, by table.
     carried: Mutex<CarriedByTable>,
 }
@@ -227,7 +229,7 @@ pub(crate) struct Lines {
     /// All of them together.
     pub(crate) set: Sets,
     /// What the first line of a record looks like, if not each line is a record.
-    pub(crate) starts: Option<PatternSet>,
+    pub(crate) starts: Option<Arc<PatternSet>>,
     /// What a line that says nothing looks like.
     pub(crate) comment: Option<Arc<Matcher>>,
     /// What a line looks like that names the columns of those behind it.
@@ -480,7 +482,7 @@ impl Catalog {
                 Arc::new(PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways))
             }
         };
-        let starts = family.and_then(|family| self.starts_of(family));
+        let starts = self.starts_of(format);
         let comment = family.and_then(|family| family.compiled().comment.clone());
         let mut headings: Vec<Heading> = vec![];
         for heading in patterns.iter().filter_map(|pattern| pattern.heading()) {
@@ -547,11 +549,19 @@ impl Catalog {
     }
 
     /// What the first line of a record can look like in a file of this family, if not each line is a record.
-    fn starts_of(&self, family: &Format) -> Option<PatternSet> {
-        let own = family.compiled().start.as_deref()?;
-        let others = self.neighbours(family).filter_map(|other| other.compiled().start.as_deref());
-        let starts = std::iter::once(own).chain(others);
-        Some(PatternSet::new(starts, Ways::Each))
+    pub(crate) fn starts_of(&self, format: &str) -> Option<Arc<PatternSet>> {
+        let mut known = self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(starts) = known.get(format) {
+            return starts.clone();
+        }
+        let start = |family: &Arc<Format>| if family.is_joined { family.compiled().start.clone() } else { None };
+        let starts = self.format(format).and_then(|family| {
+            let own = start(family)?;
+            let starts: Vec<Arc<Matcher>> = std::iter::once(own).chain(self.neighbours(family).filter_map(start)).collect();
+            Some(Arc::new(PatternSet::new(starts.iter().map(|start| &**start), Ways::Each)))
+        });
+        known.insert(format.to_owned(), starts.clone());
+        starts
     }
 
     /// A number that is another one as soon as any definition is. `hash` makes numbers of bytes.

@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use memchr::{memchr, memchr2_iter};
+use memchr::memchr;
 
 use super::Span;
 use super::ahead::Ahead;
@@ -33,6 +33,13 @@ pub(super) struct Head {
     parts: &'static [&'static str],
     /// The separator is a tab, or the head says it.
     is_leef: bool,
+}
+
+impl Head {
+    /// The slots of the parts.
+    pub(super) fn slots(self, set: &KeySet) -> Vec<u16> {
+        self.parts.iter().map(|part| set.entry(ROOT, part.as_bytes()).slot).collect()
+    }
 }
 
 /// CEF's.
@@ -90,9 +97,13 @@ fn part_end(record: &[u8], mut at: usize) -> Option<usize> {
 }
 
 #[inline]
+fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']')
+}
+
+#[inline]
 fn is_key(key: &[u8]) -> bool {
-    (1..=MAX_KEY_BYTES).contains(&key.len())
-        && key.iter().all(|&byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-' | b'[' | b']'))
+    (1..=MAX_KEY_BYTES).contains(&key.len()) && key.iter().all(|&byte| is_of_key(byte))
 }
 
 /// What LEEF 2 says stands between its pairs: a byte, or its number in hexadecimal.
@@ -134,15 +145,21 @@ fn head(head: Head, record: &[u8], mut part: impl FnMut(usize, (usize, usize))) 
 /// The next pair of CEF at or behind `at`, where a key may begin: the key, and where its value begins.
 #[inline]
 fn next_key(record: &[u8], at: usize) -> Option<(usize, usize)> {
-    let mut word = at;
-    for found in memchr2_iter(b'=', b' ', &record[at..]).map(|found| at + found) {
-        if record[found] == b' ' {
-            word = found + 1;
-        } else if is_key(&record[word..found]) && !is_escaped(record, found) {
-            return Some((word, found));
+    let mut from = at;
+    loop {
+        let equals = find1(record, from, b'=');
+        if equals >= record.len() {
+            return None;
         }
+        // Equals signs are fewer than blanks: the word is looked for from its end.
+        let bytes = record[at..equals].iter().rev().take(MAX_KEY_BYTES + 1).take_while(|&&byte| is_of_key(byte)).count();
+        let word = equals - bytes;
+        let is_word = (1..=MAX_KEY_BYTES).contains(&bytes) && (word == at || record[word - 1] == b' ');
+        if is_word && !is_escaped(record, equals) {
+            return Some((word, equals));
+        }
+        from = equals + 1;
     }
-    None
 }
 
 /// The pairs of a record: where key and value are.
@@ -218,9 +235,7 @@ pub(super) fn scan(mut keys: Keys<'_>, of: Head, record: &[u8], slots: &mut [Spa
             *slot = Span { start: start as u32, end: end as u32 };
         }
     };
-    let parts = of.parts;
-    let (at, delimiter) =
-        head(of, record, |index, span| set(keys.set.entry(ROOT, parts[index].as_bytes()).slot, span)).map_err(failed)?;
+    let (at, delimiter) = head(of, record, |index, span| set(keys.set.head_slot(index), span)).map_err(failed)?;
     for ((start, equals), value) in Pairs::new(record, at, delimiter).map_err(failed)? {
         let entry = match keys.guess(ROOT, &record[start..]) {
             Some((len, entry)) if len == equals + 1 - start => entry,

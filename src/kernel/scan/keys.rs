@@ -500,6 +500,8 @@ pub(super) struct KeySet {
     /// Slots of values beside each other: the first one, the last one, and all of it.
     joined: Vec<[u16; 3]>,
     nodes: Vec<Node>,
+    /// Of CEF and LEEF, the slots of the parts of the head.
+    head: Vec<u16>,
     patterns: Vec<Wanted>,
 }
 
@@ -515,7 +517,7 @@ impl KeySet {
     fn empty(syntax: Syntax, dialect: Option<Arc<Dialect>>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
-        Self { id, syntax, dialect, paths: vec!["".into()], joined: vec![], nodes: vec![], patterns: vec![] }
+        Self { id, syntax, dialect, paths: vec!["".into()], joined: vec![], nodes: vec![], head: vec![], patterns: vec![] }
     }
 
     /// Joins patterns of one syntax and dialect, which have their numbers in the whole set.
@@ -548,7 +550,18 @@ impl KeySet {
             .collect();
         let wanted: BTreeMap<&str, u16> = (0u16..).zip(&paths).skip(1).map(|(slot, path)| (&**path, slot)).collect();
         set.node(wanted, &mut HashMap::new());
+        set.head = match syntax {
+            Syntax::Cef => cef::CEF.slots(&set),
+            Syntax::Leef => cef::LEEF.slots(&set),
+            _ => vec![],
+        };
         set
+    }
+
+    /// The slot of a part of the head.
+    #[inline]
+    pub(super) fn head_slot(&self, part: usize) -> u16 {
+        self.head.get(part).copied().unwrap_or(NONE)
     }
 
     /// The node for the rests of paths; the same rests are the same node.

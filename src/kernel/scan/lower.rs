@@ -27,6 +27,10 @@ const MAX_STEPS: usize = 1 << 14;
 pub(super) const ACCEPT: u32 = 1 << 20;
 /// Groups from this number on mean nothing: they keep branches apart.
 pub(super) const MARK: u32 = 1 << 21;
+/// Groups from these numbers on are where the capture of a slot begins, and where it ends: so a set can join what patterns begin with inside
+/// of a capture.
+pub(super) const BEGIN: u32 = 1 << 22;
+pub(super) const END: u32 = 1 << 23;
 
 /// Why a pattern runs on the regex crate.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -162,6 +166,15 @@ impl Lowering<'_> {
                 };
                 self.push(step)?;
             }
+            HirKind::Capture(capture) if capture.index >= END => {
+                self.push(Step::Close((capture.index - END) as u16))?;
+                self.open.pop();
+            }
+            HirKind::Capture(capture) if capture.index >= BEGIN => {
+                let slot = (capture.index - BEGIN) as u16;
+                self.push(Step::Open(slot))?;
+                self.open.push(slot);
+            }
             HirKind::Capture(capture) if capture.index >= MARK => {}
             HirKind::Capture(capture) if capture.index >= ACCEPT => {
                 self.push(Step::Accept(capture.index - ACCEPT))?;
@@ -241,7 +254,10 @@ impl Lowering<'_> {
         for index in (1..branches.len()).rev() {
             skips[index - 1] = skips[index].union(&ahead[index]);
         }
+        // A branch may close what was opened before all of them.
+        let open = self.open.clone();
         for (index, branch) in branches.iter().enumerate() {
+            self.open.clone_from(&open);
             if index + 1 == branches.len() {
                 self.emit(branch, follow, rest)?;
                 break;

@@ -543,7 +543,13 @@ fn escaped_end(record: &[u8], mut at: usize, stop: u8, escape: u8) -> usize {
 
 /// The last place in `low..=high` where what follows can begin.
 fn last_candidate(record: &[u8], low: usize, high: usize, follow: &Ahead) -> Option<usize> {
-    (low..=high).rev().find(|&at| follow.accepts(record, at))
+    (low..=high).rev().find(|&at| can_be_at(record, at, follow))
+}
+
+/// Can what follows begin here? Most often its first byte says no.
+#[inline(always)]
+fn can_be_at(record: &[u8], at: usize, follow: &Ahead) -> bool {
+    record.get(at).is_none_or(|&byte| follow.first().contains(byte)) && follow.accepts(record, at)
 }
 
 /// The first place in `low..=high` where what follows can begin.
@@ -563,7 +569,7 @@ fn next_candidate(record: &[u8], low: usize, high: usize, follow: &Ahead, litera
         }
         return None;
     }
-    (low..=high).find(|&at| follow.accepts(record, at))
+    (low..=high).find(|&at| can_be_at(record, at, follow))
 }
 
 /// One step a line, as `logsql format show NAME --program` prints it.

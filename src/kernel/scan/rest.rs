@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
 
-use super::lower::{ACCEPT, MARK};
+use super::lower::{ACCEPT, BEGIN, END, MARK};
 
 /// What is looked at.
 pub(super) struct Interest<'a> {
@@ -33,7 +33,7 @@ pub(super) fn without_rest(joined: &Hir, interest: &Interest<'_>) -> Option<Hir>
     let mut parts = vec![];
     flatten(joined, &mut parts);
     for (index, part) in parts.iter().enumerate() {
-        // What keeps branches apart stays.
+        // What keeps branches apart stays, and where captures begin or end.
         if is_mark(part) {
             continue;
         }
@@ -44,7 +44,7 @@ pub(super) fn without_rest(joined: &Hir, interest: &Interest<'_>) -> Option<Hir>
         }
         let Some(&first) = ends.patterns.first() else { continue };
         // One pattern whose rest is one run is as quick as it can be.
-        if ends.patterns.len() == 1 && rest.len() <= 2 {
+        if ends.patterns.len() == 1 && rest.iter().filter(|part| !is_mark(part)).count() <= 2 {
             return None;
         }
         if !(interest.are_alike)(&ends.patterns) {
@@ -138,6 +138,8 @@ impl Ends {
                     let is_needed = (interest.slot)(name).is_none_or(|slot| interest.needed.contains(&slot));
                     !is_needed && self.add(&capture.sub, interest)
                 }
+                None if capture.index >= END => !interest.needed.contains(&((capture.index - END) as usize)),
+                None if capture.index >= BEGIN => !interest.needed.contains(&((capture.index - BEGIN) as usize)),
                 None if capture.index >= MARK => true,
                 None => {
                     self.patterns.push((capture.index - ACCEPT) as usize);

@@ -6,8 +6,8 @@
 //!   nginx_request_time  C "ref" "agent" 0.003                                          └─ digits → nginx_request_time
 //! ```
 //!
-//! Patterns are flattened to a sequence of parts, fixed text to single bytes, and neighbours with equal first parts are
-//! joined, again and again. The order among the patterns stays what it was: a part that is ambiguous in a pattern (a lazy
+//! Patterns are flattened to a sequence of parts, fixed text to single bytes and captures to their begin, their parts and their end, and
+//! neighbours with equal first parts are joined, again and again. The order among the patterns stays what it was: a part that is ambiguous in a pattern (a lazy
 //! run) is joined only where the definition says [`Ways::Together`], and then its first way is tried with all patterns
 //! behind it before its second way is.
 //!
@@ -22,7 +22,7 @@ use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
 
 use super::Span;
 use super::keys::{KeySet, Keyed, Learned};
-use super::lower::{ACCEPT, MARK, NotLowered, clear_parts, lower};
+use super::lower::{ACCEPT, BEGIN, END, MARK, NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
@@ -74,6 +74,8 @@ struct Twin {
 #[derive(Clone, Copy)]
 enum Role {
     Slot(usize),
+    Begin(usize),
+    End(usize),
     Accept(usize),
 }
 
@@ -114,8 +116,7 @@ impl PatternSet {
             slots.push(own.collect());
             let mut parts = vec![];
             flatten(&canonical(regex.hir(), &captures), &mut parts);
-            let accept = Capture { index: ACCEPT + index as u32, name: None, sub: Box::new(Hir::empty()) };
-            parts.push(Hir::capture(accept));
+            parts.push(empty_group(ACCEPT + index as u32));
             sequences.push(parts);
         }
         let sequences: Vec<Sequence<'_>> = sequences
@@ -308,18 +309,20 @@ impl PatternSet {
         if let Some(trace) = traces.find((program, &mut scratch.stacks), planes, window, record) {
             return Ok(Found { pattern: traces.pattern(trace), trace: Some(trace) });
         }
-        if traces.is_learning() {
-            let own = &mut slots[..self.captures.len()];
-            match program.record(text, own, &mut scratch.stacks, &mut traces.path) {
-                Outcome::Matched(pattern) => {
+        let own = &mut slots[..self.captures.len()];
+        match program.run(text, own, &mut scratch.stacks) {
+            Outcome::Matched(pattern) => {
+                // It is written down in a second run, since most of the records that come here are of no pattern.
+                if traces.is_learning()
+                    && matches!(program.record(text, own, &mut scratch.stacks, &mut traces.path), Outcome::Matched(_))
+                {
                     traces.learn(program, planes, window);
-                    return Ok(found(pattern as usize));
                 }
-                Outcome::Failed(failure) => return Err(failure),
-                Outcome::Exhausted => {}
+                Ok(found(pattern as usize))
             }
+            Outcome::Failed(failure) => Err(failure),
+            Outcome::Exhausted => self.find_by_twin(text, own, scratch).map(found),
         }
-        self.find_regex(text, slots, scratch).map(found)
     }
 
     /// The slow twin of [`find`](Self::find): the regex crate does the work of the programs.
@@ -348,6 +351,8 @@ impl PatternSet {
             let Some((start, end)) = locations.get(group) else { continue };
             match role {
                 Role::Slot(slot) => slots[slot] = Span { start: start as u32, end: end as u32 },
+                Role::Begin(slot) => slots[slot].start = start as u32,
+                Role::End(slot) => slots[slot].end = end as u32,
                 Role::Accept(pattern) => taken = Some(pattern),
             }
         }
@@ -394,8 +399,19 @@ fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
         HirKind::Empty => {}
         HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
         HirKind::Literal(literal) => parts.extend(literal.0.iter().map(|&byte| Hir::literal([byte]))),
+        HirKind::Capture(capture) if capture.name.is_some() && matches!(capture.sub.kind(), HirKind::Concat(_)) => {
+            let slot = capture.index - 1;
+            parts.push(empty_group(BEGIN + slot));
+            flatten(&capture.sub, parts);
+            parts.push(empty_group(END + slot));
+        }
         _ => parts.push(hir.clone()),
     }
+}
+
+/// A group that takes nothing; its number says what it is for.
+fn empty_group(index: u32) -> Hir {
+    Hir::capture(Capture { index, name: None, sub: Box::new(Hir::empty()) })
 }
 
 /// The parts of a pattern, or the rest of them.
@@ -443,10 +459,7 @@ fn join(sequences: &[Sequence<'_>]) -> Hir {
             branches
                 .into_iter()
                 .enumerate()
-                .map(|(index, branch)| {
-                    let mark = Capture { index: MARK + index as u32, name: None, sub: Box::new(Hir::empty()) };
-                    Hir::concat(vec![Hir::capture(mark), branch])
-                })
+                .map(|(index, branch)| Hir::concat(vec![empty_group(MARK + index as u32), branch]))
                 .collect(),
         ),
     }
@@ -455,10 +468,12 @@ fn join(sequences: &[Sequence<'_>]) -> Hir {
 /// The tree with a name of its own for each group.
 fn number(hir: &Hir, captures: &[Box<str>], roles: &mut Vec<Role>) -> Hir {
     match hir.kind() {
-        HirKind::Capture(capture) if capture.index >= MARK => Hir::empty(),
+        HirKind::Capture(capture) if (MARK..BEGIN).contains(&capture.index) => Hir::empty(),
         HirKind::Capture(capture) => {
             let role = match &capture.name {
                 Some(name) => Role::Slot(captures.iter().position(|other| other == name).unwrap_or(0)),
+                None if capture.index >= END => Role::End((capture.index - END) as usize),
+                None if capture.index >= BEGIN => Role::Begin((capture.index - BEGIN) as usize),
                 None => Role::Accept((capture.index - ACCEPT) as usize),
             };
             let name = Some(format!("g{}", roles.len()).into());
@@ -638,6 +653,14 @@ mod tests {
             names.iter().map(|name| set.captures.iter().position(|own| **own == **name).expect(name)).collect()
         };
         let steps = |set: &PatternSet| set.program().expect("lowered").steps.len();
+        // A capture that begins before the rest ends in it.
+        let parted = [r"(?<level>[a-z]+): (?<whole>a(?<m>.*?), b)", r"(?<level>[a-z]+): (?<whole>a.*)"];
+        let parted: Vec<Matcher> = parted.iter().map(|pattern| Matcher::try_new(pattern).expect(pattern)).collect();
+        let parted = PatternSet::new(&parted, Ways::Each);
+        let slot = |name: &str| parted.captures.iter().position(|own| **own == *name).expect(name);
+        assert!(parted.without_rest(&[slot("whole")].into(), &[0, 0]).is_none());
+        assert!(parted.without_rest(&[slot("level"), slot("m")].into(), &[0, 0]).is_none());
+        assert!(parted.without_rest(&[slot("level")].into(), &[0, 0]).is_some());
         let few = set.without_rest(&slots(&["level"]), &[0, 0, 0]).expect("less");
         assert!(steps(&few) * 2 < steps(&set), "{}", few.program().expect("lowered"));
         // Where what comes of them differs, or the rest is looked at, nothing is left out.

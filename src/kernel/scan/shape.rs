@@ -119,6 +119,23 @@ impl Shape {
     }
 }
 
+impl Shape {
+    /// Where it ends to be at `at`, or its begin where the window ends soon behind it.
+    pub(super) fn differs_at(&self, window: &[u8], at: usize, limit: usize) -> usize {
+        let Some(bytes) = window.get(at..at + 8 * self.ranges.len()) else { return at };
+        let (eights, _) = bytes.as_chunks::<8>();
+        let wrong = self
+            .ranges
+            .iter()
+            .zip(eights)
+            .map(|(ranges, eight)| !in_range(u64::from_le_bytes(*eight), ranges.first, ranges.last) & ranges.asked);
+        let place = wrong.enumerate().find(|(_, wrong)| *wrong != 0);
+        let place = place.map_or(self.len(), |(chunk, wrong)| chunk * 8 + (wrong.trailing_zeros() / 8) as usize);
+        let odd = self.odd.iter().find(|(place, set)| !set.contains(bytes[usize::from(*place)]));
+        (at + place.min(odd.map_or(self.len(), |(place, _)| usize::from(*place)))).min(limit)
+    }
+}
+
 /// The first and the last byte of a set that is nothing but what is between them, all of them ASCII.
 fn range_of(set: ByteSet) -> Option<(u8, u8)> {
     let (first, last) = (set.iter().next()?, set.iter().last()?);

@@ -23,7 +23,11 @@ use super::shape::{self, Near, Shape};
 use super::{Span, json};
 
 /// Traces of one program at most.
-const MAX_TRACES: usize = 24;
+const MAX_TRACES: usize = 64;
+/// Guesses about the records that the first trace does not take.
+const GUESSES: usize = 256;
+/// So many records that no trace is guessed to take go to the program at once, before one of them is tried with all traces again.
+const TURNS: u8 = 32;
 /// Records that may be recorded in vain before no more are.
 const MAX_FAILURES: u32 = 64;
 /// Steps of a trace at most.
@@ -139,6 +143,16 @@ struct Detour {
     pc: u32,
 }
 
+/// A record that traces are tried on.
+struct Attempt<'a> {
+    machine: (&'a Program, &'a mut Stacks),
+    planes: &'a Planes,
+    window: &'a [u8],
+    record: (usize, usize),
+    /// The trace that was tried last, and which of its steps failed.
+    before: Option<(usize, usize)>,
+}
+
 struct Trace {
     ops: Vec<Op>,
     /// They are looked at when all else fits.
@@ -181,6 +195,16 @@ impl Rules {
     }
 }
 
+/// Who takes a record that the first trace does not. A guess may be wrong: each trace is right about the records that it takes.
+#[derive(Clone, Copy, Default)]
+enum Guess {
+    #[default]
+    Unknown,
+    Trace(u8),
+    /// The program, for so many times.
+    Program(u8),
+}
+
 /// The traces of one program over one decoder's records.
 #[derive(Default)]
 pub struct Traces {
@@ -188,6 +212,11 @@ pub struct Traces {
     rules: Rules,
     /// The traces by how often they were right.
     order: Vec<usize>,
+    /// By [`key`](Self::key): what stands where the first trace failed mostly tells which other one does not.
+    guesses: Vec<Guess>,
+    /// The key of the record that was tried last, and whether it went to the program untried.
+    key: usize,
+    is_passed_on: bool,
     failures: u32,
     /// Where each step of the trace that was tried last began, and where its run ended.
     places: Places,
@@ -213,42 +242,111 @@ impl Traces {
     /// Is there room for the way of another record?
     #[inline]
     pub(super) fn is_learning(&self) -> bool {
-        self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES
+        self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES && !self.is_passed_on
     }
 
     /// The trace that takes `window[start..end]`, if one does.
     #[inline]
     pub(super) fn find(
         &mut self,
-        (program, stacks): (&Program, &mut Stacks),
+        machine: (&Program, &mut Stacks),
         planes: &Planes,
         window: &[u8],
         (start, end): (usize, usize),
     ) -> Option<usize> {
+        self.is_passed_on = false;
+        let first = *self.order.first()?;
         if end - start > u32::MAX as usize {
             return None;
         }
-        let mut before: Option<(usize, usize)> = None;
         self.places.0[0] = start;
-        for place in 0..self.order.len() {
-            let index = self.order[place];
-            let trace = &mut self.traces[index];
-            // The steps that both begin with are done.
-            let from = before.map_or(0, |(other, failed)| failed.min(trace.shared[other]));
-            match trace.run(&self.rules, planes, window, (start, end), (from, &mut self.places)) {
-                Ok(()) => {
-                    if trace.detours.is_empty()
-                        || trace.detours_fail((program, stacks), &self.places, &window[..end], start, &mut self.nowhere)
-                    {
-                        self.hit(place);
-                        return Some(index);
+        let mut attempt = Attempt { machine, planes, window, record: (start, end), before: None };
+        if self.takes(first, &mut attempt) {
+            self.traces[first].hits += 1;
+            return Some(first);
+        }
+        self.key = self.key(&attempt);
+        let guess = self.guesses.get(self.key).copied().unwrap_or_default();
+        let mut guessed = first;
+        match guess {
+            Guess::Trace(trace) if usize::from(trace) != first => {
+                guessed = usize::from(trace);
+                if self.takes(guessed, &mut attempt) {
+                    self.traces[guessed].hits += 1;
+                    if self.is_more_frequent(guessed, first) {
+                        let place = self.order.iter().position(|&other| other == guessed)?;
+                        self.order.swap(0, place);
                     }
-                    before = Some((index, trace.ops.len() - 1));
+                    return Some(guessed);
                 }
-                Err(failed) => before = Some((index, failed)),
+            }
+            Guess::Program(turns) if turns > 0 => {
+                self.guesses[self.key] = Guess::Program(turns - 1);
+                self.is_passed_on = true;
+                return None;
+            }
+            _ => {}
+        }
+        for place in 1..self.order.len() {
+            let index = self.order[place];
+            if index != guessed && self.takes(index, &mut attempt) {
+                self.guess(Guess::Trace(index as u8));
+                self.traces[index].hits += 1;
+                let other = self.order[place - 1];
+                if self.is_more_frequent(index, other) {
+                    self.order.swap(place, place - 1);
+                }
+                return Some(index);
             }
         }
+        self.guess(Guess::Program(TURNS));
         None
+    }
+
+    /// Does the trace take the record? The steps that it begins with as the one before are done.
+    #[inline]
+    fn takes(&mut self, index: usize, attempt: &mut Attempt<'_>) -> bool {
+        let Attempt { machine: (program, stacks), planes, window, record: (start, end), before } = attempt;
+        let trace = &mut self.traces[index];
+        let from = before.map_or(0, |(other, failed)| failed.min(trace.shared[other]));
+        let failed = match trace.run(&self.rules, planes, window, (*start, *end), (from, &mut self.places)) {
+            Ok(()) if trace.detours.is_empty() => return true,
+            Ok(()) if trace.detours_fail((*program, &mut **stacks), &self.places, &window[..*end], *start, &mut self.nowhere) => {
+                return true;
+            }
+            Ok(()) => trace.ops.len() - 1,
+            Err(failed) => failed,
+        };
+        *before = Some((index, failed));
+        false
+    }
+
+    /// A number for where the trace failed that was tried, and for what stands there. Digits are alike.
+    #[inline]
+    fn key(&self, attempt: &Attempt<'_>) -> usize {
+        let Some((index, failed)) = attempt.before else { return 0 };
+        let mut place = self.places.0[(failed * 2 + 1) & 0xff];
+        if let Some(shape) = self.rules.shapes.get(usize::from(self.traces[index].ops[failed].shape)) {
+            place = shape.differs_at(attempt.window, place, attempt.record.1);
+        }
+        let text = attempt.window.get(place..).and_then(|rest| rest.first_chunk()).map_or(0, |next| u32::from_le_bytes(*next));
+        let high = text & 0xf0f0_f0f0 ^ 0x3030_3030;
+        let is_digit = (high.wrapping_sub(0x0101_0101) & !high & 0x8080_8080) >> 7;
+        let text = text & !(is_digit * 0x0f);
+        let number = u64::from(text) << 16 | (index as u64) << 8 | failed as u64;
+        (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+    }
+
+    fn guess(&mut self, guess: Guess) {
+        self.guesses.resize(GUESSES, Guess::Unknown);
+        self.guesses[self.key] = guess;
+    }
+
+    /// By so much that they do not change places again and again?
+    #[inline]
+    fn is_more_frequent(&self, trace: usize, other: usize) -> bool {
+        let other = self.traces[other].hits;
+        self.traces[trace].hits > other + other / 8 + 8
     }
 
     /// The pattern of a trace.
@@ -268,15 +366,6 @@ impl Traces {
     #[inline]
     pub fn spans(&self, trace: usize) -> &[Span] {
         &*self.traces[trace].slots
-    }
-
-    #[inline]
-    fn hit(&mut self, place: usize) {
-        let hits = &mut self.traces[self.order[place]].hits;
-        *hits += 1;
-        if place > 0 && *hits > self.traces[self.order[place - 1]].hits {
-            self.order.swap(place, place - 1);
-        }
     }
 
     /// Makes a trace of the recorded path, if there can be one.
@@ -300,6 +389,7 @@ impl Traces {
             trace.shared.push(shared);
         }
         own.push(ops.len());
+        self.guess(Guess::Trace(self.traces.len() as u8));
         self.order.push(self.traces.len());
         let slots = Box::new([Span::NONE; SLOTS]);
         self.nowhere.resize(program.captures, Span::NONE);
@@ -308,7 +398,7 @@ impl Traces {
 }
 
 impl Trace {
-    /// Goes on with the step `from`; on failure, which step failed.
+    /// Goes on with the step `from`; on failure, which step failed, and `places` has for the end of its run where that was seen.
     #[inline]
     fn run(
         &mut self,
@@ -328,6 +418,7 @@ impl Trace {
             if op.is_odd() {
                 if let Some(shape) = rules.shapes.get(usize::from(op.shape)) {
                     if !shape.is_at(window, at, limit) {
+                        places[(index * 2 + 1) & 0xff] = at;
                         return Err(index);
                     }
                     at += shape.len();
@@ -336,13 +427,16 @@ impl Trace {
                     continue;
                 }
                 if !is_free(op, at) {
+                    places[(index * 2 + 1) & 0xff] = at;
                     return Err(index);
                 }
             }
-            let end = rules.end(op, planes, window, at, limit);
-            let end =
-                if op.is_at(window, at, end) { end } else { op.search(guards, planes, window, (at, end), limit).ok_or(index)? };
+            let mut end = rules.end(op, planes, window, at, limit);
             places[(index * 2 + 1) & 0xff] = end;
+            if !op.is_at(window, at, end) {
+                end = op.search(guards, planes, window, (at, end), limit).ok_or(index)?;
+                places[(index * 2 + 1) & 0xff] = end;
+            }
             at = end + usize::from(op.literal_len);
             index += 1;
             places[(index * 2) & 0xff] = at;
@@ -355,7 +449,8 @@ impl Trace {
         let end = rules.end(last, planes, window, at, limit).min(limit);
         let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
         let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
-        places[(index * 2 + 1) & 0xff] = end.filter(is_end).ok_or(index)?;
+        places[(index * 2 + 1) & 0xff] = end.unwrap_or(at);
+        end.filter(is_end).ok_or(index)?;
         for edge in &self.edges {
             let place = (places[usize::from(edge.place)] - start) as u32 + u32::from(edge.offset);
             let span = &mut self.slots[usize::from(edge.slot)];
@@ -752,11 +847,11 @@ impl Compiler<'_> {
     }
 
     fn open(&mut self, slot: u16) -> Option<()> {
-        let draft = self.fresh()?;
-        if draft.open.is_some() {
-            return None;
+        // A step has room for one.
+        if self.fresh()?.open.is_some() {
+            self.blank();
         }
-        draft.open = Some(capture(slot)?);
+        self.drafts.last_mut()?.open = Some(capture(slot)?);
         Some(())
     }
 
