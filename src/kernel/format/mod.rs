@@ -243,8 +243,11 @@ pub(crate) struct Lines {
 pub(crate) struct Sets {
     whole: Arc<PatternSet>,
     /// By the captures that are looked at, and by what patterns are alike to whoever does.
-    parts: Mutex<HashMap<(BTreeSet<usize>, Vec<usize>), Arc<PatternSet>>>,
+    parts: Mutex<SetsByInterest>,
 }
+
+/// By captures and classes of patterns.
+type SetsByInterest = HashMap<(BTreeSet<usize>, Vec<usize>), Arc<PatternSet>>;
 
 impl Sets {
     fn new(whole: Arc<PatternSet>) -> Self {
