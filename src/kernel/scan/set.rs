@@ -51,7 +51,8 @@ pub struct PatternSet {
     /// Those that go by keys, and where their slots begin: behind those of the regexes.
     keyed: Arc<Vec<(KeySet, usize)>>,
     joined: Hir,
-    engine: Result<Program, NotLowered>,
+    /// Lowered when the first record is read: of most sets only a part is.
+    engine: OnceLock<Result<Program, NotLowered>>,
     oracle: OnceLock<Option<Twin>>,
 }
 
@@ -124,8 +125,6 @@ impl PatternSet {
             .map(|parts| Sequence { parts, clear: if ways == Ways::Together { usize::MAX } else { clear_parts(parts) } })
             .collect();
         let joined = join(&sequences);
-        let slot = |name: &str| captures.iter().position(|other| **other == *name).map(|slot| slot as u16);
-        let engine = lower(&joined, captures.len(), slot);
         let mut keyed = vec![];
         let mut base = captures.len();
         while let Some((_, first)) = by_keys.first() {
@@ -142,7 +141,7 @@ impl PatternSet {
         }
         let first_keyed = keyed.iter().map(|(set, _)| set.first()).min().unwrap_or(usize::MAX);
         let keyed = Arc::new(keyed);
-        Self { slots, first_regex, first_keyed, keyed, engine, joined, oracle: OnceLock::new(), captures }
+        Self { slots, first_regex, first_keyed, keyed, engine: OnceLock::new(), joined, oracle: OnceLock::new(), captures }
     }
 
     /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one: see [`rest`].
@@ -157,7 +156,6 @@ impl PatternSet {
         };
         let interest = Interest { slot: &slot, needed, are_alike: &are_alike };
         let joined = without_rest(&self.joined, &interest)?;
-        let engine = lower(&joined, self.captures.len(), |name| slot(name).map(|slot| slot as u16));
         Some(Self {
             captures: self.captures.clone(),
             slots: self.slots.clone(),
@@ -165,7 +163,7 @@ impl PatternSet {
             first_keyed: self.first_keyed,
             keyed: Arc::clone(&self.keyed),
             joined,
-            engine,
+            engine: OnceLock::new(),
             oracle: OnceLock::new(),
         })
     }
@@ -182,7 +180,8 @@ impl PatternSet {
 
     /// The joined program, or why there is none.
     pub fn program(&self) -> Result<&Program, &NotLowered> {
-        self.engine.as_ref()
+        let slot = |name: &str| self.captures.iter().position(|other| **other == *name).map(|slot| slot as u16);
+        self.engine.get_or_init(|| lower(&self.joined, self.captures.len(), slot)).as_ref()
     }
 
     /// The captures of a pattern, out of the set's slots.
@@ -255,7 +254,7 @@ impl PatternSet {
     #[inline]
     fn find_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
         let slots = &mut slots[..self.captures.len()];
-        if let Ok(program) = &self.engine {
+        if let Ok(program) = self.program() {
             match program.run(record, slots, &mut scratch.stacks) {
                 Outcome::Matched(pattern) => return Ok(pattern as usize),
                 Outcome::Failed(failure) => return Err(failure),
@@ -305,7 +304,7 @@ impl PatternSet {
     ) -> Result<Found, Failure> {
         let text = &window[record.0..record.1];
         let found = |pattern: usize| Found { pattern, trace: None };
-        let Ok(program) = &self.engine else { return self.find_regex(text, slots, scratch).map(found) };
+        let Ok(program) = self.program() else { return self.find_regex(text, slots, scratch).map(found) };
         if let Some(trace) = traces.find((program, &mut scratch.stacks), planes, window, record) {
             return Ok(Found { pattern: traces.pattern(trace), trace: Some(trace) });
         }
