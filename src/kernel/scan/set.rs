@@ -144,7 +144,7 @@ impl PatternSet {
         Self { slots, first_regex, first_keyed, keyed, engine: OnceLock::new(), joined, oracle: OnceLock::new(), captures }
     }
 
-    /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one: see [`rest`].
+    /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one: see [`rest`](super::rest).
     /// `None` where that saves nothing.
     pub(crate) fn without_rest(&self, needed: &BTreeSet<usize>, classes: &[usize]) -> Option<Self> {
         let slot = |name: &str| self.captures.iter().position(|other| **other == *name);
