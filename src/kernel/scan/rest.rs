@@ -14,9 +14,10 @@
 
 use std::collections::BTreeSet;
 
-use regex_syntax::hir::{Capture, Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
 
 use super::lower::{ACCEPT, BEGIN, END, MARK};
+use super::set::empty_group;
 
 /// What is looked at.
 pub(super) struct Interest<'a> {
@@ -50,9 +51,8 @@ pub(super) fn without_rest(joined: &Hir, interest: &Interest<'_>) -> Option<Hir>
         if !(interest.are_alike)(&ends.patterns) {
             continue;
         }
-        let accept = Capture { index: ACCEPT + first as u32, name: None, sub: Box::new(Hir::empty()) };
         let kept = parts[..index].iter().map(|&part| part.clone());
-        return Some(Hir::concat(kept.chain([anything(), Hir::capture(accept)]).collect()));
+        return Some(Hir::concat(kept.chain([anything(), empty_group(ACCEPT + first as u32)]).collect()));
     }
     // What differs at its end may have branches that do not.
     let (last, before) = parts.split_last()?;

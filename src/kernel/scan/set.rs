@@ -409,7 +409,7 @@ fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
 }
 
 /// A group that takes nothing; its number says what it is for.
-fn empty_group(index: u32) -> Hir {
+pub(super) fn empty_group(index: u32) -> Hir {
     Hir::capture(Capture { index, name: None, sub: Box::new(Hir::empty()) })
 }
 
