@@ -46,7 +46,7 @@ pub use stamp::{Day, DaySummary, StampContext, StampSummary, TimeBounds};
 pub(crate) use value::is_null;
 
 use crate::format::{Source, nearest_pattern};
-use crate::scan::{PatternSet, Planes, Scratch, Span, Traces};
+use crate::scan::{ABREAST, Found, PatternSet, Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -606,26 +606,63 @@ impl LogDecoder {
     #[inline]
     fn plain_lines(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
         let stop = self.plain_end(bytes, at);
+        let prefilter = plan.prefilter.as_ref().filter(|_| self.filter.is_some());
         while at < stop && self.rows.len() < CHUNK_ROWS {
-            let prefilter = plan.prefilter.as_ref().filter(|_| self.filter.is_some());
-            if let Some(prefilter) = prefilter {
-                at = self.rule_out(prefilter, bytes, at);
-            }
+            let Some(prefilter) = prefilter else {
+                let lines = self.next_lines(bytes, at, stop);
+                let done = self.plain_records_of(plan, bytes, lines.all());
+                at = lines.end_of(done).unwrap_or(at);
+                if done == 0 || done < lines.count {
+                    break;
+                }
+                continue;
+            };
+            at = self.rule_out(prefilter, bytes, at);
             let Some(feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { break };
             let Some(text) = self.plain_text(bytes, at, feed) else { break };
-            if prefilter.is_some_and(|prefilter| !prefilter.may_pass(&bytes[text.0..text.1])) {
+            if !prefilter.may_pass(&bytes[text.0..text.1]) {
                 self.counts.lines += 1;
                 self.counts.ruled_out += 1;
                 self.line += 1;
-                at = feed + 1;
-                continue;
-            }
-            if !self.plain_record(plan, bytes, text) {
+            } else if !self.plain_record(plan, bytes, text) {
                 break;
             }
             at = feed + 1;
         }
         at
+    }
+
+    /// The next lines from `at` on, as many as are read at once or as there are before one that needs a closer look.
+    #[inline]
+    fn next_lines(&mut self, bytes: &[u8], at: usize, stop: usize) -> Lines {
+        let mut lines = Lines { texts: [(0, 0); ABREAST], nexts: [0; ABREAST], count: 0 };
+        let mut next = at;
+        while lines.count < ABREAST && next < stop {
+            let Some(feed) = self.planes.next_feed(bytes, next) else { break };
+            let Some(text) = self.plain_text(bytes, next, feed) else { break };
+            next = feed + 1;
+            (lines.texts[lines.count], lines.nexts[lines.count]) = (text, next);
+            lines.count += 1;
+        }
+        lines
+    }
+
+    /// Records of one line each, up to one that has to wait: how many.
+    #[inline]
+    fn plain_records_of(&mut self, plan: &ScanPlan, bytes: &[u8], lines: &[(usize, usize)]) -> usize {
+        let tracing = (&mut self.planes, &mut self.traces);
+        let is_abreast = !plan.has_headers() && plan.set.try_abreast(bytes, lines, tracing);
+        for (lane, &text) in lines.iter().enumerate() {
+            let chosen = if is_abreast { plan.set.choose(lane, &mut self.traces) } else { None };
+            let taken = match chosen {
+                Some(found) => self.taken(plan, bytes, text, found),
+                None => self.take(plan, bytes, text),
+            };
+            if !self.count_line(plan, bytes, text, taken) {
+                return lane;
+            }
+        }
+        lines.len()
     }
 
     /// Passes over the lines that the prefilter finds nothing in, as far as they are whole and begin in the piece. Where the
@@ -653,31 +690,51 @@ impl LogDecoder {
     #[inline]
     fn plain_records(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
         let stop = self.plain_end(bytes, at);
-        let Some(mut feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { return at };
-        let Some(mut text) = self.plain_text(bytes, at, feed) else { return at };
-        if self.known_start != Some(self.offset + at as u64) && !self.is_start(plan, bytes, text) {
-            return at;
-        }
         while at < stop && self.rows.len() < CHUNK_ROWS {
-            let next = feed + 1;
-            let Some(next_feed) = self.planes.next_feed(bytes, next) else { break };
-            let Some(next_text) = self.plain_text(bytes, next, next_feed) else { break };
-            if !self.is_start(plan, bytes, next_text) {
-                break;
-            }
-            if !self.plain_record(plan, bytes, text) {
-                break;
-            }
+            // The last line only tells whether the record before it ends there, so it may lie behind the piece.
+            let lines = self.next_lines(bytes, at, bytes.len());
+            let within = lines.all().iter().take_while(|text| text.0 < stop).count();
+            let whole = self.whole_records(plan, bytes, at, &lines.all()[..lines.count.min(within + 1)]);
+            let done = self.plain_records_of(plan, bytes, &lines.all()[..whole]);
+            let Some(next) = lines.end_of(done) else { break };
             self.known_start = Some(self.offset + next as u64);
-            (at, feed, text) = (next, next_feed, next_text);
+            at = next;
+            if done < whole {
+                break;
+            }
         }
         at
+    }
+
+    /// How many of the lines, the first of which begins at `at`, are a record each.
+    #[inline]
+    fn whole_records(&mut self, plan: &ScanPlan, bytes: &[u8], at: usize, lines: &[(usize, usize)]) -> usize {
+        let Some((&first, others)) = lines.split_first() else { return 0 };
+        if self.known_start != Some(self.offset + at as u64) && !self.is_start(plan, bytes, first) {
+            return 0;
+        }
+        let Some(starts) = plan.lines.starts.as_ref() else { return 0 };
+        let tracing = (&mut self.planes, &mut self.start_traces);
+        let is_abreast = !plan.has_headers() && starts.try_abreast(bytes, others, tracing);
+        for (lane, &line) in others.iter().enumerate() {
+            let is_chosen = is_abreast && starts.choose(lane, &mut self.start_traces).is_some();
+            if !is_chosen && !self.is_start(plan, bytes, line) {
+                return lane;
+            }
+        }
+        others.len()
     }
 
     /// `false` if the record has to wait.
     #[inline]
     fn plain_record(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize)) -> bool {
-        match self.take(plan, bytes, text) {
+        let taken = self.take(plan, bytes, text);
+        self.count_line(plan, bytes, text, taken)
+    }
+
+    #[inline]
+    fn count_line(&mut self, plan: &ScanPlan, bytes: &[u8], text: (usize, usize), taken: Taken) -> bool {
+        match taken {
             Taken::Yes => {}
             Taken::No => self.unparsed(plan, bytes, text, "no format takes it"),
             Taken::Header => self.counts.blank += 1,
@@ -838,9 +895,19 @@ impl LogDecoder {
                 return Taken::No;
             }
         }
-        let (slots, inner_slots) = self.slots.split_at_mut(plan.set.captures());
+        let slots = &mut self.slots[..plan.set.captures()];
         let tracing = (&mut self.planes, &mut self.traces);
-        let Ok(found) = plan.set.find_in(bytes, record, slots, &mut self.scratch, tracing) else { return Taken::No };
+        match plan.set.find_in(bytes, record, slots, &mut self.scratch, tracing) {
+            Ok(found) => self.taken(plan, bytes, record, found),
+            Err(_) => Taken::No,
+        }
+    }
+
+    /// What becomes of a record that a pattern takes.
+    #[inline]
+    fn taken(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize), found: Found) -> Taken {
+        let text = &bytes[record.0..record.1];
+        let (slots, inner_slots) = self.slots.split_at_mut(plan.set.captures());
         let entry = &plan.entries[found.pattern];
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
         // Every record moves the clock, also one that gives no row.
@@ -1035,6 +1102,24 @@ impl LogDecoder {
 fn copy_spans(from: &[Span], to: &mut [Span]) {
     let count = from.len().min(to.len());
     to[..count].copy_from_slice(&from[..count]);
+}
+
+/// Lines that are looked at together: what is between their ends, and where the next one begins.
+struct Lines {
+    texts: [(usize, usize); ABREAST],
+    nexts: [usize; ABREAST],
+    count: usize,
+}
+
+impl Lines {
+    fn all(&self) -> &[(usize, usize)] {
+        &self.texts[..self.count]
+    }
+
+    /// Where the line behind the first `count` ones begins.
+    fn end_of(&self, count: usize) -> Option<usize> {
+        self.nexts.get(count.checked_sub(1)?).copied()
+    }
 }
 
 /// What a step did.

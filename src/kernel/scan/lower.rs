@@ -377,7 +377,11 @@ pub(super) fn ahead_of(hir: &Hir) -> Ahead {
 fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
     Ok(match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => *follow,
-        HirKind::Literal(literal) => literal.0.iter().rev().fold(*follow, |behind, &byte| behind.behind(ByteSet::of(byte), 1)),
+        HirKind::Literal(literal) => {
+            // What is behind the bytes that are looked at does not matter.
+            let near = literal.0.iter().take(DEPTH).rev();
+            near.fold(*follow, |behind, &byte| behind.behind(ByteSet::of(byte), 1))
+        }
         HirKind::Class(class) => match characters(class) {
             Some(branches) => first_of(&branches, follow)?,
             None => follow.behind(byte_class(class)?, 1),

@@ -46,7 +46,7 @@ pub use program::{Failure, Program};
 #[cfg(test)]
 pub(crate) use set::check_traces;
 pub use set::{Found, PatternSet, Ways};
-pub use trace::Traces;
+pub use trace::{ABREAST, Traces};
 
 /// The name of the CPU's instructions that are used: the best that it has, or what `LOGSQL_SIMD` names.
 pub fn simd_level() -> &'static str {

@@ -144,6 +144,8 @@ impl Plane {
         if word != 0 { at + word.trailing_zeros() as usize } else { self.next_far(at, limit) }
     }
 
+    // Out of the way of the loops over `next`, which have few registers.
+    #[inline(never)]
     fn next_far(&self, at: usize, limit: usize) -> usize {
         let mut at = (at + SURE_BITS) & !7;
         // How far a long field goes is not foreseeable: several words at a time are looked at without a jump.

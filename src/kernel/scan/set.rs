@@ -27,6 +27,8 @@ use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
 use super::rest::{Interest, without_rest};
+#[cfg(test)]
+use super::trace::ABREAST;
 use super::trace::Traces;
 
 /// How patterns that begin alike come back to an ambiguous part.
@@ -324,6 +326,28 @@ impl PatternSet {
         }
     }
 
+    /// Tries several records of the window at once, if that is quicker than one after the other: then [`choose`](Self::choose) says for
+    /// each in turn who takes it.
+    #[inline]
+    pub fn try_abreast(&self, window: &[u8], records: &[(usize, usize)], (planes, traces): (&mut Planes, &mut Traces)) -> bool {
+        let first = traces.first().map(|trace| traces.pattern(trace));
+        // One that goes by keys may come before it.
+        if self.first_keyed < self.first_regex || first.is_none_or(|first| first >= self.first_keyed) {
+            return false;
+        }
+        let Some(last) = records.last() else { return false };
+        planes.fill(window, last.1);
+        traces.try_abreast(planes, window, records)
+    }
+
+    /// Who takes record `lane` of those that were tried at once. Where that is not known, [`find_in`](Self::find_in) has to be asked for
+    /// that record next.
+    #[inline]
+    pub fn choose(&self, lane: usize, traces: &mut Traces) -> Option<Found> {
+        let trace = traces.choose(lane)?;
+        Some(Found { pattern: traces.pattern(trace), trace: Some(trace) })
+    }
+
     /// The slow twin of [`find`](Self::find): the regex crate does the work of the programs.
     pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<usize, Failure> {
         let found = self.first_of(|keyed| match keyed {
@@ -505,19 +529,39 @@ pub(crate) fn check_traces(set: &PatternSet, records: &[&[u8]]) {
         }
     }
     let mut scratch = Scratch::default();
+    let alone: Vec<_> = places
+        .iter()
+        .map(|place| {
+            let mut slots = vec![Span::NONE; set.captures()];
+            (set.find(&window[place.0..place.1], &mut slots, &mut scratch), slots)
+        })
+        .collect();
     for level in Level::all() {
-        let (mut planes, mut traces) = (Planes::new(level), Traces::default());
-        for &place in &places {
-            let record = &window[place.0..place.1];
-            let mut alone = vec![Span::NONE; set.captures()];
-            let mut fast = vec![Span { start: 3, end: 5 }; set.captures()];
-            let expected = set.find(record, &mut alone, &mut scratch);
-            let found = set.find_in(&window, place, &mut fast, &mut scratch, (&mut planes, &mut traces));
-            assert_eq!(found.map(|found| found.pattern), expected, "{level:?} {set:?} on {}", record.escape_ascii());
+        let check = |found: Result<Found, Failure>, slots: &[Span], traces: &Traces, index: usize| {
+            let record = || window[places[index].0..places[index].1].escape_ascii();
+            let (expected, alone) = &alone[index];
+            assert_eq!(found.map(|found| found.pattern), *expected, "{level:?} {set:?} on {}", record());
             if let Ok(Found { trace, pattern }) = found {
-                let fast = trace.map_or(&fast[..], |trace| traces.spans(trace));
-                let (fast, alone) = (set.spans_of(pattern, fast), set.spans_of(pattern, &alone));
-                assert_eq!(fast, alone, "{level:?} {set:?} on {}", record.escape_ascii());
+                let slots = trace.map_or(slots, |trace| traces.spans(trace));
+                assert_eq!(set.spans_of(pattern, slots), set.spans_of(pattern, alone), "{level:?} {set:?} on {}", record());
+            }
+        };
+        let (mut planes, mut traces) = (Planes::new(level), Traces::default());
+        let mut slots = vec![Span { start: 3, end: 5 }; set.captures()];
+        for (index, &place) in places.iter().enumerate() {
+            let found = set.find_in(&window, place, &mut slots, &mut scratch, (&mut planes, &mut traces));
+            check(found, &slots, &traces, index);
+        }
+        for (first, places) in places.chunks(ABREAST).enumerate() {
+            traces.try_abreast_again();
+            let is_abreast = set.try_abreast(&window, places, (&mut planes, &mut traces));
+            for (lane, &place) in places.iter().enumerate() {
+                let chosen = if is_abreast { set.choose(lane, &mut traces) } else { None };
+                let found = match chosen {
+                    Some(found) => Ok(found),
+                    None => set.find_in(&window, place, &mut slots, &mut scratch, (&mut planes, &mut traces)),
+                };
+                check(found, &slots, &traces, first * ABREAST + lane);
             }
         }
     }

@@ -10,6 +10,8 @@
 //!
 //! Steps behind each other whose runs have one length, such as the parts of a stamp, are one step: a [`Shape`].
 //!
+//! Where most records are of one trace, some of them are read abreast: each step is done for all of them before the next one is.
+//!
 //! A trace holds only first choices of the program, for every record that it takes: that follows from the bytes that the rest
 //! of the trace asks for, or a [`Guard`] looks at each record. So a record that a trace takes is one that the program takes in
 //! the same way, and a record that it does not take is left to the program.
@@ -46,6 +48,15 @@ const FAR: u8 = u8::MAX;
 const EXACT_TRACES: usize = 6;
 /// Runs that are so long on the record that is learned are short.
 const NEAR_BYTES: usize = 12;
+
+/// Records that are tried at once. What is looked at of them fits into the first cache, with its planes.
+pub const ABREAST: usize = 32;
+/// The trace takes the record.
+const TAKEN: u8 = u8::MAX;
+/// Bytes of a window in which records are tried at once: places are kept in 32 bits.
+const MAX_WINDOW: usize = 1 << 31;
+/// So many records are read one by one behind some of which most were not of the first trace.
+const APART: u32 = 1024;
 
 /// What it means that a run ends where its literal is not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,6 +154,23 @@ struct Detour {
     pc: u32,
 }
 
+/// Several records that one trace was tried on at once.
+///
+/// Whether a step fits is known long before where the next one begins, so records one after the other keep a CPU waiting; a step
+/// of 32 records one after the other does not, and is the same few instructions for all of them.
+#[derive(Default)]
+struct Abreast {
+    trace: usize,
+    /// By place, as of an [`Edge`].
+    places: Vec<[u32; ABREAST]>,
+    /// Which step of the trace each record failed at, or [`TAKEN`].
+    failed: [u8; ABREAST],
+    /// The record that comes next was tried with this trace, which failed at this step.
+    resumed: Option<(usize, usize)>,
+    /// So many records more are read one by one.
+    apart: u32,
+}
+
 /// A record that traces are tried on.
 struct Attempt<'a> {
     machine: (&'a Program, &'a mut Stacks),
@@ -193,6 +221,57 @@ impl Rules {
             Some(near) => near.next(window, at, limit),
         }
     }
+
+    /// Does the guard of the step, if it has one, let it begin at `at`?
+    #[inline(always)]
+    fn is_free(&self, op: &Op, window: &[u8], at: usize, limit: usize) -> bool {
+        op.guard == NO_GUARD || self.guards[usize::from(op.guard)].allows(&window[..limit], at)
+    }
+
+    /// Does a step that begins at `at`: where its run ends, and where the next step begins. Where it fails, the end of its run
+    /// if that was seen.
+    #[inline(always)]
+    fn pass(&self, op: &Op, planes: &Planes, window: &[u8], at: usize, limit: usize) -> Result<(usize, usize), usize> {
+        if op.is_odd() {
+            if let Some(shape) = self.shapes.get(usize::from(op.shape)) {
+                return if shape.is_at(window, at, limit) { Ok((at, at + shape.len())) } else { Err(at) };
+            }
+            if !self.is_free(op, window, at, limit) {
+                return Err(at);
+            }
+        }
+        self.pass_run(op, planes, window, (at, self.end(op, planes, window, at, limit)), limit)
+    }
+
+    /// The same behind its guard, where `end` is the first place at which its run may end.
+    #[inline(always)]
+    fn pass_run(
+        &self,
+        op: &Op,
+        planes: &Planes,
+        window: &[u8],
+        (at, mut end): (usize, usize),
+        limit: usize,
+    ) -> Result<(usize, usize), usize> {
+        if !op.is_at(window, at, end) {
+            end = op.search(&self.guards, planes, window, (at, end), limit).ok_or(end)?;
+        }
+        Ok((end, end + usize::from(op.literal_len)))
+    }
+
+    /// The same for the last step, with which the record has to end: where its run ends.
+    #[inline(always)]
+    fn pass_last(&self, op: &Op, planes: &Planes, window: &[u8], at: usize, limit: usize) -> Result<usize, usize> {
+        // Planes and literals know nothing of where the record ends.
+        if at > limit {
+            return Err(at);
+        }
+        let end = self.end(op, planes, window, at, limit).min(limit);
+        let is_at = op.is_at(window, at, end);
+        let end = if is_at { end } else { op.search(&self.guards, planes, window, (at, end), limit).ok_or(at)? };
+        let is_end = end + usize::from(op.literal_len) == limit && self.is_free(op, window, at, limit);
+        if is_end { Ok(end) } else { Err(end) }
+    }
 }
 
 /// Who takes a record that the first trace does not. A guess may be wrong: each trace is right about the records that it takes.
@@ -220,6 +299,7 @@ pub struct Traces {
     failures: u32,
     /// Where each step of the trace that was tried last began, and where its run ended.
     places: Places,
+    abreast: Abreast,
     /// The captures that nobody asks for.
     unwanted: Vec<bool>,
     /// The steps of the program on the record that is being recorded.
@@ -260,11 +340,16 @@ impl Traces {
             return None;
         }
         self.places.0[0] = start;
-        let mut attempt = Attempt { machine, planes, window, record: (start, end), before: None };
-        if self.takes(first, &mut attempt) {
-            self.traces[first].hits += 1;
-            return Some(first);
-        }
+        let before = self.abreast.resumed.take();
+        let mut attempt = Attempt { machine, planes, window, record: (start, end), before };
+        let first = match before {
+            Some((tried, _)) => tried,
+            None if self.takes(first, &mut attempt) => {
+                self.traces[first].hits += 1;
+                return Some(first);
+            }
+            None => first,
+        };
         self.key = self.key(&attempt);
         let guess = self.guesses.get(self.key).copied().unwrap_or_default();
         let mut guessed = first;
@@ -273,7 +358,7 @@ impl Traces {
                 guessed = usize::from(trace);
                 if self.takes(guessed, &mut attempt) {
                     self.traces[guessed].hits += 1;
-                    if self.is_more_frequent(guessed, first) {
+                    if self.is_more_frequent(guessed, self.order[0]) {
                         let place = self.order.iter().position(|&other| other == guessed)?;
                         self.order.swap(0, place);
                     }
@@ -287,19 +372,66 @@ impl Traces {
             }
             _ => {}
         }
-        for place in 1..self.order.len() {
+        for place in 0..self.order.len() {
             let index = self.order[place];
-            if index != guessed && self.takes(index, &mut attempt) {
+            if index != first && index != guessed && self.takes(index, &mut attempt) {
                 self.guess(Guess::Trace(index as u8));
                 self.traces[index].hits += 1;
-                let other = self.order[place - 1];
-                if self.is_more_frequent(index, other) {
-                    self.order.swap(place, place - 1);
+                let before = place.saturating_sub(1);
+                if self.is_more_frequent(index, self.order[before]) {
+                    self.order.swap(place, before);
                 }
                 return Some(index);
             }
         }
         self.guess(Guess::Program(TURNS));
+        None
+    }
+
+    /// The trace that is tried first.
+    #[inline]
+    pub(super) fn first(&self) -> Option<usize> {
+        self.order.first().copied()
+    }
+
+    /// Tries the most frequent trace on several records at once, as long as most of them are its. [`choose`](Self::choose) says
+    /// which are.
+    pub(super) fn try_abreast(&mut self, planes: &Planes, window: &[u8], records: &[(usize, usize)]) -> bool {
+        let Some(&first) = self.order.first().filter(|_| window.len() <= MAX_WINDOW) else { return false };
+        let trace = &mut self.traces[first];
+        if self.abreast.apart > 0 || !trace.detours.is_empty() {
+            self.abreast.apart = self.abreast.apart.saturating_sub(records.len() as u32);
+            return false;
+        }
+        trace.run_abreast(&self.rules, planes, window, records, &mut self.abreast);
+        self.abreast.trace = first;
+        let taken = self.abreast.failed[..records.len()].iter().filter(|&&failed| failed == TAKEN).count();
+        trace.hits += taken as u64;
+        // A few records say nothing of those behind them.
+        self.abreast.apart = if taken * 2 < records.len() && records.len() * 2 >= ABREAST { APART } else { 0 };
+        true
+    }
+
+    /// Tries records at once again, however few of the last ones were alike.
+    #[cfg(test)]
+    pub(super) fn try_abreast_again(&mut self) {
+        self.abreast.apart = 0;
+    }
+
+    /// The trace that takes record `lane` of those that were tried at once. If it does not take it, the record is the next one to
+    /// be looked for, from where the trace failed.
+    #[inline]
+    pub(super) fn choose(&mut self, lane: usize) -> Option<usize> {
+        let Abreast { trace, places, failed, resumed, .. } = &mut self.abreast;
+        if failed[lane] == TAKEN {
+            self.traces[*trace].mark(places[0][lane] as usize, |place| places[place][lane] as usize);
+            return Some(*trace);
+        }
+        let failed = usize::from(failed[lane]);
+        for (place, at) in self.places.0.iter_mut().zip(&places[..2 * failed + 2]) {
+            *place = at[lane] as usize;
+        }
+        *resumed = Some((*trace, failed));
         None
     }
 
@@ -410,49 +542,34 @@ impl Trace {
     ) -> Result<(), usize> {
         let places = &mut *places.0;
         let Some((last, ops)) = self.ops.split_last() else { return Err(0) };
-        let guards = &rules.guards[..];
-        let is_free = |op: &Op, at: usize| op.guard == NO_GUARD || guards[usize::from(op.guard)].allows(&window[..limit], at);
         let mut at = places[(from * 2) & 0xff];
         let mut index = from;
         for op in ops.iter().skip(from) {
-            if op.is_odd() {
-                if let Some(shape) = rules.shapes.get(usize::from(op.shape)) {
-                    if !shape.is_at(window, at, limit) {
-                        places[(index * 2 + 1) & 0xff] = at;
-                        return Err(index);
-                    }
-                    at += shape.len();
-                    index += 1;
-                    places[(index * 2) & 0xff] = at;
-                    continue;
+            match rules.pass(op, planes, window, at, limit) {
+                Ok((end, next)) => {
+                    places[(index * 2 + 1) & 0xff] = end;
+                    at = next;
                 }
-                if !is_free(op, at) {
-                    places[(index * 2 + 1) & 0xff] = at;
+                Err(end) => {
+                    places[(index * 2 + 1) & 0xff] = end;
                     return Err(index);
                 }
             }
-            let mut end = rules.end(op, planes, window, at, limit);
-            places[(index * 2 + 1) & 0xff] = end;
-            if !op.is_at(window, at, end) {
-                end = op.search(guards, planes, window, (at, end), limit).ok_or(index)?;
-                places[(index * 2 + 1) & 0xff] = end;
-            }
-            at = end + usize::from(op.literal_len);
             index += 1;
             places[(index * 2) & 0xff] = at;
         }
-        // Planes and literals know nothing of where the record ends.
-        if at > limit {
-            return Err(index);
-        }
-        // Only the last run may be one that ends with the record.
-        let end = rules.end(last, planes, window, at, limit).min(limit);
-        let end = if last.is_at(window, at, end) { Some(end) } else { last.search(guards, planes, window, (at, end), limit) };
-        let is_end = |end: &usize| end + usize::from(last.literal_len) == limit && is_free(last, at);
-        places[(index * 2 + 1) & 0xff] = end.unwrap_or(at);
-        end.filter(is_end).ok_or(index)?;
+        let end = rules.pass_last(last, planes, window, at, limit);
+        places[(index * 2 + 1) & 0xff] = end.unwrap_or_else(|end| end);
+        end.map_err(|_| index)?;
+        self.mark(start, |place| places[place]);
+        Ok(())
+    }
+
+    /// Takes down where the captures of the record that begins at `start` are.
+    #[inline(always)]
+    fn mark(&mut self, start: usize, place_of: impl Fn(usize) -> usize) {
         for edge in &self.edges {
-            let place = (places[usize::from(edge.place)] - start) as u32 + u32::from(edge.offset);
+            let place = (place_of(usize::from(edge.place)) - start) as u32 + u32::from(edge.offset);
             let span = &mut self.slots[usize::from(edge.slot)];
             if edge.is_begin {
                 span.start = place;
@@ -460,7 +577,74 @@ impl Trace {
                 span.end = place;
             }
         }
-        Ok(())
+    }
+
+    /// The same for several records at once: each step is done for all that are left of them before the next one is.
+    fn run_abreast(&self, rules: &Rules, planes: &Planes, window: &[u8], records: &[(usize, usize)], abreast: &mut Abreast) {
+        let Abreast { places, failed, .. } = abreast;
+        places.resize(places.len().max(2 * self.ops.len() + 1), [0; ABREAST]);
+        failed.fill(TAKEN);
+        let Some((last, ops)) = self.ops.split_last() else { return failed.fill(0) };
+        let mut limits = [0; ABREAST];
+        for (lane, &(start, limit)) in records.iter().enumerate() {
+            (places[0][lane], limits[lane]) = (start as u32, limit);
+        }
+        let lanes = std::array::from_fn(|lane| lane as u8);
+        let mut left = Left { lanes, count: records.len(), limits, failed };
+        for (index, op) in ops.iter().enumerate() {
+            let Some(places) = places[2 * index..].first_chunk_mut() else { return left.failed.fill(0) };
+            // What a step is does not change from record to record: each kind has a loop of its own, with nothing else in it.
+            let plane = planes.plane(op.plane);
+            let is_free = op.guard == NO_GUARD;
+            match (rules.shapes.get(usize::from(op.shape)), rules.nears.get(usize::from(op.near))) {
+                (Some(shape), _) => left.pass(index, places, |at, limit| match shape.is_at(window, at, limit) {
+                    true => Ok((at, at + shape.len())),
+                    false => Err(at),
+                }),
+                (None, None) if is_free => {
+                    left.pass(index, places, |at, limit| rules.pass_run(op, planes, window, (at, plane.next(at, limit)), limit))
+                }
+                (None, Some(near)) if is_free => left.pass(index, places, |at, limit| {
+                    rules.pass_run(op, planes, window, (at, near.next(window, at, limit)), limit)
+                }),
+                (None, _) => left.pass(index, places, |at, limit| rules.pass(op, planes, window, at, limit)),
+            }
+        }
+        let Some(places) = places[2 * ops.len()..].first_chunk_mut() else { return left.failed.fill(0) };
+        left.pass(ops.len(), places, |at, limit| rules.pass_last(last, planes, window, at, limit).map(|end| (end, end)));
+    }
+}
+
+/// Those of several records that fit so far.
+struct Left<'a> {
+    lanes: [u8; ABREAST],
+    count: usize,
+    limits: [usize; ABREAST],
+    failed: &'a mut [u8; ABREAST],
+}
+
+impl Left<'_> {
+    /// Does step `index` on each: `step` is told where it begins and where its record ends.
+    #[inline(always)]
+    fn pass(
+        &mut self,
+        index: usize,
+        [begins, ends, nexts]: &mut [[u32; ABREAST]; 3],
+        step: impl Fn(usize, usize) -> Result<(usize, usize), usize>,
+    ) {
+        let mut left = 0;
+        for which in 0..self.count.min(ABREAST) {
+            let lane = usize::from(self.lanes[which]) % ABREAST;
+            match step(begins[lane] as usize, self.limits[lane]) {
+                Ok((end, next)) => {
+                    (ends[lane], nexts[lane]) = (end as u32, next as u32);
+                    self.lanes[left % ABREAST] = lane as u8;
+                    left += 1;
+                }
+                Err(end) => (ends[lane], self.failed[lane]) = (end as u32, index as u8),
+            }
+        }
+        self.count = left;
     }
 }
 
