@@ -150,9 +150,9 @@ fn head_of(text: &str) -> usize {
 }
 
 /// What lines of the family can begin with.
-fn ahead_of(def: &definition::FormatDef) -> Result<scan::Ahead, Box<dyn Error>> {
+fn ahead_of(def: &definition::FormatDef) -> Result<scan::Begin, Box<dyn Error>> {
     let of_regex = |regex: &str| Ok::<_, Box<dyn Error>>(scan::Matcher::try_new(regex)?.ahead());
-    let mut all = scan::Ahead::NOTHING;
+    let mut all = scan::Begin::NOTHING;
     for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
         let own = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
             // Of records in columns the first bytes are known where that is what tells them from further lines.

@@ -19,11 +19,12 @@ use super::nearest::nearest;
 use super::notation::{self, Grok, Lookaround, typed};
 use super::screen;
 use super::{
-    Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Source, Take, TextRule, Unescape,
+    Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Screens, Source, Take, TextRule,
+    Unescape,
 };
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
-use crate::scan::{Ahead, Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
+use crate::scan::{Begin, Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
 use crate::table::{ColumnType, TableDef, table, tables};
 
 /// Paths of a pattern at most, and keys of a path.
@@ -83,8 +84,8 @@ fn definition_of(format: &Format) -> Result<FormatDef, DefinitionError> {
 
 /// Compiles a definition. Samples are read but not run. `find` knows the other families, and `names` what they are called.
 pub(super) fn compile(
-    name: &str,
-    text: &str,
+    (name, text): (&str, &str),
+    screens: Screens,
     find: &dyn Fn(&str) -> Option<Arc<Format>>,
     names: &dyn Fn() -> Vec<String>,
 ) -> Result<Format, DefinitionError> {
@@ -120,12 +121,12 @@ pub(super) fn compile(
         }
     }
     // As the build script has it.
-    let own = patterns.iter().filter(|pattern| pattern.within.is_none());
-    let ahead = own.fold(Ahead::NOTHING, |all, pattern| {
+    let own = patterns.iter().filter(|pattern| screens == Screens::Made && pattern.within.is_none());
+    let ahead = own.fold(Begin::NOTHING, |all, pattern| {
         let first = start.as_ref().filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
         all.union(&first.map_or_else(|| pattern.matcher.ahead(), |start| start.ahead()))
     });
-    let own = def.pattern.iter().zip(&patterns).filter(|(_, pattern)| pattern.within.is_none());
+    let own = def.pattern.iter().zip(&patterns).filter(|(_, pattern)| screens == Screens::Made && pattern.within.is_none());
     let needs = own.map(|(def, pattern)| screen::needs(def, Some(&pattern.matcher))).collect();
     Ok(Format {
         name: def.name.get_ref().clone(),

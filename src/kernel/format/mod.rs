@@ -39,7 +39,7 @@ pub use schema::schema;
 use screen::Needs;
 
 use crate::decode::time::{Layout, Stamp};
-use crate::scan::{Ahead, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
+use crate::scan::{Ahead, Begin, Dialect, Heading, Matcher, PatternSet, RawBegin, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -58,7 +58,7 @@ struct Outline {
     carries_lines: bool,
     carries_like: Option<&'static str>,
     has_header: bool,
-    ahead: ([[u64; 4]; 8], u8),
+    ahead: RawBegin,
     /// For each pattern for whole lines, texts that a record has.
     needs: &'static [&'static [&'static [&'static [u8]]]],
     /// The bytes of the text before the samples, where nothing stands behind these.
@@ -155,7 +155,7 @@ pub struct Format {
     /// Lines say what the columns of those behind them are.
     has_header: bool,
     /// What its lines can begin with.
-    ahead: Ahead,
+    ahead: Begin,
     /// For each pattern for whole lines, texts that a record has.
     needs: Needs,
     /// The bytes of the definition before its samples, which only tests ask for.
@@ -167,6 +167,13 @@ pub struct Format {
     samples: OnceLock<Vec<Sample>>,
     /// Its patterns for whole lines as one.
     set: OnceLock<Arc<PatternSet>>,
+}
+
+/// Is it worked out what tells the lines of a family from others before it is compiled, or did the build script do that?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Screens {
+    Made,
+    Known,
 }
 
 /// The costly part of a family.
@@ -416,7 +423,7 @@ impl Catalog {
     }
 
     fn compile(&self, origin: &str, text: &str) -> Result<Format, DefinitionError> {
-        check::compile(origin, text, &|name| self.format(name).map(Arc::clone), &|| {
+        check::compile((origin, text), Screens::Made, &|name| self.format(name).map(Arc::clone), &|| {
             self.formats().iter().map(|format| format.name.clone()).collect()
         })
     }
@@ -603,8 +610,10 @@ fn builtin_format(name: &str) -> Option<Arc<Format>> {
 }
 
 /// The definition of a built-in format, as far as `text` has it.
-fn compile_builtin(origin: &str, text: &str) -> Result<Format, DefinitionError> {
-    check::compile(origin, text, &builtin_format, &|| builtin_formats().iter().map(|format| format.name.clone()).collect())
+fn compile_builtin(origin: &str, text: &str, screens: Screens) -> Result<Format, DefinitionError> {
+    check::compile((origin, text), screens, &builtin_format, &|| {
+        builtin_formats().iter().map(|format| format.name.clone()).collect()
+    })
 }
 
 impl Format {
@@ -630,7 +639,7 @@ impl Format {
             carries_lines: outline.carries_lines,
             carries_like: outline.carries_like.map(str::to_owned),
             has_header: outline.has_header,
-            ahead: Ahead::from_raw(outline.ahead),
+            ahead: Begin::from_raw(outline.ahead),
             needs: outline
                 .needs
                 .iter()
@@ -647,7 +656,7 @@ impl Format {
     fn compiled(&self) -> &Compiled {
         self.compiled.get_or_init(|| {
             let head = &self.text[..self.head];
-            let compiled = compile_builtin(&self.origin, head).expect("the tests compile the built-in formats");
+            let compiled = compile_builtin(&self.origin, head, Screens::Known).expect("the tests compile the built-in formats");
             compiled.compiled.into_inner().expect("compiled just now")
         })
     }
@@ -660,7 +669,8 @@ impl Format {
     /// Lines, and what they are worth.
     pub fn samples(&self) -> &[Sample] {
         self.samples.get_or_init(|| {
-            let whole = compile_builtin(&self.origin, &self.text).expect("the tests compile the built-in formats");
+            let whole =
+                compile_builtin(&self.origin, &self.text, Screens::Known).expect("the tests compile the built-in formats");
             whole.samples.into_inner().expect("compiled just now")
         })
     }
@@ -781,7 +791,7 @@ mod tests {
     #[test]
     fn every_builtin_sample_is_worth_what_it_should_be() {
         for (file, text) in builtin_definitions() {
-            compile_builtin(file, text).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
+            compile_builtin(file, text, Screens::Known).unwrap_or_else(|error| panic!("{error}\n{:?}", error.hint));
         }
         let catalog = Catalog::builtin();
         let mut failures = String::new();
@@ -797,7 +807,7 @@ mod tests {
     fn every_outline_says_what_the_definition_says() {
         let catalog = Catalog::builtin();
         for format in catalog.formats() {
-            let compiled = compile_builtin(&format.origin, &format.text).expect(&format.name);
+            let compiled = compile_builtin(&format.origin, &format.text, Screens::Made).expect(&format.name);
             check_envelopes(format, catalog.formats()).expect(&format.name);
             let facts = |f: &Format| format!("{:?}", (&f.name, f.table.name, &f.title, &f.url, &f.pattern_names, f.tables()));
             assert_eq!(facts(format), facts(&compiled));

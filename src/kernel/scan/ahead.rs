@@ -11,37 +11,46 @@ use std::fmt;
 
 use super::byteset::ByteSet;
 
-/// How many bytes are looked at.
+/// How many bytes a choice looks at.
 pub(super) const DEPTH: usize = 8;
+/// How many bytes are looked at to see whether a line may be one of a family: its stamp, and some of what is behind it.
+pub(crate) const BEGIN_DEPTH: usize = 40;
+
+/// What a line of a family can begin with.
+pub(crate) type Begin = Ahead<BEGIN_DEPTH>;
+/// The same, written down.
+pub(crate) type RawBegin = ([[u64; 4]; BEGIN_DEPTH], u64);
 
 /// For each of the next bytes, the values that it can have, and whether the record can be over there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ahead {
-    sets: [ByteSet; DEPTH],
+pub(crate) struct Ahead<const N: usize = DEPTH> {
+    sets: [ByteSet; N],
     /// Bit `i`: the record can end before byte `i`. Behind its end it stays ended.
-    ends: u8,
+    ends: u64,
 }
 
 /// As [`Ahead::from_raw`] reads it: the build script writes code with it.
-impl fmt::Debug for Ahead {
+impl<const N: usize> fmt::Debug for Ahead<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", (self.sets.map(ByteSet::to_raw), self.ends))
     }
 }
 
-impl Ahead {
+impl<const N: usize> Ahead<N> {
+    /// The bits of all bytes.
+    const ALL_ENDS: u64 = u64::MAX >> (64 - N);
     /// Nothing can come, not even the end.
-    pub(crate) const NOTHING: Self = Self { sets: [ByteSet::EMPTY; DEPTH], ends: 0 };
+    pub(crate) const NOTHING: Self = Self { sets: [ByteSet::EMPTY; N], ends: 0 };
     /// The end of the record.
-    pub(super) const END: Self = Self { sets: [ByteSet::EMPTY; DEPTH], ends: u8::MAX };
+    pub(super) const END: Self = Self { sets: [ByteSet::EMPTY; N], ends: Self::ALL_ENDS };
     /// Anything.
-    pub(super) const ANYTHING: Self = Self { sets: [ByteSet::ALL; DEPTH], ends: u8::MAX };
+    pub(super) const ANYTHING: Self = Self { sets: [ByteSet::ALL; N], ends: Self::ALL_ENDS };
 
     /// What is written down of one.
-    pub(crate) const fn from_raw((sets, ends): ([[u64; 4]; DEPTH], u8)) -> Self {
-        let mut ahead = Self { sets: [ByteSet::EMPTY; DEPTH], ends };
+    pub(crate) const fn from_raw((sets, ends): ([[u64; 4]; N], u64)) -> Self {
+        let mut ahead = Self { sets: [ByteSet::EMPTY; N], ends };
         let mut i = 0;
-        while i < DEPTH {
+        while i < N {
             ahead.sets[i] = ByteSet::from_raw(sets[i]);
             i += 1;
         }
@@ -70,10 +79,10 @@ impl Ahead {
     /// So many bytes of `set`, and then this.
     pub(super) fn behind(&self, set: ByteSet, count: usize) -> Self {
         let mut ahead = *self;
-        let count = count.min(DEPTH);
-        ahead.sets.copy_within(..DEPTH - count, count);
+        let count = count.min(N);
+        ahead.sets.copy_within(..N - count, count);
         ahead.sets[..count].fill(set);
-        ahead.ends = self.ends.checked_shl(count as u32).unwrap_or(0);
+        ahead.ends = self.ends.checked_shl(count as u32).unwrap_or(0) & Self::ALL_ENDS;
         ahead
     }
 
@@ -81,7 +90,7 @@ impl Ahead {
     pub(super) fn behind_run(&self, set: ByteSet, min: u32, max: u32) -> Self {
         let mut ahead = *self;
         let more = max.saturating_sub(min) as usize;
-        if more >= DEPTH {
+        if more >= N {
             let mut before = ByteSet::EMPTY;
             for own in &mut ahead.sets {
                 before = before.union(*own);
@@ -108,7 +117,7 @@ impl Ahead {
     /// Is there nothing that both allow?
     pub(super) fn is_disjoint(&self, other: &Self) -> bool {
         let ends = self.ends & other.ends;
-        (0..DEPTH).any(|i| ends & 1 << i == 0 && self.sets[i].is_disjoint(other.sets[i]))
+        (0..N).any(|i| ends & 1 << i == 0 && self.sets[i].is_disjoint(other.sets[i]))
     }
 
     /// Can this come at `at`? If not, at which byte that is seen.
@@ -132,7 +141,9 @@ impl Ahead {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{ByteSet, DEPTH};
+
+    type Ahead = super::Ahead<DEPTH>;
 
     fn digits() -> ByteSet {
         let mut set = ByteSet::EMPTY;
@@ -164,5 +175,8 @@ mod tests {
         assert!(!Ahead::END.is_disjoint(&more));
         let long = Ahead::END.behind(digits(), 20);
         assert!(long.accepts(b"1234567890", 0) && !long.accepts(b"1234567", 0));
+        let deep = super::Begin::END.behind(ByteSet::of(b'x'), 1).behind_run(digits(), 9, 20);
+        assert!(deep.accepts(b"123456789x", 0) && deep.accepts(b"12345678901234567890x", 0));
+        assert!(!deep.accepts(b"12345678x", 0) && !deep.accepts(b"123456789", 0) && !deep.accepts(b"123456789.", 0));
     }
 }

@@ -53,7 +53,7 @@ pub(super) const LEEF: Head =
     Head { name: b"LEEF:", parts: &["version", "deviceVendor", "deviceProduct", "deviceVersion", "signatureId"], is_leef: true };
 
 /// What a record can begin with.
-pub(super) fn ahead(head: Head) -> Ahead {
+pub(super) fn ahead<const N: usize>(head: Head) -> Ahead<N> {
     let mut digits = ByteSet::EMPTY;
     digits.insert_range(b'0', b'9');
     let bare = Ahead::ANYTHING.behind(digits, 1);

@@ -73,7 +73,7 @@ impl Syntax {
     ];
 
     /// What a record can begin with.
-    pub(crate) fn ahead(self) -> Ahead {
+    pub(crate) fn ahead<const N: usize>(self) -> Ahead<N> {
         let mut first = ByteSet::EMPTY;
         b" \t\r\n".iter().for_each(|&blank| first.insert(blank));
         match self {
@@ -323,12 +323,12 @@ impl Keyed {
     }
 
     /// What a record can begin with.
-    pub(crate) fn ahead(&self) -> Ahead {
+    pub(crate) fn ahead<const N: usize>(&self) -> Ahead<N> {
         self.dialect.as_ref().map_or_else(|| self.syntax.ahead(), |dialect| Self::ahead_of(dialect))
     }
 
     /// What the first record in columns, or the header before it, can begin with.
-    pub(crate) fn ahead_of(dialect: &Dialect) -> Ahead {
+    pub(crate) fn ahead_of<const N: usize>(dialect: &Dialect) -> Ahead<N> {
         match &dialect.heading {
             // Under a header any line may be a record, but none before there is one.
             Some(heading) if dialect.names.is_empty() => {

@@ -16,7 +16,7 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Look};
 use regex_syntax::utf8::{Utf8Range, Utf8Sequences};
 use thiserror::Error;
 
-use super::ahead::{Ahead, DEPTH};
+use super::ahead::Ahead;
 use super::byteset::ByteSet;
 use super::program::{Literal, Prefer, Program, Run, SKIP, Step, TAKE};
 
@@ -344,7 +344,7 @@ fn characters(class: &Class) -> Option<Vec<Hir>> {
 }
 
 /// What a record can begin with that one of the branches takes.
-fn first_of(branches: &[Hir], follow: &Ahead) -> Result<Ahead, NotLowered> {
+fn first_of<const N: usize>(branches: &[Hir], follow: &Ahead<N>) -> Result<Ahead<N>, NotLowered> {
     branches.iter().try_fold(Ahead::NOTHING, |all, branch| Ok(all.union(&first(branch, follow)?)))
 }
 
@@ -369,17 +369,17 @@ fn byte_class(class: &Class) -> Result<ByteSet, NotLowered> {
 }
 
 /// What a record can begin with.
-pub(super) fn ahead_of(hir: &Hir) -> Ahead {
+pub(super) fn ahead_of<const N: usize>(hir: &Hir) -> Ahead<N> {
     first(hir, &Ahead::END).unwrap_or(Ahead::ANYTHING)
 }
 
 /// What can come where `hir` begins and `follow` is behind it.
-fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
+fn first<const N: usize>(hir: &Hir, follow: &Ahead<N>) -> Result<Ahead<N>, NotLowered> {
     Ok(match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => *follow,
         HirKind::Literal(literal) => {
             // What is behind the bytes that are looked at does not matter.
-            let near = literal.0.iter().take(DEPTH).rev();
+            let near = literal.0.iter().take(N).rev();
             near.fold(*follow, |behind, &byte| behind.behind(ByteSet::of(byte), 1))
         }
         HirKind::Class(class) => match characters(class) {
@@ -392,7 +392,7 @@ fn first(hir: &Hir, follow: &Ahead) -> Result<Ahead, NotLowered> {
             let mut len = 0;
             let far = parts.iter().position(|part| {
                 len += part.properties().minimum_len().unwrap_or(0);
-                len >= DEPTH
+                len >= N
             });
             let near = far.map_or(&parts[..], |last| &parts[..=last]);
             near.iter().rev().try_fold(*follow, |behind, part| first(part, &behind))?

@@ -133,7 +133,7 @@ impl Matcher {
     }
 
     /// What a record can begin with.
-    pub(crate) fn ahead(&self) -> Ahead {
+    pub(crate) fn ahead<const N: usize>(&self) -> Ahead<N> {
         match self {
             Self::Regex(regex) => ahead_of(&regex.hir),
             Self::Keyed(keyed) => keyed.ahead(),
