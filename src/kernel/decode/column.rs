@@ -215,7 +215,7 @@ fn narrow(number: u64, tally: &mut Tally) -> Option<u16> {
 
 impl<'a> Chunk<'a> {
     fn kind(&self, row: usize) -> &'a RowKind {
-        &self.plan.kinds[usize::from(self.rows.kinds[row])]
+        &self.plan.kinds[self.rows.kind(row)]
     }
 
     /// The whole record.
@@ -387,7 +387,7 @@ fn number(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Op
             _ => None,
         }),
         ColumnPlan::Line => Some(chunk.rows.lines[row]),
-        ColumnPlan::Offset => Some(chunk.offset + u64::from(chunk.rows.starts[row])),
+        ColumnPlan::Offset => Some(chunk.offset + u64::from(chunk.rows.start(row))),
         ColumnPlan::FailedColumn => chunk.rows.failure(row).and_then(|failure| failure.column),
         _ => None,
     }

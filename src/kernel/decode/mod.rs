@@ -609,7 +609,7 @@ impl LogDecoder {
         let prefilter = plan.prefilter.as_ref().filter(|_| self.filter.is_some());
         while at < stop && self.rows.len() < CHUNK_ROWS {
             let Some(prefilter) = prefilter else {
-                let lines = self.next_lines(bytes, at, stop);
+                let lines = self.next_lines(bytes, at, stop, ABREAST);
                 let done = self.plain_records_of(plan, bytes, lines.all());
                 at = lines.end_of(done).unwrap_or(at);
                 if done == 0 || done < lines.count {
@@ -632,12 +632,12 @@ impl LogDecoder {
         at
     }
 
-    /// The next lines from `at` on, as many as are read at once or as there are before one that needs a closer look.
+    /// The next lines from `at` on, at most so many, up to one that needs a closer look.
     #[inline]
-    fn next_lines(&mut self, bytes: &[u8], at: usize, stop: usize) -> Lines {
+    fn next_lines(&mut self, bytes: &[u8], at: usize, stop: usize, most: usize) -> Lines {
         let mut lines = Lines { texts: [(0, 0); ABREAST], nexts: [0; ABREAST], count: 0 };
         let mut next = at;
-        while lines.count < ABREAST && next < stop {
+        while lines.count < most.min(ABREAST) && next < stop {
             let Some(feed) = self.planes.next_feed(bytes, next) else { break };
             let Some(text) = self.plain_text(bytes, next, feed) else { break };
             next = feed + 1;
@@ -690,16 +690,19 @@ impl LogDecoder {
     #[inline]
     fn plain_records(&mut self, plan: &ScanPlan, bytes: &[u8], mut at: usize) -> usize {
         let stop = self.plain_end(bytes, at);
+        // Where records of several lines are near, looking far ahead is in vain.
+        let mut most = 2;
         while at < stop && self.rows.len() < CHUNK_ROWS {
             // The last line only tells whether the record before it ends there, so it may lie behind the piece.
-            let lines = self.next_lines(bytes, at, bytes.len());
+            let lines = self.next_lines(bytes, at, bytes.len(), most);
+            most = ABREAST.min(most * 2);
             let within = lines.all().iter().take_while(|text| text.0 < stop).count();
             let whole = self.whole_records(plan, bytes, at, &lines.all()[..lines.count.min(within + 1)]);
             let done = self.plain_records_of(plan, bytes, &lines.all()[..whole]);
             let Some(next) = lines.end_of(done) else { break };
             self.known_start = Some(self.offset + next as u64);
             at = next;
-            if done < whole {
+            if done < whole || whole + 1 < lines.count {
                 break;
             }
         }
@@ -910,6 +913,14 @@ impl LogDecoder {
         let (slots, inner_slots) = self.slots.split_at_mut(plan.set.captures());
         let entry = &plan.entries[found.pattern];
         let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
+        // Most records are rows or not, and that is all.
+        if entry.inner.is_empty() && entry.tracked.is_empty() {
+            self.counts.records += 1;
+            if let Some(kind) = entry.kind {
+                self.rows.add(plan, (kind, record), spans, (self.line, None));
+            }
+            return Taken::Yes;
+        }
         // Every record moves the clock, also one that gives no row.
         let mut stamps = entry.tracked.iter().filter_map(|(source, layout)| match source {
             Source::Capture(slot) => layout.parse(spans[usize::from(*slot)].of(text)?),
@@ -966,9 +977,7 @@ impl LogDecoder {
                 copy_spans(self.traces.spans(trace), slots);
             }
             let kind = inner.kinds[pattern];
-            self.rows.push(kind, record.0, record.1);
-            self.rows.keep(&plan.kinds[usize::from(kind)].needed, &self.slots);
-            self.rows.place(plan, self.line, time);
+            self.rows.add(plan, (kind, record), &self.slots, (self.line, time));
             return Taken::Yes;
         }
         // Without a row, nobody asks for the text.
@@ -976,9 +985,8 @@ impl LogDecoder {
             self.rows.unescaped.truncate(start);
         }
         if let Some(kind) = entry.kind {
-            self.rows.push(kind, record.0, record.1);
-            self.rows.keep(&plan.kinds[usize::from(kind)].needed, found.trace.map_or(&*slots, |trace| self.traces.spans(trace)));
-            self.rows.place(plan, self.line, time);
+            let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
+            self.rows.add(plan, (kind, record), spans, (self.line, time));
         }
         Taken::Yes
     }

@@ -21,11 +21,17 @@ pub(super) struct LineFailure {
 /// Added to offsets in [`Rows::unescaped`]. A chunk has far fewer bytes.
 const UNESCAPED: u32 = 1 << 31;
 
+/// What a row is, and where its record lies.
+#[derive(Clone, Copy)]
+struct Head {
+    start: u32,
+    len: u32,
+    kind: u16,
+}
+
 /// Rows in the order of their records. Offsets are in the bytes that the decoder was given.
 pub(super) struct Rows {
-    pub(super) kinds: Vec<u16>,
-    pub(super) starts: Vec<u32>,
-    lengths: Vec<u32>,
+    heads: Vec<Head>,
     /// Numbers of lines, if they are asked for.
     pub(super) lines: Vec<u64>,
     /// Times that depend on the records before, if they are asked for.
@@ -43,9 +49,7 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn new(stride: usize, zone: Zone, reference_us: i64) -> Self {
         Self {
-            kinds: vec![],
-            starts: vec![],
-            lengths: vec![],
+            heads: vec![],
             lines: vec![],
             times: vec![],
             spans: vec![],
@@ -57,13 +61,11 @@ impl Rows {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.kinds.len()
+        self.heads.len()
     }
 
     pub(super) fn clear(&mut self) {
-        self.kinds.clear();
-        self.starts.clear();
-        self.lengths.clear();
+        self.heads.clear();
         self.lines.clear();
         self.times.clear();
         self.spans.clear();
@@ -74,25 +76,27 @@ impl Rows {
     /// Adds a row whose record lies at `start..end`.
     #[inline]
     pub(super) fn push(&mut self, kind: u16, start: usize, end: usize) {
-        self.kinds.push(kind);
-        self.starts.push(start as u32);
-        self.lengths.push((end - start) as u32);
+        self.heads.push(Head { start: start as u32, len: (end - start) as u32, kind });
     }
 
-    /// Keeps the captures that the row's kind needs, out of all that its record has.
+    /// Adds the row of a record, with the captures that its kind needs out of all that the record has, and with what the plan wants
+    /// to know of its place in the file: the number of its line, and its time.
     #[inline]
-    pub(super) fn keep(&mut self, needed: &[u16], slots: &[Span]) {
+    pub(super) fn add(
+        &mut self,
+        plan: &ScanPlan,
+        (kind, record): (u16, (usize, usize)),
+        slots: &[Span],
+        (line, time): (u64, Option<i64>),
+    ) {
+        self.push(kind, record.0, record.1);
+        let needed = &plan.kinds[usize::from(kind)].needed;
         for &slot in needed {
             self.spans.push(slots[usize::from(slot)]);
         }
         if needed.len() < self.stride {
-            self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+            self.spans.resize(self.heads.len() * self.stride, Span::NONE);
         }
-    }
-
-    /// What the plan wants to know of the row's place in the file.
-    #[inline]
-    pub(super) fn place(&mut self, plan: &ScanPlan, line: u64, time: Option<i64>) {
         if plan.needs_line_numbers() {
             self.lines.push(line);
         }
@@ -103,11 +107,23 @@ impl Rows {
 
     pub(super) fn fail(&mut self, failure: LineFailure) {
         self.failures.push(failure);
-        self.spans.resize(self.kinds.len() * self.stride, Span::NONE);
+        self.spans.resize(self.heads.len() * self.stride, Span::NONE);
+    }
+
+    #[inline]
+    pub(super) fn kind(&self, row: usize) -> usize {
+        usize::from(self.heads[row].kind)
+    }
+
+    /// Where the record begins.
+    #[inline]
+    pub(super) fn start(&self, row: usize) -> u32 {
+        self.heads[row].start
     }
 
     pub(super) fn record(&self, row: usize) -> Span {
-        Span { start: self.starts[row], end: self.starts[row] + self.lengths[row] }
+        let Head { start, len, .. } = self.heads[row];
+        Span { start, end: start + len }
     }
 
     /// Takes in a record that stood inside of another one with escapes; its place is for [`unescaped`](Self::unescaped).
@@ -130,8 +146,8 @@ impl Rows {
 
     /// The kind of all rows, if they are of one.
     pub(super) fn only_kind(&self) -> Option<u16> {
-        let first = *self.kinds.first()?;
-        self.kinds.iter().all(|&kind| kind == first).then_some(first)
+        let first = self.heads.first()?.kind;
+        self.heads.iter().all(|head| head.kind == first).then_some(first)
     }
 
     /// The bytes of a capture, and the one before it. `None` if it took no part.
@@ -142,7 +158,7 @@ impl Rows {
             return None;
         }
         let (text, start, end) = if span.start & UNESCAPED == 0 {
-            let start = self.starts[row];
+            let start = self.start(row);
             (bytes, start + span.start, start + span.end)
         } else {
             (&*self.unescaped, span.start - UNESCAPED, span.end - UNESCAPED)
