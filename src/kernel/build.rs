@@ -83,7 +83,7 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
         "        has_header: {:?},",
         def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
     )?;
-    writeln!(code, "        ahead: {:?},", ahead_of(&def)?)?;
+    writeln!(code, "        ahead: &Begin::from_raw({:?}),", ahead_of(&def)?)?;
     writeln!(code, "        needs: {}, head: {},", needs_of(&def)?, head_of(&text))?;
     writeln!(code, "    }},")?;
     Ok(())

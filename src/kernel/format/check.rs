@@ -1,5 +1,6 @@
 //! From what a definition says to what it means; and the proof by its samples.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::ops::Range;
@@ -82,6 +83,17 @@ fn definition_of(format: &Format) -> Result<FormatDef, DefinitionError> {
     read(&origin, &own, &Vec::new).map(|(def, _)| def)
 }
 
+/// What the lines of the family can begin with, and texts that they hold, as the build script has them.
+fn screens_of(def: &FormatDef, patterns: &[Arc<Pattern>], start: Option<&Matcher>) -> (Begin, screen::Needs) {
+    let own = || def.pattern.iter().zip(patterns).filter(|(_, pattern)| pattern.within.is_none());
+    let ahead = own().fold(Begin::NOTHING, |all, (_, pattern)| {
+        let first = start.filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
+        all.union(&first.map_or_else(|| pattern.matcher.ahead(), Matcher::ahead))
+    });
+    let needs = own().map(|(def, pattern)| screen::needs(def, Some(&pattern.matcher))).collect();
+    (ahead, needs)
+}
+
 /// Compiles a definition. Samples are read but not run. `find` knows the other families, and `names` what they are called.
 pub(super) fn compile(
     (name, text): (&str, &str),
@@ -120,14 +132,10 @@ pub(super) fn compile(
             feeds.push(feed);
         }
     }
-    // As the build script has it.
-    let own = patterns.iter().filter(|pattern| screens == Screens::Made && pattern.within.is_none());
-    let ahead = own.fold(Begin::NOTHING, |all, pattern| {
-        let first = start.as_ref().filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
-        all.union(&first.map_or_else(|| pattern.matcher.ahead(), |start| start.ahead()))
-    });
-    let own = def.pattern.iter().zip(&patterns).filter(|(_, pattern)| screens == Screens::Made && pattern.within.is_none());
-    let needs = own.map(|(def, pattern)| screen::needs(def, Some(&pattern.matcher))).collect();
+    let (ahead, needs) = match screens {
+        Screens::Made => screens_of(&def, &patterns, start.as_deref()),
+        Screens::Known => (Begin::NOTHING, vec![]),
+    };
     Ok(Format {
         name: def.name.get_ref().clone(),
         table: family_table,
@@ -143,7 +151,7 @@ pub(super) fn compile(
         carries_lines: def.carries.as_ref().is_some_and(|carries| carries.lines),
         carries_like: def.carries.as_ref().and_then(|carries| carries.like.as_ref()).map(|like| like.get_ref().clone()),
         has_header: def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()),
-        ahead,
+        ahead: Cow::Owned(ahead),
         needs,
         head: text.len(),
         base,

@@ -39,7 +39,7 @@ pub use schema::schema;
 use screen::Needs;
 
 use crate::decode::time::{Layout, Stamp};
-use crate::scan::{Ahead, Begin, Dialect, Heading, Matcher, PatternSet, RawBegin, Scratch, Span, Syntax, Ways};
+use crate::scan::{Ahead, Begin, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::{TableDef, table};
 
 /// What is known of a built-in definition without compiling it.
@@ -58,7 +58,8 @@ struct Outline {
     carries_lines: bool,
     carries_like: Option<&'static str>,
     has_header: bool,
-    ahead: RawBegin,
+    /// Beside the others, since what they point to is written when the program starts, page by page.
+    ahead: &'static Begin,
     /// For each pattern for whole lines, texts that a record has.
     needs: &'static [&'static [&'static [&'static [u8]]]],
     /// The bytes of the text before the samples, where nothing stands behind these.
@@ -155,7 +156,7 @@ pub struct Format {
     /// Lines say what the columns of those behind them are.
     has_header: bool,
     /// What its lines can begin with.
-    ahead: Begin,
+    ahead: Cow<'static, Begin>,
     /// For each pattern for whole lines, texts that a record has.
     needs: Needs,
     /// The bytes of the definition before its samples, which only tests ask for.
@@ -639,7 +640,7 @@ impl Format {
             carries_lines: outline.carries_lines,
             carries_like: outline.carries_like.map(str::to_owned),
             has_header: outline.has_header,
-            ahead: Begin::from_raw(outline.ahead),
+            ahead: Cow::Borrowed(outline.ahead),
             needs: outline
                 .needs
                 .iter()
@@ -819,7 +820,7 @@ mod tests {
                     f.is_envelope,
                     (f.carries_lines, f.carries_like.clone()),
                     f.has_header,
-                    f.ahead,
+                    f.ahead.clone(),
                     f.needs.clone(),
                 )
             };

@@ -14,12 +14,10 @@ use super::byteset::ByteSet;
 /// How many bytes a choice looks at.
 pub(super) const DEPTH: usize = 8;
 /// How many bytes are looked at to see whether a line may be one of a family: its stamp, and some of what is behind it.
-pub(crate) const BEGIN_DEPTH: usize = 40;
+const BEGIN_DEPTH: usize = 40;
 
 /// What a line of a family can begin with.
 pub(crate) type Begin = Ahead<BEGIN_DEPTH>;
-/// The same, written down.
-pub(crate) type RawBegin = ([[u64; 4]; BEGIN_DEPTH], u64);
 
 /// For each of the next bytes, the values that it can have, and whether the record can be over there.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ mod simd;
 mod trace;
 mod xml;
 
-pub(crate) use ahead::{Ahead, Begin, RawBegin};
+pub(crate) use ahead::{Ahead, Begin};
 pub use byteset::ByteSet;
 pub(crate) use delimited::undouble;
 pub use delimited::{Dialect, Heading};

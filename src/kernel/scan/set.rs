@@ -330,14 +330,11 @@ impl PatternSet {
     /// each in turn who takes it.
     #[inline]
     pub fn try_abreast(&self, window: &[u8], records: &[(usize, usize)], (planes, traces): (&mut Planes, &mut Traces)) -> bool {
-        let first = traces.first().map(|trace| traces.pattern(trace));
         // One that goes by keys may come before it.
-        if self.first_keyed < self.first_regex || first.is_none_or(|first| first >= self.first_keyed) {
-            return false;
-        }
-        let Some(last) = records.last() else { return false };
+        let is_first = |trace: &usize| self.first_regex < self.first_keyed && traces.pattern(*trace) < self.first_keyed;
+        let (Some(trace), Some(last)) = (traces.first().filter(is_first), records.last()) else { return false };
         planes.fill(window, last.1);
-        traces.try_abreast(planes, window, records)
+        traces.try_abreast(trace, planes, window, records)
     }
 
     /// Who takes record `lane` of those that were tried at once. Where that is not known, [`find_in`](Self::find_in) has to be asked for

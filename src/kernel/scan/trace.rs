@@ -388,23 +388,21 @@ impl Traces {
         None
     }
 
-    /// The trace that is tried first.
+    /// The most frequent trace, which is tried first.
     #[inline]
     pub(super) fn first(&self) -> Option<usize> {
         self.order.first().copied()
     }
 
-    /// Tries the most frequent trace on several records at once, as long as most of them are its. [`choose`](Self::choose) says
-    /// which are.
-    pub(super) fn try_abreast(&mut self, planes: &Planes, window: &[u8], records: &[(usize, usize)]) -> bool {
-        let Some(&first) = self.order.first().filter(|_| window.len() <= MAX_WINDOW) else { return false };
-        let trace = &mut self.traces[first];
-        if self.abreast.apart > 0 || !trace.detours.is_empty() {
+    /// Tries the trace on several records at once, as long as most of them are its. [`choose`](Self::choose) says which are.
+    pub(super) fn try_abreast(&mut self, index: usize, planes: &Planes, window: &[u8], records: &[(usize, usize)]) -> bool {
+        let trace = &mut self.traces[index];
+        if self.abreast.apart > 0 || !trace.detours.is_empty() || window.len() > MAX_WINDOW {
             self.abreast.apart = self.abreast.apart.saturating_sub(records.len() as u32);
             return false;
         }
         trace.run_abreast(&self.rules, planes, window, records, &mut self.abreast);
-        self.abreast.trace = first;
+        self.abreast.trace = index;
         let taken = self.abreast.failed[..records.len()].iter().filter(|&&failed| failed == TAKEN).count();
         trace.hits += taken as u64;
         // A few records say nothing of those behind them.
