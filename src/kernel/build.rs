@@ -1,6 +1,8 @@
 //! Writes down what can be known of the built-in definitions without compiling them when the program starts: names,
-//! tables, and which bytes their lines can begin with. Compiling all of them costs as much as reading a gigabyte.
+//! tables, and which bytes their lines can begin with. Compiling all of them costs as much as reading a gigabyte. And the trees of
+//! their regular expressions, for those that are compiled: reading these takes longer than the rest of it.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -35,16 +37,50 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     let mut code = String::from("&[\n");
+    let mut regexes = Regexes::default();
     for file in files {
-        outline(&file, &mut code).map_err(|error| format!("{}: {error}", file.display()))?;
+        outline(&file, &mut regexes, &mut code).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     code += "]\n";
-    std::fs::write(PathBuf::from(std::env::var("OUT_DIR")?).join("builtin.rs"), code)?;
-    Ok(())
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("builtin.rs"), code)?;
+    regexes.write(&out)
+}
+
+/// The regular expressions of all definitions.
+#[derive(Default)]
+struct Regexes(BTreeMap<String, scan::Matcher>);
+
+impl Regexes {
+    fn matcher(&mut self, regex: String) -> Result<&scan::Matcher, Box<dyn Error>> {
+        use std::collections::btree_map::Entry;
+        Ok(match self.0.entry(regex) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let matcher = scan::Matcher::try_new(new.key())?;
+                new.insert(matcher)
+            }
+        })
+    }
+
+    /// All texts in their order, all trees, and where those of each expression end.
+    fn write(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        let (mut texts, mut trees, mut ends) = (String::new(), vec![], String::from("&["));
+        for (text, matcher) in &self.0 {
+            let Some(tree) = matcher.as_regex().and_then(scan::RegexMatcher::tree) else { continue };
+            texts += text;
+            trees.extend(tree);
+            write!(ends, "({}, {}), ", texts.len(), trees.len())?;
+        }
+        std::fs::write(folder.join("regexes.txt"), texts)?;
+        std::fs::write(folder.join("trees.bin"), trees)?;
+        std::fs::write(folder.join("regexes.rs"), ends + "]\n")?;
+        Ok(())
+    }
 }
 
 /// One definition. What is wrong with it, the tests say better.
-fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
+fn outline(file: &Path, regexes: &mut Regexes, code: &mut String) -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(file)?;
     let def = definition_of(file, 0)?;
     let family_table = def.table.get_ref();
@@ -83,10 +119,22 @@ fn outline(file: &Path, code: &mut String) -> Result<(), Box<dyn Error>> {
         "        has_header: {:?},",
         def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
     )?;
-    writeln!(code, "        ahead: &Begin::from_raw({:?}),", ahead_of(&def)?)?;
-    writeln!(code, "        needs: {}, head: {},", needs_of(&def)?, head_of(&text))?;
+    writeln!(code, "        ahead: &Begin::from_raw({:?}),", ahead_of(&def, regexes)?)?;
+    writeln!(code, "        needs: {}, head: {},", needs_of(&def, regexes)?, head_of(&text))?;
     writeln!(code, "    }},")?;
+    // What is only read when the family is compiled.
+    for head in [&def.records.start, &def.records.comment].into_iter().flatten() {
+        regexes.matcher(head_regex(&def, head)?)?;
+    }
+    for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_some() && pattern.keyed().next().is_none()) {
+        regexes.matcher(regex(&def, pattern)?)?;
+    }
     Ok(())
+}
+
+/// The regular expression of what lines begin with.
+fn head_regex(def: &definition::FormatDef, head: &toml::Spanned<String>) -> Result<String, Box<dyn Error>> {
+    Ok(format!("(?:{}).*", expand::expand(|name| def.fragment(name), head.get_ref())?.regex))
 }
 
 /// A definition, with what it extends.
@@ -127,16 +175,16 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
 }
 
 /// For each pattern for whole lines, texts that a record has.
-fn needs_of(def: &definition::FormatDef) -> Result<String, Box<dyn Error>> {
+fn needs_of(def: &definition::FormatDef, regexes: &mut Regexes) -> Result<String, Box<dyn Error>> {
     let mut code = String::from("&[");
     for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
         let matcher = match pattern.keyed().next() {
             Some(_) => None,
-            None => Some(scan::Matcher::try_new(&regex(def, pattern)?)?),
+            None => Some(regexes.matcher(regex(def, pattern)?)?),
         };
         let list = |texts: &[String]| format!("&[{}]", texts.join(", "));
         let ways = |ways: &Vec<Vec<u8>>| list(&ways.iter().map(|way| format!("b\"{}\"", way.escape_ascii())).collect::<Vec<_>>());
-        let texts: Vec<String> = screen::needs(pattern, matcher.as_ref()).iter().map(ways).collect();
+        let texts: Vec<String> = screen::needs(pattern, matcher).iter().map(ways).collect();
         write!(code, "{}, ", list(&texts))?;
     }
     Ok(code + "]")
@@ -150,18 +198,15 @@ fn head_of(text: &str) -> usize {
 }
 
 /// What lines of the family can begin with.
-fn ahead_of(def: &definition::FormatDef) -> Result<scan::Begin, Box<dyn Error>> {
-    let of_regex = |regex: &str| Ok::<_, Box<dyn Error>>(scan::Matcher::try_new(regex)?.ahead());
+fn ahead_of(def: &definition::FormatDef, regexes: &mut Regexes) -> Result<scan::Begin, Box<dyn Error>> {
     let mut all = scan::Begin::NOTHING;
     for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
         let own = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
             // Of records in columns the first bytes are known where that is what tells them from further lines.
-            (Some((scan::Syntax::Delimited, _)), _, Some(start)) => {
-                of_regex(&format!("(?:{}).*", expand::expand(|name| def.fragment(name), start.get_ref())?.regex))?
-            }
+            (Some((scan::Syntax::Delimited, _)), _, Some(start)) => regexes.matcher(head_regex(def, start)?)?.ahead(),
             (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => scan::Keyed::ahead_of(&delimited.get_ref().dialect()?),
             (Some((syntax, _)), ..) => syntax.ahead(),
-            (None, ..) => of_regex(&regex(def, pattern)?)?,
+            (None, ..) => regexes.matcher(regex(def, pattern)?)?.ahead(),
         };
         all = all.union(&own);
     }

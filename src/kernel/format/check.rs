@@ -19,6 +19,7 @@ use super::library::library;
 use super::nearest::nearest;
 use super::notation::{self, Grok, Lookaround, typed};
 use super::screen;
+use super::trees;
 use super::{
     Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Screens, Source, Take, TextRule,
     Unescape,
@@ -199,6 +200,9 @@ fn expand(origin: &Origin<'_>, def: &FormatDef, regex: &Spanned<String>) -> Resu
 }
 
 fn matcher(origin: &Origin<'_>, written: &Spanned<String>, regex: &str) -> Result<Matcher, DefinitionError> {
+    if let Some(known) = trees::tree(regex).and_then(|tree| Matcher::with_tree(regex, tree)) {
+        return Ok(known);
+    }
     Matcher::try_new(regex).map_err(|error| {
         // The place is exact only where no fragment moved it; the text around it always helps.
         let near = match &error {

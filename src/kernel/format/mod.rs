@@ -20,6 +20,7 @@ mod nearest;
 mod notation;
 mod schema;
 mod screen;
+mod trees;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};

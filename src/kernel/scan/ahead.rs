@@ -84,6 +84,14 @@ impl<const N: usize> Ahead<N> {
         ahead
     }
 
+    /// The text, and then this.
+    pub(super) fn behind_text(&self, text: &[u8]) -> Self {
+        let near = &text[..text.len().min(N)];
+        let mut ahead = self.behind(ByteSet::EMPTY, near.len());
+        ahead.sets.iter_mut().zip(near).for_each(|(set, &byte)| *set = ByteSet::of(byte));
+        ahead
+    }
+
     /// `min` to `max` bytes of `set`, and then this.
     pub(super) fn behind_run(&self, set: ByteSet, min: u32, max: u32) -> Self {
         let mut ahead = *self;

@@ -79,7 +79,27 @@ impl ByteSet {
 
     /// The bytes of the set in order.
     pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..=255).filter(move |&byte| self.contains(byte))
+        let bytes = |(mut bits, base): (u64, u8)| {
+            std::iter::from_fn(move || {
+                let byte = (bits != 0).then(|| base + bits.trailing_zeros() as u8);
+                bits &= bits.wrapping_sub(1);
+                byte
+            })
+        };
+        self.0.into_iter().zip([0, 64, 128, 192]).flat_map(bytes)
+    }
+
+    /// The same as ranges: the first byte of each, and the last.
+    pub(super) fn ranges(self) -> impl Iterator<Item = (u8, u8)> {
+        let mut bytes = self.iter().peekable();
+        std::iter::from_fn(move || {
+            let first = bytes.next()?;
+            let mut last = first;
+            while let Some(next) = bytes.next_if(|&next| next == last.wrapping_add(1)) {
+                last = next;
+            }
+            Some((first, last))
+        })
     }
 }
 
@@ -87,12 +107,7 @@ impl fmt::Debug for ByteSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (negated, shown) = if self.len() > 128 { ("^", self.complement()) } else { ("", *self) };
         write!(f, "[{negated}")?;
-        let mut bytes = shown.iter().peekable();
-        while let Some(first) = bytes.next() {
-            let mut last = first;
-            while bytes.peek().is_some_and(|&next| next == last.wrapping_add(1) && last < 255) {
-                last = bytes.next().unwrap_or(last);
-            }
+        for (first, last) in shown.ranges() {
             write!(f, "{}", first.escape_ascii())?;
             if last > first {
                 write!(f, "-{}", last.escape_ascii())?;
@@ -113,6 +128,11 @@ mod tests {
                 let mut set = ByteSet::EMPTY;
                 set.insert_range(first, last);
                 assert!((0..=255).all(|byte| set.contains(byte) == (first..=last).contains(&byte)), "{first} {last}");
+                assert!(set.iter().eq(first..=last), "{first} {last}");
+                assert!(set.ranges().eq((first <= last).then_some((first, last))), "{first} {last}");
+                let others = (0..=255).filter(|byte| !set.contains(*byte));
+                assert!(set.complement().iter().eq(others), "{first} {last}");
+                assert!(set.complement().ranges().count() <= 2, "{first} {last}");
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::{Hir, HirKind};
+use regex_syntax::hir::Hir;
 use thiserror::Error;
 
 use super::Span;
@@ -14,6 +14,7 @@ use super::ahead::Ahead;
 use super::keys::{Frames, Keyed};
 use super::lower::{NotLowered, ahead_of, lower};
 use super::program::{Failure, Outcome, Program, Stacks};
+use super::tree::Tree;
 
 /// Compiled size of one pattern at most; beyond it a definition is a mistake or an attack.
 const SIZE_LIMIT: usize = 4 << 20;
@@ -48,15 +49,16 @@ pub enum Matcher {
 /// A regular expression that is ready to be matched.
 pub struct RegexMatcher {
     regex: Box<str>,
-    hir: Hir,
+    tree: Tree,
     captures: Vec<Box<str>>,
-    /// The regex group of each capture.
-    groups: Vec<usize>,
     /// Most patterns are only ever run as a part of a set, so each is lowered when it is first run alone.
     engine: OnceLock<Result<Program, NotLowered>>,
     /// The regex crate's machine: built when it is first needed, because that costs more than lowering does.
-    oracle: OnceLock<Option<Regex>>,
+    oracle: OnceLock<Option<Oracle>>,
 }
+
+/// The regex crate's machine, and the group of each capture.
+type Oracle = (Regex, Vec<usize>);
 
 /// What a thread keeps between records: stacks of the machine, locations of the regex.
 #[derive(Default)]
@@ -97,7 +99,13 @@ impl fmt::Debug for RegexMatcher {
 impl Matcher {
     /// Compiles a regular expression. It is anchored at both ends, `.` takes line feeds, and there is no Unicode.
     pub fn try_new(pattern: &str) -> Result<Self, PatternError> {
-        Ok(Self::Regex(Box::new(RegexMatcher::try_new(pattern)?)))
+        let hir = parse(pattern).map_err(|error| syntax_error(&error))?;
+        Ok(Self::Regex(Box::new(RegexMatcher::new(pattern, Tree::from(&hir)))))
+    }
+
+    /// The same for an expression that was read before: `tree` is what [`tree`](RegexMatcher::tree) said of it. `None` if it did not.
+    pub(crate) fn with_tree(pattern: &str, tree: &[u8]) -> Option<Self> {
+        Some(Self::Regex(Box::new(RegexMatcher::new(pattern, Tree::from_bytes(tree)?))))
     }
 
     /// The regular expression, if it is one.
@@ -127,7 +135,7 @@ impl Matcher {
     /// The fewest bytes that a record can have.
     pub fn min_bytes(&self) -> usize {
         match self {
-            Self::Regex(regex) => regex.hir.properties().minimum_len().unwrap_or(0),
+            Self::Regex(regex) => regex.tree.min_len(),
             Self::Keyed(keyed) => keyed.min_bytes(),
         }
     }
@@ -135,7 +143,7 @@ impl Matcher {
     /// What a record can begin with.
     pub(crate) fn ahead<const N: usize>(&self) -> Ahead<N> {
         match self {
-            Self::Regex(regex) => ahead_of(&regex.hir),
+            Self::Regex(regex) => ahead_of(&regex.tree),
             Self::Keyed(keyed) => keyed.ahead(),
         }
     }
@@ -151,29 +159,27 @@ impl Matcher {
 }
 
 impl RegexMatcher {
-    fn try_new(pattern: &str) -> Result<Self, PatternError> {
-        let hir = ParserBuilder::new()
-            .utf8(false)
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .build()
-            .parse(pattern)
-            .map_err(|error| syntax_error(&error))?;
-        let mut named = vec![];
-        named_captures(&hir, &mut named);
-        named.sort_unstable();
-        let (groups, captures): (Vec<usize>, Vec<Box<str>>) = named.into_iter().unzip();
+    fn new(pattern: &str, tree: Tree) -> Self {
+        let mut captures = vec![];
+        tree.captures(&mut captures);
         // In a verbose pattern a line feed ends a comment on the last line; in a plain one it would be text.
         let end = if pattern.trim_start().starts_with("(?x") { "\n" } else { "" };
         let regex = format!(r"\A(?:{pattern}{end})\z").into();
-        Ok(Self { regex, hir, captures, groups, engine: OnceLock::new(), oracle: OnceLock::new() })
+        Self { regex, tree, captures, engine: OnceLock::new(), oracle: OnceLock::new() }
     }
 
     /// Can the regex crate build the pattern? A lowered one is built only when it is needed.
     pub fn check_regex(&self) -> Result<(), PatternError> {
-        build(&self.regex).map(|regex| {
-            self.oracle.get_or_init(|| Some(regex));
+        self.build().map(|oracle| {
+            self.oracle.get_or_init(|| Some(oracle));
         })
+    }
+
+    fn build(&self) -> Result<Oracle, PatternError> {
+        let regex = build(&self.regex, SIZE_LIMIT)?;
+        let group = |name: &str| regex.capture_names().position(|own| own == Some(name)).unwrap_or(usize::MAX);
+        let groups = self.captures.iter().map(|name| group(name)).collect();
+        Ok((regex, groups))
     }
 
     /// The names of the captures, in the order of their spans.
@@ -185,7 +191,7 @@ impl RegexMatcher {
     pub fn program(&self) -> Result<&Program, &NotLowered> {
         let lowered = self.engine.get_or_init(|| {
             let slot = |name: &str| self.captures.iter().position(|capture| &**capture == name);
-            lower(&self.hir, self.captures.len(), |name| slot(name).and_then(|slot| u16::try_from(slot).ok()))
+            lower(&self.tree, self.captures.len(), |name| slot(name).and_then(|slot| u16::try_from(slot).ok()))
         });
         lowered.as_ref()
     }
@@ -193,13 +199,17 @@ impl RegexMatcher {
     /// Texts that every record has: of each list, one of its texts.
     pub(crate) fn texts(&self) -> Vec<Vec<Vec<u8>>> {
         let mut texts = vec![];
-        collect_texts(&self.hir, &mut texts);
+        self.tree.texts(&mut texts);
         texts
     }
 
-    /// The syntax tree.
-    pub(super) fn hir(&self) -> &Hir {
-        &self.hir
+    /// What was read of the expression, to be written down; `None` if it has something that cannot be.
+    pub(crate) fn tree(&self) -> Option<Vec<u8>> {
+        self.tree.to_bytes()
+    }
+
+    pub(super) fn as_tree(&self) -> &Tree {
+        &self.tree
     }
 
     /// The regular expression, anchored.
@@ -222,69 +232,32 @@ impl RegexMatcher {
 
     /// The slow twin of [`find`](Self::find): the regex crate does all of the work.
     pub fn find_by_regex(&self, record: &[u8], slots: &mut [Span], scratch: &mut Scratch) -> Result<(), Failure> {
-        let Some(oracle) = self.oracle.get_or_init(|| build(&self.regex).ok()) else { return Err(Failure::default()) };
+        let Some((oracle, groups)) = self.oracle.get_or_init(|| self.build().ok()) else { return Err(Failure::default()) };
         let locations = scratch.locations(oracle);
         if oracle.captures_read(locations, record).is_none() {
             return Err(Failure::default());
         }
-        for (slot, &group) in slots.iter_mut().zip(&self.groups) {
+        for (slot, &group) in slots.iter_mut().zip(groups) {
             *slot = locations.get(group).map_or(Span::NONE, |(start, end)| Span { start: start as u32, end: end as u32 });
         }
         Ok(())
     }
 }
 
-/// Adds the texts that are in every match of the expression.
-fn collect_texts(hir: &Hir, texts: &mut Vec<Vec<Vec<u8>>>) {
-    match hir.kind() {
-        HirKind::Literal(literal) => texts.push(vec![literal.0.to_vec()]),
-        HirKind::Capture(capture) => collect_texts(&capture.sub, texts),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| collect_texts(part, texts)),
-        HirKind::Repetition(repetition) if repetition.min > 0 => collect_texts(&repetition.sub, texts),
-        // One of each way, the longest that it has.
-        HirKind::Alternation(ways) => {
-            let least = |text: &Vec<Vec<u8>>| text.iter().map(Vec::len).min().unwrap_or(0);
-            let of_way = |way: &Hir| {
-                let mut own = vec![];
-                collect_texts(way, &mut own);
-                own.into_iter().max_by_key(least)
-            };
-            if let Some(all) = ways.iter().map(of_way).collect::<Option<Vec<_>>>() {
-                texts.push(all.into_iter().flatten().collect());
-            }
-        }
-        HirKind::Empty | HirKind::Class(_) | HirKind::Look(_) | HirKind::Repetition(_) => {}
-    }
+/// Bytes are bytes, but for what a pattern says of characters itself.
+fn parse(pattern: &str) -> Result<Hir, regex_syntax::Error> {
+    ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern)
 }
 
-pub(super) fn build(regex: &str) -> Result<Regex, PatternError> {
-    build_up_to(regex, false, SIZE_LIMIT)
-}
-
-/// The same for a set, whose patterns passed one by one. It is a syntax tree as text, which says of bytes that they are no characters.
-pub(super) fn build_set(regex: &str) -> Result<Regex, PatternError> {
-    build_up_to(regex, true, SET_SIZE_LIMIT)
-}
-
-fn build_up_to(regex: &str, is_unicode: bool, limit: usize) -> Result<Regex, PatternError> {
+/// The regex crate's machine for an expression. The patterns of a set have passed one by one.
+fn build(regex: &str, limit: usize) -> Result<Regex, PatternError> {
     let mut builder = RegexBuilder::new(regex);
-    builder.unicode(is_unicode).dot_matches_new_line(true).size_limit(limit);
+    builder.unicode(false).dot_matches_new_line(true).size_limit(limit);
     builder.build().map_err(|error| PatternError::TooLarge(error.to_string()))
 }
 
-/// The named groups of a pattern, with their numbers.
-fn named_captures(hir: &Hir, named: &mut Vec<(usize, Box<str>)>) {
-    match hir.kind() {
-        HirKind::Capture(capture) => {
-            if let Some(name) = &capture.name {
-                named.push((capture.index as usize, name.clone()));
-            }
-            named_captures(&capture.sub, named);
-        }
-        HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().for_each(|part| named_captures(part, named)),
-        HirKind::Repetition(repetition) => named_captures(&repetition.sub, named),
-        _ => {}
-    }
+pub(super) fn build_set(regex: &str) -> Result<Regex, PatternError> {
+    build(regex, SET_SIZE_LIMIT)
 }
 
 fn syntax_error(error: &regex_syntax::Error) -> PatternError {

@@ -30,6 +30,7 @@ mod set;
 mod shape;
 mod simd;
 mod trace;
+mod tree;
 mod xml;
 
 pub(crate) use ahead::{Ahead, Begin};

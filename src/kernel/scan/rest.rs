@@ -14,10 +14,8 @@
 
 use std::collections::BTreeSet;
 
-use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, Hir, HirKind, Repetition};
-
-use super::lower::{ACCEPT, BEGIN, END, MARK};
-use super::set::empty_group;
+use super::byteset::ByteSet;
+use super::tree::{Repetition, Tree};
 
 /// What is looked at.
 pub(super) struct Interest<'a> {
@@ -30,17 +28,17 @@ pub(super) struct Interest<'a> {
 }
 
 /// The tree without what need not be read; `None` if nothing is saved.
-pub(super) fn without_rest(joined: &Hir, interest: &Interest<'_>) -> Option<Hir> {
+pub(super) fn without_rest(joined: &Tree, interest: &Interest<'_>) -> Option<Tree> {
     let mut parts = vec![];
     flatten(joined, &mut parts);
     for (index, part) in parts.iter().enumerate() {
-        // What keeps branches apart stays, and where captures begin or end.
+        // Where captures begin or end stays.
         if is_mark(part) {
             continue;
         }
         let rest = &parts[index..];
         let mut ends = Ends::default();
-        if !takes_anything(rest) || !rest.iter().all(|part| ends.add(part, interest)) {
+        if !takes_anything(rest.iter().copied()) || !rest.iter().all(|part| ends.add(part, interest)) {
             continue;
         }
         let Some(&first) = ends.patterns.first() else { continue };
@@ -52,70 +50,61 @@ pub(super) fn without_rest(joined: &Hir, interest: &Interest<'_>) -> Option<Hir>
             continue;
         }
         let kept = parts[..index].iter().map(|&part| part.clone());
-        return Some(Hir::concat(kept.chain([anything(), empty_group(ACCEPT + first as u32)]).collect()));
+        return Some(Tree::concat(kept.chain([Tree::anything(), Tree::Accept(first as u32)])));
     }
     // What differs at its end may have branches that do not.
     let (last, before) = parts.split_last()?;
-    let HirKind::Alternation(branches) = last.kind() else { return None };
-    let shorter: Vec<Option<Hir>> = branches.iter().map(|branch| without_rest(branch, interest)).collect();
+    let Tree::Alternation(branches) = last else { return None };
+    let shorter: Vec<Option<Tree>> = branches.iter().map(|branch| without_rest(branch, interest)).collect();
     if shorter.iter().all(Option::is_none) {
         return None;
     }
     let branches = branches.iter().zip(shorter).map(|(branch, shorter)| shorter.unwrap_or_else(|| branch.clone()));
-    let last = Hir::alternation(branches.collect());
-    Some(Hir::concat(before.iter().map(|&part| part.clone()).chain([last]).collect()))
+    let last = Tree::alternation(branches.collect());
+    Some(Tree::concat(before.iter().map(|&part| part.clone()).chain([last])))
 }
 
-/// A group that takes nothing and ends nothing.
-fn is_mark(hir: &Hir) -> bool {
-    matches!(hir.kind(), HirKind::Capture(capture) if capture.name.is_none() && capture.index >= MARK)
+/// Where a capture begins or ends.
+fn is_mark(tree: &Tree) -> bool {
+    matches!(tree, Tree::Open(_) | Tree::Close(_))
 }
 
-fn flatten<'a>(hir: &'a Hir, parts: &mut Vec<&'a Hir>) {
-    match hir.kind() {
-        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
-        _ => parts.push(hir),
+fn flatten<'a>(tree: &'a Tree, parts: &mut Vec<&'a Tree>) {
+    match tree {
+        Tree::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
+        _ => parts.push(tree),
     }
 }
 
-fn anything() -> Hir {
-    let byte = Hir::class(Class::Bytes(ClassBytes::new([ClassBytesRange::new(0, u8::MAX)])));
-    Hir::repetition(Repetition { min: 0, max: None, greedy: true, sub: Box::new(byte) })
-}
-
 /// Does this sequence take every text?
-fn takes_anything(parts: &[&Hir]) -> bool {
-    parts.iter().all(|part| takes_nothing(part)) && parts.iter().any(|part| takes_all(part))
+fn takes_anything<'a>(parts: impl IntoIterator<Item = &'a Tree, IntoIter: Clone>) -> bool {
+    let mut parts = parts.into_iter();
+    parts.clone().all(takes_nothing) && parts.any(takes_all)
 }
 
 /// Does it take the empty text, wherever it stands?
-fn takes_nothing(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty => true,
-        HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
-        HirKind::Capture(capture) => takes_nothing(&capture.sub),
-        HirKind::Repetition(repetition) => repetition.min == 0 || takes_nothing(&repetition.sub),
-        HirKind::Concat(parts) => parts.iter().all(takes_nothing),
-        HirKind::Alternation(branches) => branches.iter().any(takes_nothing),
+fn takes_nothing(tree: &Tree) -> bool {
+    match tree {
+        Tree::Empty | Tree::Open(_) | Tree::Close(_) | Tree::Accept(_) => true,
+        Tree::Byte(_) | Tree::Literal(_) | Tree::Set(_) | Tree::Look(_) => false,
+        Tree::Capture(_, sub) => takes_nothing(sub),
+        Tree::Repetition(repetition) => repetition.min == 0 || takes_nothing(&repetition.sub),
+        Tree::Concat(parts) => parts.iter().all(takes_nothing),
+        Tree::Alternation(branches) => branches.iter().any(takes_nothing),
     }
 }
 
 /// Does it take every text, and the empty one too?
-fn takes_all(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => false,
-        HirKind::Capture(capture) => takes_all(&capture.sub),
-        HirKind::Repetition(Repetition { min: 0, max: None, sub, .. }) => is_any_byte(sub),
-        HirKind::Repetition(Repetition { max: Some(0), .. }) => false,
-        HirKind::Repetition(repetition) => takes_all(&repetition.sub),
-        HirKind::Concat(parts) => takes_anything(&parts.iter().collect::<Vec<_>>()),
-        HirKind::Alternation(branches) => branches.iter().any(takes_all),
-    }
-}
-
-fn is_any_byte(hir: &Hir) -> bool {
-    match hir.kind() {
-        HirKind::Class(Class::Bytes(class)) => matches!(class.ranges(), [all] if (all.start(), all.end()) == (0, u8::MAX)),
+fn takes_all(tree: &Tree) -> bool {
+    match tree {
+        Tree::Capture(_, sub) => takes_all(sub),
+        Tree::Repetition(repetition) => match **repetition {
+            Repetition { min: 0, max: u32::MAX, sub: Tree::Set(ByteSet::ALL), .. } => true,
+            Repetition { max: 0, .. } => false,
+            Repetition { ref sub, .. } => takes_all(sub),
+        },
+        Tree::Concat(parts) => takes_anything(parts.iter()),
+        Tree::Alternation(branches) => branches.iter().any(takes_all),
         _ => false,
     }
 }
@@ -128,24 +117,18 @@ struct Ends {
 
 impl Ends {
     /// Goes through a part of it; `false` if something in it is looked at.
-    fn add(&mut self, hir: &Hir, interest: &Interest<'_>) -> bool {
-        match hir.kind() {
-            HirKind::Empty | HirKind::Literal(_) | HirKind::Class(_) | HirKind::Look(_) => true,
-            HirKind::Repetition(repetition) => self.add(&repetition.sub, interest),
-            HirKind::Concat(parts) | HirKind::Alternation(parts) => parts.iter().all(|part| self.add(part, interest)),
-            HirKind::Capture(capture) => match &capture.name {
-                Some(name) => {
-                    let is_needed = (interest.slot)(name).is_none_or(|slot| interest.needed.contains(&slot));
-                    !is_needed && self.add(&capture.sub, interest)
-                }
-                None if capture.index >= END => !interest.needed.contains(&((capture.index - END) as usize)),
-                None if capture.index >= BEGIN => !interest.needed.contains(&((capture.index - BEGIN) as usize)),
-                None if capture.index >= MARK => true,
-                None => {
-                    self.patterns.push((capture.index - ACCEPT) as usize);
-                    true
-                }
-            },
+    fn add(&mut self, tree: &Tree, interest: &Interest<'_>) -> bool {
+        let is_needed = |name: &str| (interest.slot)(name).is_none_or(|slot| interest.needed.contains(&slot));
+        match tree {
+            Tree::Empty | Tree::Byte(_) | Tree::Literal(_) | Tree::Set(_) | Tree::Look(_) => true,
+            Tree::Repetition(repetition) => self.add(&repetition.sub, interest),
+            Tree::Concat(parts) | Tree::Alternation(parts) => parts.iter().all(|part| self.add(part, interest)),
+            Tree::Capture(name, sub) => !is_needed(name) && self.add(sub, interest),
+            Tree::Open(name) | Tree::Close(name) => !is_needed(name),
+            Tree::Accept(pattern) => {
+                self.patterns.push(*pattern as usize);
+                true
+            }
         }
     }
 }

@@ -15,14 +15,15 @@
 //! pattern which comes first.
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Write as _};
 use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{CaptureLocations, Regex};
-use regex_syntax::hir::{Capture, Hir, HirKind, Repetition};
+use regex_syntax::hir::Hir;
 
 use super::Span;
 use super::keys::{KeySet, Keyed, Learned};
-use super::lower::{ACCEPT, BEGIN, END, MARK, NotLowered, clear_parts, lower};
+use super::lower::{NotLowered, clear_parts, lower};
 use super::matcher::{Matcher, Scratch, build_set};
 use super::planes::Planes;
 use super::program::{Failure, Outcome, Program};
@@ -30,6 +31,7 @@ use super::rest::{Interest, without_rest};
 #[cfg(test)]
 use super::trace::ABREAST;
 use super::trace::Traces;
+use super::tree::Tree;
 
 /// How patterns that begin alike come back to an ambiguous part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub struct PatternSet {
     first_keyed: usize,
     /// Those that go by keys, and where their slots begin: behind those of the regexes.
     keyed: Arc<Vec<(KeySet, usize)>>,
-    joined: Hir,
+    joined: Tree,
     /// Lowered when the first record is read: of most sets only a part is.
     engine: OnceLock<Result<Program, NotLowered>>,
     oracle: OnceLock<Option<Twin>>,
@@ -82,8 +84,8 @@ enum Role {
     Accept(usize),
 }
 
-impl std::fmt::Debug for PatternSet {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for PatternSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PatternSet")
             .field("patterns", &self.slots.len())
             .field("captures", &self.captures)
@@ -118,15 +120,11 @@ impl PatternSet {
             });
             slots.push(own.collect());
             let mut parts = vec![];
-            flatten(&canonical(regex.hir(), &captures), &mut parts);
-            parts.push(empty_group(ACCEPT + index as u32));
+            flatten(regex.as_tree(), &mut parts);
+            parts.push(Tree::Accept(index as u32));
             sequences.push(parts);
         }
-        let sequences: Vec<Sequence<'_>> = sequences
-            .iter()
-            .map(|parts| Sequence { parts, clear: if ways == Ways::Together { usize::MAX } else { clear_parts(parts) } })
-            .collect();
-        let joined = join(&sequences);
+        let joined = join(&sequences_of(&sequences, ways));
         let mut keyed = vec![];
         let mut base = captures.len();
         while let Some((_, first)) = by_keys.first() {
@@ -381,10 +379,10 @@ impl PatternSet {
 }
 
 impl Twin {
-    fn build(joined: &Hir, captures: &[Box<str>]) -> Option<Self> {
-        let mut roles = vec![];
-        let renamed = number(joined, captures, &mut roles);
-        let regex = build_set(&format!(r"\A(?:{renamed})\z")).ok()?;
+    fn build(joined: &Tree, captures: &[Box<str>]) -> Option<Self> {
+        let (mut roles, mut text) = (vec![], String::from(r"\A(?:"));
+        write_regex(joined, captures, &mut roles, &mut text).ok()?;
+        let regex = build_set(&(text + r")\z")).ok()?;
         let groups = regex.capture_names().enumerate().filter_map(|(group, name)| {
             let number: usize = name?.strip_prefix('g')?.parse().ok()?;
             Some((group, *roles.get(number)?))
@@ -394,50 +392,25 @@ impl Twin {
     }
 }
 
-/// The tree with captures numbered by the set, so that equal parts of two patterns are equal.
-fn canonical(hir: &Hir, captures: &[Box<str>]) -> Hir {
-    let again = |hir: &Hir| canonical(hir, captures);
-    match hir.kind() {
-        HirKind::Capture(capture) => match &capture.name {
-            Some(name) => {
-                let index = captures.iter().position(|other| other == name).unwrap_or(0) as u32 + 1;
-                Hir::capture(Capture { index, name: Some(name.clone()), sub: Box::new(again(&capture.sub)) })
-            }
-            None => again(&capture.sub),
-        },
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(again).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(again).collect()),
-        HirKind::Repetition(r) => {
-            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub: Box::new(again(&r.sub)) })
+/// The parts of a pattern, as small as they can be joined.
+fn flatten(tree: &Tree, parts: &mut Vec<Tree>) {
+    match tree {
+        Tree::Empty => {}
+        Tree::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
+        Tree::Literal(text) => parts.extend(text.iter().map(|&byte| Tree::Byte(byte))),
+        Tree::Capture(name, sub) if matches!(**sub, Tree::Concat(_)) => {
+            parts.push(Tree::Open(Arc::clone(name)));
+            flatten(sub, parts);
+            parts.push(Tree::Close(Arc::clone(name)));
         }
-        _ => hir.clone(),
+        _ => parts.push(tree.clone()),
     }
-}
-
-fn flatten(hir: &Hir, parts: &mut Vec<Hir>) {
-    match hir.kind() {
-        HirKind::Empty => {}
-        HirKind::Concat(inner) => inner.iter().for_each(|part| flatten(part, parts)),
-        HirKind::Literal(literal) => parts.extend(literal.0.iter().map(|&byte| Hir::literal([byte]))),
-        HirKind::Capture(capture) if capture.name.is_some() && matches!(capture.sub.kind(), HirKind::Concat(_)) => {
-            let slot = capture.index - 1;
-            parts.push(empty_group(BEGIN + slot));
-            flatten(&capture.sub, parts);
-            parts.push(empty_group(END + slot));
-        }
-        _ => parts.push(hir.clone()),
-    }
-}
-
-/// A group that takes nothing; its number says what it is for.
-pub(super) fn empty_group(index: u32) -> Hir {
-    Hir::capture(Capture { index, name: None, sub: Box::new(Hir::empty()) })
 }
 
 /// The parts of a pattern, or the rest of them.
 #[derive(Clone, Copy)]
 struct Sequence<'a> {
-    parts: &'a [Hir],
+    parts: &'a [Tree],
     /// So many of them may be joined: they have one way only.
     clear: usize,
 }
@@ -449,8 +422,22 @@ impl Sequence<'_> {
     }
 }
 
+/// The patterns of a set, and how much of each may be joined.
+fn sequences_of(patterns: &[Vec<Tree>], ways: Ways) -> Vec<Sequence<'_>> {
+    let clear = |index: usize, parts: &[Tree]| {
+        if ways == Ways::Together {
+            return usize::MAX;
+        }
+        // Only neighbours are joined, and only as far as they are alike.
+        let neighbours = [index.checked_sub(1), Some(index + 1)].into_iter().flatten().filter_map(|index| patterns.get(index));
+        let alike = neighbours.map(|other| parts.iter().zip(other).take_while(|(a, b)| a == b).count());
+        clear_parts(parts, alike.max().unwrap_or(0))
+    };
+    patterns.iter().enumerate().map(|(index, parts)| Sequence { parts, clear: clear(index, parts) }).collect()
+}
+
 /// Joins neighbours with equal first parts.
-fn join(sequences: &[Sequence<'_>]) -> Hir {
+fn join(sequences: &[Sequence<'_>]) -> Tree {
     let mut branches = vec![];
     let mut rest = sequences;
     while let Some(first) = rest.first() {
@@ -462,7 +449,7 @@ fn join(sequences: &[Sequence<'_>]) -> Hir {
             [_] => first.parts.len(),
             _ => (1..).find(|&n| !group[1..].iter().all(|other| first.is_alike(other, n))).unwrap_or(1),
         };
-        let mut parts: Vec<Hir> = first.parts[..shared].to_vec();
+        let mut parts: Vec<Tree> = first.parts[..shared].to_vec();
         if group.len() > 1 {
             let tails: Vec<Sequence<'_>> = group
                 .iter()
@@ -470,44 +457,56 @@ fn join(sequences: &[Sequence<'_>]) -> Hir {
                 .collect();
             parts.push(join(&tails));
         }
-        branches.push(Hir::concat(parts));
+        branches.push(Tree::concat(parts));
     }
-    match branches.len() {
-        1 => branches.pop().unwrap_or_else(Hir::empty),
-        // The library would join what branches begin with alike; a mark in front of each keeps them apart.
-        _ => Hir::alternation(
-            branches
-                .into_iter()
-                .enumerate()
-                .map(|(index, branch)| Hir::concat(vec![empty_group(MARK + index as u32), branch]))
-                .collect(),
-        ),
-    }
+    Tree::alternation(branches)
 }
 
-/// The tree with a name of its own for each group.
-fn number(hir: &Hir, captures: &[Box<str>], roles: &mut Vec<Role>) -> Hir {
-    match hir.kind() {
-        HirKind::Capture(capture) if (MARK..BEGIN).contains(&capture.index) => Hir::empty(),
-        HirKind::Capture(capture) => {
-            let role = match &capture.name {
-                Some(name) => Role::Slot(captures.iter().position(|other| other == name).unwrap_or(0)),
-                None if capture.index >= END => Role::End((capture.index - END) as usize),
-                None if capture.index >= BEGIN => Role::Begin((capture.index - BEGIN) as usize),
-                None => Role::Accept((capture.index - ACCEPT) as usize),
-            };
-            let name = Some(format!("g{}", roles.len()).into());
-            roles.push(role);
-            let index = roles.len() as u32;
-            Hir::capture(Capture { index, name, sub: Box::new(number(&capture.sub, captures, roles)) })
+/// Writes the tree as a regular expression with a name of its own for each group.
+fn write_regex(tree: &Tree, captures: &[Box<str>], roles: &mut Vec<Role>, out: &mut String) -> fmt::Result {
+    let slot = |name: &str| captures.iter().position(|other| **other == *name).unwrap_or(0);
+    let mut empty_group = |role: Role, out: &mut String| {
+        write!(out, "(?<g{}>)", roles.len())?;
+        roles.push(role);
+        Ok(())
+    };
+    match tree {
+        Tree::Empty => Ok(()),
+        Tree::Byte(byte) => write!(out, r"\x{byte:02x}"),
+        Tree::Literal(text) => text.iter().try_for_each(|byte| write!(out, r"\x{byte:02x}")),
+        Tree::Set(set) if set.is_empty() => write!(out, "[a&&b]"),
+        Tree::Set(set) => {
+            write!(out, "[")?;
+            set.ranges().try_for_each(|(first, last)| write!(out, r"\x{first:02x}-\x{last:02x}"))?;
+            write!(out, "]")
         }
-        HirKind::Concat(parts) => Hir::concat(parts.iter().map(|part| number(part, captures, roles)).collect()),
-        HirKind::Alternation(parts) => Hir::alternation(parts.iter().map(|part| number(part, captures, roles)).collect()),
-        HirKind::Repetition(r) => {
-            let sub = Box::new(number(&r.sub, captures, roles));
-            Hir::repetition(Repetition { min: r.min, max: r.max, greedy: r.greedy, sub })
+        Tree::Look(look) => write!(out, "{}", Hir::look(*look)),
+        Tree::Capture(name, sub) => {
+            write!(out, "(?<g{}>", roles.len())?;
+            roles.push(Role::Slot(slot(name)));
+            write_regex(sub, captures, roles, out)?;
+            write!(out, ")")
         }
-        _ => hir.clone(),
+        Tree::Open(name) => empty_group(Role::Begin(slot(name)), out),
+        Tree::Close(name) => empty_group(Role::End(slot(name)), out),
+        Tree::Accept(pattern) => empty_group(Role::Accept(*pattern as usize), out),
+        Tree::Concat(parts) => parts.iter().try_for_each(|part| write_regex(part, captures, roles, out)),
+        Tree::Alternation(branches) => {
+            for (index, branch) in branches.iter().enumerate() {
+                write!(out, "{}", if index == 0 { "(?:" } else { "|" })?;
+                write_regex(branch, captures, roles, out)?;
+            }
+            write!(out, ")")
+        }
+        Tree::Repetition(repetition) => {
+            write!(out, "(?:")?;
+            write_regex(&repetition.sub, captures, roles, out)?;
+            write!(out, "){{{},", repetition.min)?;
+            if repetition.max < u32::MAX {
+                write!(out, "{}", repetition.max)?;
+            }
+            write!(out, "}}{}", if repetition.greedy { "" } else { "?" })
+        }
     }
 }
 
