@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use logsql_kernel::format::{Catalog, detect};
 
+/// As in the program: half of what compiling does is to allocate.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What tells a process that it is to look at one format.
 const ONE: &str = "--one";
 /// What a detection should take at most.

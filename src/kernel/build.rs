@@ -119,8 +119,7 @@ fn outline(file: &Path, regexes: &mut Regexes, code: &mut String) -> Result<(), 
         "        has_header: {:?},",
         def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header())
     )?;
-    writeln!(code, "        ahead: &Begin::from_raw({:?}),", ahead_of(&def, regexes)?)?;
-    writeln!(code, "        needs: {}, head: {},", needs_of(&def, regexes)?, head_of(&text))?;
+    writeln!(code, "        screens: &[\n{}        ], head: {},", screens_of(&def, regexes)?, head_of(&text))?;
     writeln!(code, "    }},")?;
     // What is only read when the family is compiled.
     for head in [&def.records.start, &def.records.comment].into_iter().flatten() {
@@ -174,20 +173,32 @@ fn regex(def: &definition::FormatDef, pattern: &definition::PatternDef) -> Resul
     }
 }
 
-/// For each pattern for whole lines, texts that a record has.
-fn needs_of(def: &definition::FormatDef, regexes: &mut Regexes) -> Result<String, Box<dyn Error>> {
-    let mut code = String::from("&[");
+/// Those of the patterns for whole lines.
+fn screens_of(def: &definition::FormatDef, regexes: &mut Regexes) -> Result<String, Box<dyn Error>> {
+    let mut code = String::new();
     for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
-        let matcher = match pattern.keyed().next() {
-            Some(_) => None,
-            None => Some(regexes.matcher(regex(def, pattern)?)?),
+        let screen = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
+            // Of records in columns the first bytes are known where that is what tells them from further lines.
+            (Some((scan::Syntax::Delimited, _)), _, Some(start)) => {
+                let start = regexes.matcher(head_regex(def, start)?)?;
+                screen::Screen::new(pattern, None, start.ahead())
+            }
+            (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => {
+                screen::Screen::new(pattern, None, scan::Keyed::ahead_of(&delimited.get_ref().dialect()?))
+            }
+            (Some((syntax, _)), ..) => screen::Screen::new(pattern, None, syntax.ahead()),
+            (None, ..) => {
+                let matcher = regexes.matcher(regex(def, pattern)?)?;
+                screen::Screen::new(pattern, Some(matcher), matcher.ahead())
+            }
         };
-        let list = |texts: &[String]| format!("&[{}]", texts.join(", "));
-        let ways = |ways: &Vec<Vec<u8>>| list(&ways.iter().map(|way| format!("b\"{}\"", way.escape_ascii())).collect::<Vec<_>>());
-        let texts: Vec<String> = screen::needs(pattern, matcher).iter().map(ways).collect();
-        write!(code, "{}, ", list(&texts))?;
+        let list = |of: Vec<String>| format!("Cow::Borrowed(&[{}])", of.join(", "));
+        let ways =
+            |ways: &screen::Ways| list(ways.iter().map(|way| format!("Cow::Borrowed(b\"{}\")", way.escape_ascii())).collect());
+        let texts = list(screen.texts.iter().map(ways).collect());
+        writeln!(code, "            Screen {{ begin: Cow::Borrowed(&Begin::from_raw({:?})), texts: {texts} }},", screen.begin)?;
     }
-    Ok(code + "]")
+    Ok(code)
 }
 
 /// The bytes of a definition before its samples, where nothing stands behind these.
@@ -195,20 +206,4 @@ fn head_of(text: &str) -> usize {
     let head = text.find("\n[[sample]]").unwrap_or(text.len());
     let read = |text: &str| toml::from_str::<definition::FormatDef>(text).map_or(0, |def| def.pattern.len());
     if read(&text[..head]) == read(text) { head } else { text.len() }
-}
-
-/// What lines of the family can begin with.
-fn ahead_of(def: &definition::FormatDef, regexes: &mut Regexes) -> Result<scan::Begin, Box<dyn Error>> {
-    let mut all = scan::Begin::NOTHING;
-    for pattern in def.pattern.iter().filter(|pattern| pattern.within.is_none()) {
-        let own = match (pattern.keyed().next(), &def.delimited, &def.records.start) {
-            // Of records in columns the first bytes are known where that is what tells them from further lines.
-            (Some((scan::Syntax::Delimited, _)), _, Some(start)) => regexes.matcher(head_regex(def, start)?)?.ahead(),
-            (Some((scan::Syntax::Delimited, _)), Some(delimited), None) => scan::Keyed::ahead_of(&delimited.get_ref().dialect()?),
-            (Some((syntax, _)), ..) => syntax.ahead(),
-            (None, ..) => regexes.matcher(regex(def, pattern)?)?.ahead(),
-        };
-        all = all.union(&own);
-    }
-    Ok(all)
 }

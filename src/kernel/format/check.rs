@@ -18,7 +18,7 @@ use super::expand::{ExpandError, Expanded};
 use super::library::library;
 use super::nearest::nearest;
 use super::notation::{self, Grok, Lookaround, typed};
-use super::screen;
+use super::screen::Screen;
 use super::trees;
 use super::{
     Address, Catalog, Compiled, DefinitionError, Extract, Feed, Format, Part, Pattern, Sample, Screens, Source, Take, TextRule,
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::decode::time::Layout;
 use crate::decode::{DecodeOptions, LogDecoder, Piece, ScanPlan, ScanPlanArgs};
-use crate::scan::{Begin, Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
+use crate::scan::{Keyed, Matcher, PatternError, Syntax, Test, ValueType, Ways};
 use crate::table::{ColumnType, TableDef, table, tables};
 
 /// Paths of a pattern at most, and keys of a path.
@@ -84,15 +84,15 @@ fn definition_of(format: &Format) -> Result<FormatDef, DefinitionError> {
     read(&origin, &own, &Vec::new).map(|(def, _)| def)
 }
 
-/// What the lines of the family can begin with, and texts that they hold, as the build script has them.
-fn screens_of(def: &FormatDef, patterns: &[Arc<Pattern>], start: Option<&Matcher>) -> (Begin, screen::Needs) {
-    let own = || def.pattern.iter().zip(patterns).filter(|(_, pattern)| pattern.within.is_none());
-    let ahead = own().fold(Begin::NOTHING, |all, (_, pattern)| {
-        let first = start.filter(|_| pattern.matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
-        all.union(&first.map_or_else(|| pattern.matcher.ahead(), Matcher::ahead))
-    });
-    let needs = own().map(|(def, pattern)| screen::needs(def, Some(&pattern.matcher))).collect();
-    (ahead, needs)
+/// What is known of the lines of its patterns, as the build script has it.
+fn screens_of(def: &FormatDef, patterns: &[Arc<Pattern>], start: Option<&Matcher>) -> Vec<Screen> {
+    let screen = |(def, pattern): (&PatternDef, &Arc<Pattern>)| {
+        let matcher = &pattern.matcher;
+        // Of records in columns the first bytes are known where that is what tells them from further lines.
+        let first = start.filter(|_| matcher.as_keyed().is_some_and(|keyed| keyed.dialect().is_some()));
+        Screen::new(def, Some(matcher), first.unwrap_or(matcher).ahead())
+    };
+    def.pattern.iter().zip(patterns).filter(|(_, pattern)| pattern.within.is_none()).map(screen).collect()
 }
 
 /// Compiles a definition. Samples are read but not run. `find` knows the other families, and `names` what they are called.
@@ -133,9 +133,9 @@ pub(super) fn compile(
             feeds.push(feed);
         }
     }
-    let (ahead, needs) = match screens {
+    let screens = match screens {
         Screens::Made => screens_of(&def, &patterns, start.as_deref()),
-        Screens::Known => (Begin::NOTHING, vec![]),
+        Screens::Known => vec![],
     };
     Ok(Format {
         name: def.name.get_ref().clone(),
@@ -152,8 +152,7 @@ pub(super) fn compile(
         carries_lines: def.carries.as_ref().is_some_and(|carries| carries.lines),
         carries_like: def.carries.as_ref().and_then(|carries| carries.like.as_ref()).map(|like| like.get_ref().clone()),
         has_header: def.delimited.as_ref().is_some_and(|delimited| delimited.get_ref().has_header()),
-        ahead: Cow::Owned(ahead),
-        needs,
+        screens: Cow::Owned(screens),
         head: text.len(),
         base,
         compiled: OnceLock::from(Compiled {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::screen::{self, Sample};
+use super::screen::{Sample, Screen};
 use super::{Catalog, Format, Pattern, nearest_pattern};
 use crate::scan::{Scratch, Span};
 use crate::table::TableDef;
@@ -119,8 +119,9 @@ pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> D
 
 /// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.
 fn possible<'a>(catalog: &'a Catalog, lines: &'a [(usize, &[u8])], sample: &'a Sample) -> impl Iterator<Item = &'a Arc<Format>> {
-    let begins = |format: &Format| lines.iter().any(|(_, line)| format.ahead.accepts(line, 0));
-    catalog.formats().iter().filter(move |format| begins(format) && screen::may_take(&format.needs, |text| sample.may_hold(text)))
+    let begins = |screen: &Screen| lines.iter().any(|(_, line)| screen.begin.accepts(line, 0));
+    let is_possible = move |screen: &Screen| screen.is_held(|text| sample.may_hold(text)) && begins(screen);
+    catalog.formats().iter().filter(move |format| format.screens.iter().any(is_possible))
 }
 
 fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -> Detection {
@@ -164,12 +165,15 @@ fn clean(line: &[u8]) -> &[u8] {
 /// What a family that takes all of the lines makes of them.
 fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample) -> Option<Candidate> {
     // What a line may begin with is asked of all first: it costs less than the patterns, and nothing that is compiled.
-    if lines.is_empty() || !lines.iter().all(|(_, line)| format.ahead.accepts(line, 0)) {
+    let begins = |line: &[u8]| format.screens.iter().any(|screen| screen.begin.accepts(line, 0));
+    if lines.is_empty() || !lines.iter().all(|(_, line)| begins(line)) {
         return None;
     }
     // And what it has to hold, of a few.
     let few = lines.iter().take(SCREENED).chain(lines.last());
-    if !few.into_iter().all(|(_, line)| screen::may_take(&format.needs, |text| sample.holds(line, text))) {
+    let may_take =
+        |screen: &Screen, line: &[u8]| screen.begin.accepts(line, 0) && screen.is_held(|text| sample.holds(line, text));
+    if !few.into_iter().all(|(_, line)| format.screens.iter().any(|screen| may_take(screen, line))) {
         return None;
     }
     let patterns: Vec<_> = format.own().collect();

@@ -37,7 +37,7 @@ pub use nearest::nearest;
 pub use notation::{GrokError, GrokSearch};
 pub use schema::schema;
 
-use screen::Needs;
+use screen::Screen;
 
 use crate::decode::time::{Layout, Stamp};
 use crate::scan::{Ahead, Begin, Dialect, Heading, Matcher, PatternSet, Scratch, Span, Syntax, Ways};
@@ -59,10 +59,8 @@ struct Outline {
     carries_lines: bool,
     carries_like: Option<&'static str>,
     has_header: bool,
-    /// Beside the others, since what they point to is written when the program starts, page by page.
-    ahead: &'static Begin,
-    /// For each pattern for whole lines, texts that a record has.
-    needs: &'static [&'static [&'static [&'static [u8]]]],
+    /// Those of its patterns for whole lines.
+    screens: &'static [Screen],
     /// The bytes of the text before the samples, where nothing stands behind these.
     head: usize,
 }
@@ -156,10 +154,8 @@ pub struct Format {
     carries_like: Option<String>,
     /// Lines say what the columns of those behind them are.
     has_header: bool,
-    /// What its lines can begin with.
-    ahead: Cow<'static, Begin>,
-    /// For each pattern for whole lines, texts that a record has.
-    needs: Needs,
+    /// Those of its patterns for whole lines.
+    screens: Cow<'static, [Screen]>,
     /// The bytes of the definition before its samples, which only tests ask for.
     head: usize,
     /// The family that it extends, where that is not one of the built-in ones.
@@ -641,12 +637,7 @@ impl Format {
             carries_lines: outline.carries_lines,
             carries_like: outline.carries_like.map(str::to_owned),
             has_header: outline.has_header,
-            ahead: Cow::Borrowed(outline.ahead),
-            needs: outline
-                .needs
-                .iter()
-                .map(|texts| texts.iter().map(|ways| ways.iter().map(|way| way.to_vec()).collect()).collect())
-                .collect(),
+            screens: Cow::Borrowed(outline.screens),
             head: outline.head,
             base: None,
             compiled: OnceLock::new(),
@@ -815,15 +806,7 @@ mod tests {
             assert_eq!(facts(format), facts(&compiled));
             let more = |f: &Format| {
                 let feeds: Vec<_> = f.feeds.iter().map(|(within, table)| (within.clone(), table.name)).collect();
-                (
-                    feeds,
-                    f.is_joined,
-                    f.is_envelope,
-                    (f.carries_lines, f.carries_like.clone()),
-                    f.has_header,
-                    f.ahead.clone(),
-                    f.needs.clone(),
-                )
+                (feeds, f.is_joined, f.is_envelope, (f.carries_lines, f.carries_like.clone()), f.has_header, f.screens.clone())
             };
             assert_eq!(more(format), more(&compiled), "{}", format.name);
         }
@@ -1233,8 +1216,9 @@ expect = { url = "/a", vhost = "www.example.com" }
                     }
                     if format.set().find(&line, &mut vec![Span::NONE; format.set().captures()], &mut scratch).is_ok() {
     let sample = screen::Sample::new(&[&line]);
-                        let is_seen = screen::may_take(&format.needs, |text| sample.may_hold(text) && sample.holds(&line, text));
-                        proptest::prop_assert!(is_seen, "{} is not looked for in {}", format.name, line.escape_ascii());
+                        let holds = |text: &[u8]| sample.may_hold(text) && sample.holds(&line, text);
+                        let is_seen = |screen: &Screen| screen.begin.accepts(&line, 0) && screen.is_held(holds);
+                        proptest::prop_assert!(format.screens.iter().any(is_seen), "{} is not looked for in {}", format.name, line.escape_ascii());
                     }
                     if let Some(pattern) = a {
                         let (fast, slow) = (lines.set.spans_of(pattern, &fast), lines.set.spans_of(pattern, &slow));

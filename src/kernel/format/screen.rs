@@ -1,21 +1,31 @@
-//! Texts that a sample has to hold to be worth a look: a family whose texts are nowhere in it is not compiled.
+//! What a line has to begin with and to hold to be worth a look: a family none of whose patterns can take one is not compiled.
 //!
 //! ```text
 //!   has = { level = true, insertId = true }     `level"` and `insertId"`
 //!   regex = 'client (?<ip>[^#]+)#.*: query: '   `: query: `, `client `
 //! ```
 //!
-//! What lines can begin with ([`Ahead`](crate::scan::Ahead)) tells most families apart, but all JSON begins alike.
+//! What lines can begin with tells most patterns apart, but all JSON begins alike.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
 
 use super::definition::{HasDef, OneOrMany, PatternDef};
-use crate::scan::{Matcher, Syntax};
+use crate::scan::{Begin, Matcher, Syntax};
 
-/// For each pattern, texts that all have to be there: of each list, one of its texts.
-pub(crate) type Needs = Vec<Vec<Vec<Vec<u8>>>>;
+/// What is known of a pattern's lines without compiling it. That of built-in definitions is the build script's.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Screen {
+    /// What they can begin with. Beside the rest, since what has addresses in it is written when the program starts, page by page.
+    pub(crate) begin: Cow<'static, Begin>,
+    /// Texts that a record has.
+    pub(crate) texts: Cow<'static, [Ways]>,
+}
+
+/// One of these texts.
+pub(crate) type Ways = Cow<'static, [Cow<'static, [u8]>]>;
 
 /// Texts of a pattern that are looked for at most, the longest first.
 const MAX_TEXTS: usize = 3;
@@ -24,8 +34,22 @@ const MIN_BYTES: usize = 3;
 /// Ways that a text can be at most.
 const MAX_WAYS: usize = 16;
 
-/// What a record of the pattern has to hold. `regex` is its expression, if it has one.
-pub(crate) fn needs(pattern: &PatternDef, regex: Option<&Matcher>) -> Vec<Vec<Vec<u8>>> {
+impl Screen {
+    /// `regex` is the pattern's expression, if it has one.
+    pub(crate) fn new(pattern: &PatternDef, regex: Option<&Matcher>, begin: Begin) -> Self {
+        let ways = |ways: Vec<Vec<u8>>| ways.into_iter().map(Cow::Owned).collect::<Vec<_>>();
+        let texts: Vec<Ways> = texts(pattern, regex).into_iter().map(|text| Cow::Owned(ways(text))).collect();
+        Self { begin: Cow::Owned(begin), texts: Cow::Owned(texts) }
+    }
+
+    /// Are its texts in what `holds` tells texts of?
+    pub(crate) fn is_held(&self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.texts.iter().all(|ways| ways.iter().any(|way| holds(way)))
+    }
+}
+
+/// What a record of the pattern has to hold: of each list, one of its texts.
+fn texts(pattern: &PatternDef, regex: Option<&Matcher>) -> Vec<Vec<Vec<u8>>> {
     let mut needs = match (regex.and_then(Matcher::as_regex), pattern.keyed().next()) {
         (Some(regex), _) => regex.texts(),
         (None, Some((syntax, keys))) => keyed(syntax, keys.get_ref(), &pattern.has),
@@ -73,11 +97,6 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.@:$ ".contains(&byte))
 }
 
-/// Can one of the patterns take a part of what `holds` tells texts of?
-pub(crate) fn may_take(needs: &[Vec<Vec<Vec<u8>>>], holds: impl Fn(&[u8]) -> bool) -> bool {
-    needs.iter().any(|pattern| pattern.iter().all(|ways| ways.iter().any(|way| holds(way))))
-}
-
 /// Which three bytes stand beside each other somewhere in a sample: one look at it, however many texts are asked for.
 pub(crate) struct Sample {
     /// A bit for each hash of three bytes.
@@ -92,9 +111,14 @@ const HASHES: usize = 1 << 16;
 impl Sample {
     pub(crate) fn new(chunks: &[&[u8]]) -> Self {
         let mut threes = Box::new([0u64; HASHES / 64]);
-        for three in chunks.iter().flat_map(|chunk| chunk.windows(3)) {
-            let hash = hash(three);
-            threes[hash / 64] |= 1 << (hash % 64);
+        for chunk in chunks {
+            // Of the first two bytes nothing is asked, so what is noted with them does no harm.
+            let mut three = 0;
+            for &byte in *chunk {
+                three = three >> 8 | u32::from(byte) << 16;
+                let hash = hash(three);
+                threes[hash / 64] |= 1 << (hash % 64);
+            }
         }
         Self { threes, is_escaped: chunks.iter().any(|chunk| is_escaped(chunk)) }
     }
@@ -102,7 +126,7 @@ impl Sample {
     /// May the text be in it?
     pub(crate) fn may_hold(&self, text: &[u8]) -> bool {
         let is_there = |three: &[u8]| {
-            let hash = hash(three);
+            let hash = hash(three.iter().rev().fold(0, |three, &byte| three << 8 | u32::from(byte)));
             self.threes[hash / 64] & 1 << (hash % 64) != 0
         };
         self.is_escaped || text.windows(3).all(is_there)
@@ -114,9 +138,9 @@ impl Sample {
     }
 }
 
-fn hash(three: &[u8]) -> usize {
-    let number = u32::from(three[0]) | u32::from(three[1]) << 8 | u32::from(three[2]) << 16;
-    (number.wrapping_mul(0x9E37_79B1) >> 16) as usize
+/// Of three bytes, the first one lowest.
+fn hash(three: u32) -> usize {
+    (three.wrapping_mul(0x9E37_79B1) >> 16) as usize
 }
 
 /// May letters be written by their numbers in it?

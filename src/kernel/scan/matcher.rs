@@ -104,7 +104,7 @@ impl Matcher {
     }
 
     /// The same for an expression that was read before: `tree` is what [`tree`](RegexMatcher::tree) said of it. `None` if it did not.
-    pub(crate) fn with_tree(pattern: &str, tree: &[u8]) -> Option<Self> {
+    pub fn with_tree(pattern: &str, tree: &[u8]) -> Option<Self> {
         Some(Self::Regex(Box::new(RegexMatcher::new(pattern, Tree::from_bytes(tree)?))))
     }
 
@@ -204,7 +204,7 @@ impl RegexMatcher {
     }
 
     /// What was read of the expression, to be written down; `None` if it has something that cannot be.
-    pub(crate) fn tree(&self) -> Option<Vec<u8>> {
+    pub fn tree(&self) -> Option<Vec<u8>> {
         self.tree.to_bytes()
     }
 

@@ -77,15 +77,15 @@ impl Tree {
 
     /// One behind the other. What is fixed text is one text.
     pub(super) fn concat(parts: impl IntoIterator<Item = Self>) -> Self {
-        fn add(part: &Tree, flat: &mut Vec<Tree>, text: &mut Vec<u8>) {
+        fn add(part: Tree, flat: &mut Vec<Tree>, text: &mut Vec<u8>) {
             match part {
                 Tree::Empty => {}
-                Tree::Byte(byte) => text.push(*byte),
-                Tree::Literal(bytes) => text.extend_from_slice(bytes),
-                Tree::Concat(parts) => parts.iter().for_each(|part| add(part, flat, text)),
+                Tree::Byte(byte) => text.push(byte),
+                Tree::Literal(bytes) => text.extend_from_slice(&bytes),
+                Tree::Concat(parts) => parts.iter().for_each(|part| add(part.clone(), flat, text)),
                 _ => {
                     end(flat, text);
-                    flat.push(part.clone());
+                    flat.push(part);
                 }
             }
         }
@@ -96,7 +96,7 @@ impl Tree {
             }
         }
         let (mut flat, mut text) = (vec![], vec![]);
-        parts.into_iter().for_each(|part| add(&part, &mut flat, &mut text));
+        parts.into_iter().for_each(|part| add(part, &mut flat, &mut text));
         end(&mut flat, &mut text);
         match flat.len() {
             0 | 1 => flat.pop().unwrap_or(Self::Empty),
@@ -339,9 +339,16 @@ mod tests {
 
     #[test]
     fn what_is_written_down_is_read_again() {
-        for regex in
-            ["", "a", "abc", "[^ ]*x", r"\A(?<a>\d{2,4}?)(?<b>ä|(?u:[é-ü]))?\b.*\z", "(?<a>(?<b>x)|)", "[[a-z]&&[A-Z]]", "x{300,}"]
-        {
+        for regex in [
+            "",
+            "a",
+            "abc",
+            "[^ ]*x",
+            r"\A(?<a>\d{2,4}?)(?<b>ä|(?u:[é-ü]))?\b.*\z",
+            "(?<a>(?<b>x)|)",
+            "[[a-z]&&[A-Z]]",
+            "x{300,}",
+        ] {
             let tree = tree(regex);
             let bytes = tree.to_bytes().expect(regex);
             assert_eq!(Tree::from_bytes(&bytes), Some(tree), "{regex}");
