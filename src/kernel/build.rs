@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 
 // What the crate itself does with a definition, as far as it is needed here.
@@ -98,7 +99,9 @@ fn outline(file: &Path, regexes: &mut Regexes, code: &mut String) -> Result<(), 
     let name = file.file_name().and_then(|name| name.to_str()).ok_or("its name is no text")?;
     let path = file.to_str().ok_or("its path is no text")?;
     writeln!(code, "    Outline {{")?;
-    writeln!(code, "        file: {name:?}, text: include_str!({path:?}),")?;
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    writeln!(code, "        file: {name:?}, text: include_str!({path:?}), hash: {},", hasher.finish())?;
     writeln!(
         code,
         "        name: {:?}, table: {family_table:?}, title: {:?}, url: {:?},",

@@ -144,6 +144,7 @@ pub(super) fn compile(
         url: def.url.clone(),
         origin: name.to_owned(),
         text: text.to_owned().into(),
+        hash: None,
         pattern_names: patterns.iter().map(|pattern| pattern.name.clone()).collect(),
         files: def.files.iter().map(|file| file.get_ref().clone()).collect(),
         feeds,

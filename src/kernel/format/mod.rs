@@ -47,6 +47,8 @@ use crate::table::{TableDef, table};
 struct Outline {
     file: &'static str,
     text: &'static str,
+    /// Another number as soon as the text is another one.
+    hash: u64,
     name: &'static str,
     table: &'static str,
     title: &'static str,
@@ -138,6 +140,8 @@ pub struct Format {
     pub origin: String,
     /// Its definition, as typed.
     pub text: Cow<'static, str>,
+    /// For a built-in one, another number as soon as the text is another one.
+    hash: Option<u64>,
     /// The names of its patterns, most specific first.
     pub pattern_names: Vec<String>,
     /// Where such logs are on this machine, as patterns of paths.
@@ -581,7 +585,8 @@ impl Catalog {
 
     /// A number that is another one as soon as any definition is. `hash` makes numbers of bytes.
     pub fn fingerprint(&self, hash: impl Fn(&[u8]) -> u64) -> u64 {
-        let all: Vec<u8> = self.formats().iter().flat_map(|format| hash(format.text.as_bytes()).to_le_bytes()).collect();
+        let of_format = |format: &Arc<Format>| format.hash.unwrap_or_else(|| hash(format.text.as_bytes()));
+        let all: Vec<u8> = self.formats().iter().flat_map(|format| of_format(format).to_le_bytes()).collect();
         hash(&all)
     }
 
@@ -629,6 +634,7 @@ impl Format {
             url: outline.url.to_owned(),
             origin: format!("builtin/{}", outline.file),
             text: Cow::Borrowed(outline.text),
+            hash: Some(outline.hash),
             pattern_names: outline.patterns.iter().map(|&name| name.to_owned()).collect(),
             files: vec![],
             feeds: outline.feeds.iter().map(|(within, fed)| (within.map(str::to_owned), table(fed))).collect(),

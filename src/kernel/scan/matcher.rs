@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 
 use regex::bytes::{CaptureLocations, Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
-use regex_syntax::hir::Hir;
 use thiserror::Error;
 
 use super::Span;
@@ -99,7 +98,9 @@ impl fmt::Debug for RegexMatcher {
 impl Matcher {
     /// Compiles a regular expression. It is anchored at both ends, `.` takes line feeds, and there is no Unicode.
     pub fn try_new(pattern: &str) -> Result<Self, PatternError> {
-        let hir = parse(pattern).map_err(|error| syntax_error(&error))?;
+        // Bytes are bytes, but for what a pattern says of characters itself.
+        let mut parser = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
+        let hir = parser.parse(pattern).map_err(|error| syntax_error(&error))?;
         Ok(Self::Regex(Box::new(RegexMatcher::new(pattern, Tree::from(&hir)))))
     }
 
@@ -242,11 +243,6 @@ impl RegexMatcher {
         }
         Ok(())
     }
-}
-
-/// Bytes are bytes, but for what a pattern says of characters itself.
-fn parse(pattern: &str) -> Result<Hir, regex_syntax::Error> {
-    ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build().parse(pattern)
 }
 
 /// The regex crate's machine for an expression. The patterns of a set have passed one by one.
