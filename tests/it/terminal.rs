@@ -558,7 +558,7 @@ fn settings_and_variables_are_set_and_listed() {
     let mut terminal = Terminal::with(&["repl", COMBINED], &[("NO_COLOR", "1")], (40, 100));
     terminal.prompt();
     terminal.keys("\\set code 404\r\\set\r");
-    let screen = terminal.shows("$code");
+    let screen = terminal.shows("a variable");
     for setting in ["expanded", "format", "headers", "maxrows", "null", "timing", "tz", "a variable"] {
         assert!(screen.contains(setting), "{setting}: {screen}");
     }
