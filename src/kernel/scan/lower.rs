@@ -324,9 +324,9 @@ fn first<const N: usize>(tree: &Tree, follow: &Ahead<N>) -> Ahead<N> {
         Tree::Capture(_, sub) => first(sub, follow),
         Tree::Concat(parts) => {
             // What is behind the bytes that are looked at does not matter.
-            let mut len = 0;
+            let mut len: usize = 0;
             let far = parts.iter().position(|part| {
-                len += part.min_len();
+                len = len.saturating_add(part.min_len());
                 len >= N
             });
             let near = far.map_or(&parts[..], |last| &parts[..=last]);
