@@ -363,21 +363,11 @@ const MONTHS: &[(&str, u8)] = &[
     ("dic", 12),
 ];
 
-/// So many digits are no number beyond `u64`.
-const SURE_DIGITS: usize = 19;
-
 /// A number of decimal digits only, within `u64`.
 #[inline]
 pub(crate) fn integer(text: &[u8]) -> Option<u64> {
     if text.is_empty() {
         return None;
-    }
-    if text.len() <= SURE_DIGITS {
-        let (number, is_number) = text.iter().fold((0u64, true), |(number, is_number), &byte| {
-            let digit = byte.wrapping_sub(b'0');
-            (number.wrapping_mul(10).wrapping_add(u64::from(digit)), is_number & (digit <= 9))
-        });
-        return is_number.then_some(number);
     }
     text.iter().try_fold(0u64, |number, &byte| {
         let digit = byte.wrapping_sub(b'0');
