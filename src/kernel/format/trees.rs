@@ -3,7 +3,7 @@
 //! Texts and trees are one text and one run of bytes, so that nothing of them is touched before it is asked for.
 
 /// All texts in their order, one behind the other.
-const TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.txt"));
+static TEXTS: &str = include_str!(concat!(env!("OUT_DIR"), "/regexes.txt"));
 /// Their trees.
 static TREES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/trees.bin"));
 /// Where the text and the tree of each end.

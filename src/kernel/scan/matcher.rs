@@ -101,7 +101,8 @@ impl Matcher {
         // Bytes are bytes, but for what a pattern says of characters itself.
         let mut parser = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
         let hir = parser.parse(pattern).map_err(|error| syntax_error(&error))?;
-        Ok(Self::Regex(Box::new(RegexMatcher::new(pattern, Tree::from(&hir)))))
+        let tree = Tree::of(&hir).ok_or_else(|| PatternError::TooLarge("it has too many classes of characters".to_owned()))?;
+        Ok(Self::Regex(Box::new(RegexMatcher::new(pattern, tree))))
     }
 
     /// The same for an expression that was read before: `tree` is what [`tree`](RegexMatcher::tree) said of it. `None` if it did not.

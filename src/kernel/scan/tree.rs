@@ -10,7 +10,7 @@
 use std::sync::Arc;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Look};
-use regex_syntax::utf8::Utf8Sequences;
+use regex_syntax::utf8::{Utf8Sequence, Utf8Sequences};
 
 use super::byteset::ByteSet;
 
@@ -168,27 +168,43 @@ impl Tree {
     }
 }
 
-impl From<&Hir> for Tree {
-    fn from(hir: &Hir) -> Self {
-        match hir.kind() {
+/// Ways to write characters that the classes of one expression have at most. Each is a sequence of sets: a letter of any script is one of 700.
+const MAX_CHARACTERS: usize = 1 << 17;
+
+impl Tree {
+    /// The tree that regex-syntax read; `None` if its classes of characters are too large.
+    pub(super) fn of(hir: &Hir) -> Option<Self> {
+        Self::within(hir, &mut { MAX_CHARACTERS })
+    }
+
+    /// The same, where so many ways to write characters are left.
+    fn within(hir: &Hir, left: &mut usize) -> Option<Self> {
+        let of_all =
+            |parts: &[Hir], left: &mut usize| parts.iter().map(|part| Self::within(part, left)).collect::<Option<Vec<_>>>();
+        Some(match hir.kind() {
             HirKind::Empty => Self::Empty,
             HirKind::Literal(literal) => Self::literal(&literal.0),
-            HirKind::Class(class) => of_class(class),
+            HirKind::Class(class) => of_class(class, left)?,
             HirKind::Look(look) => Self::Look(*look),
-            HirKind::Capture(capture) => match &capture.name {
-                Some(name) => Self::Capture((**name).into(), Arc::new(Self::from(&*capture.sub))),
-                None => Self::from(&*capture.sub),
-            },
-            HirKind::Concat(parts) => Self::concat(parts.iter().map(Self::from)),
-            HirKind::Alternation(branches) => Self::alternation(branches.iter().map(Self::from).collect()),
-            HirKind::Repetition(own) => Self::repetition(own.min, own.max.unwrap_or(u32::MAX), own.greedy, Self::from(&*own.sub)),
-        }
+            HirKind::Capture(capture) => {
+                let sub = Self::within(&capture.sub, left)?;
+                match &capture.name {
+                    Some(name) => Self::Capture((**name).into(), Arc::new(sub)),
+                    None => sub,
+                }
+            }
+            HirKind::Concat(parts) => Self::concat(of_all(parts, left)?),
+            HirKind::Alternation(branches) => Self::alternation(of_all(branches, left)?),
+            HirKind::Repetition(own) => {
+                Self::repetition(own.min, own.max.unwrap_or(u32::MAX), own.greedy, Self::within(&own.sub, left)?)
+            }
+        })
     }
 }
 
 /// A class is one byte, or one of the ways to write its characters: the syntax tree has a class of characters for `a|ä`, although the
 /// parser was told that bytes are bytes.
-fn of_class(class: &Class) -> Tree {
+fn of_class(class: &Class, left: &mut usize) -> Option<Tree> {
     let mut set = ByteSet::EMPTY;
     match class {
         Class::Bytes(class) => class.ranges().iter().for_each(|range| set.insert_range(range.start(), range.end())),
@@ -202,11 +218,13 @@ fn of_class(class: &Class) -> Tree {
                 Tree::Set(set)
             };
             let sequences = class.iter().flat_map(|range| Utf8Sequences::new(range.start(), range.end()));
-            let ways = sequences.map(|bytes| Tree::concat(bytes.as_slice().iter().map(|range| byte(range.start, range.end))));
-            return Tree::alternation(ways.collect());
+            let way = |bytes: Utf8Sequence| Tree::concat(bytes.as_slice().iter().map(|range| byte(range.start, range.end)));
+            let ways: Vec<Tree> = sequences.take(*left).map(way).collect();
+            *left -= ways.len();
+            return (*left > 0).then(|| Tree::alternation(ways));
         }
     }
-    Tree::Set(set)
+    Some(Tree::Set(set))
 }
 
 /// The kinds of a tree, as bytes.
@@ -334,7 +352,7 @@ mod tests {
 
     fn tree(regex: &str) -> Tree {
         let parser = &mut regex_syntax::ParserBuilder::new().utf8(false).unicode(false).build();
-        Tree::from(&parser.parse(regex).expect(regex))
+        Tree::of(&parser.parse(regex).expect(regex)).expect(regex)
     }
 
     #[test]
@@ -357,6 +375,13 @@ mod tests {
         }
         assert_eq!(tree("(?m)^a").to_bytes(), None);
         assert_eq!(Tree::from_bytes(&[CONCAT, 0xff, 0xff, 0xff, 0xff, 0xff]), None);
+    }
+
+    #[test]
+    fn classes_of_characters_are_bounded() {
+        let of = |regex: &str| Tree::of(&regex_syntax::parse(regex).expect("syntax"));
+        assert!(of(r"\pL+").is_some());
+        assert!(of(&r"\pL".repeat(1000)).is_none());
     }
 
     #[test]
