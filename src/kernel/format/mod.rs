@@ -977,7 +977,7 @@ line = "warn: hello"
                 "access_log",
                 r#"apache = '%v:%p %h %l %u [%{%Y-%m-%d %H:%M:%S}t.%{msec_frac}t] \"%r\" %>s %O %D %{X-Real-IP}i %U%q'"#,
                 r#"www.example.com:443 ::1 - a b c [2026-11-21 00:55:04.250] "POST /x?y HTTP/2.0" 200 99 1500 192.0.2.7, 192.0.2.8 /x?y"#,
-                r#"vhost = "www.example.com", server_port = 443, client_ip = "::1", user_name = "a b c", time = "2026-11-21T00:55:04.250Z", method = "POST", query = "y", status = 200, bytes = 99, duration_ms = 1.5, "fields.http_x_real_ip" = "192.0.2.7, 192.0.2.8", "fields.url_path" = "/x""#,
+                r#"vhost = "www.example.com", server_port = 443, client_ip = "::1", user_name = "a b c", time = "2026-11-21T00:55:04.250Z", method = "POST", query = "y", status = 200, bytes = 99, duration_ms = 1.5, "fields.http_x_real_ip" = "192.0.2.7, 192.0.2.8", "fields.url" = "/x?y""#,
             ),
             noted(
                 "access_log",
