@@ -19,6 +19,7 @@ mod headings;
 mod origin;
 mod pseudonym;
 mod running;
+mod why;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

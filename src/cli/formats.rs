@@ -13,14 +13,11 @@ use super::config::Config;
 use super::options::FormatCommand;
 use super::query::{LAST_MOMENT, runtime};
 use super::tell::{self, Mark, Problem};
-use crate::kernel::format::{Candidate, Catalog, Format, SampleOutcome};
+use crate::kernel::format::{Catalog, Format, SampleOutcome};
 use crate::kernel::table::{UNPARSED, tables};
 use crate::propose::propose;
 use crate::session::{Session, SessionOptions};
 use crate::table::{FileSet, InputSpec, nearest};
-
-/// Families that `why` shows beside the best one.
-const RUNNERS_UP: usize = 3;
 
 /// Characters of a sample's values that are shown where all are right.
 const SAMPLE_CHARS: usize = 120;
@@ -113,26 +110,7 @@ fn why(config: &Config, paths: &[OsString]) -> Result<Exit, Problem> {
                 continue;
             }
         };
-        text += &format!("{}: ", path.display());
-        match &detection.best {
-            Some(best) => {
-                let formats = session.formats();
-                let fed = tables().iter().map(|table| table.name).filter(|table| *table != UNPARSED);
-                let fed = fed.filter(|table| formats.feeds(&best.format, table));
-                let (lines, inside): (Vec<&str>, Vec<&str>) = fed.partition(|table| formats.feeds_by_lines(&best.format, table));
-                text += &format!("{} (mostly `{}`), feeds {}\n", best.format, best.pattern, lines.join(", "));
-                if !inside.is_empty() {
-                    text += &format!("  its records may also hold rows of {}\n", inside.join(", "));
-                }
-            }
-            None => text += "no format takes half of its lines\n",
-        }
-        for (index, candidate) in detection.candidates.iter().take(1 + RUNNERS_UP).enumerate() {
-            text += &describe(candidate, index == 0 && detection.best.is_some(), config.session.pseudonyms.is_none());
-        }
-        if detection.candidates.is_empty() {
-            text += "  no format takes any of its lines\n";
-        }
+        text += &session.describe_detection(&path, &detection);
     }
     tell::out(&text)?;
     Ok(exit)
@@ -224,26 +202,6 @@ async fn unparsed_lines(session: &Session) -> Result<Vec<String>, Problem> {
         lines.extend(texts.as_string::<i32>().iter().flatten().map(|line| line.trim_end_matches(['\r', '\n']).to_owned()));
     }
     Ok(lines)
-}
-
-fn describe(candidate: &Candidate, chosen: bool, shows_lines: bool) -> String {
-    let percent = 100.0 * candidate.taken as f64 / candidate.lines.max(1) as f64;
-    let mark = if chosen { "→" } else { " " };
-    let mut text = format!("{mark} {}: {} of {} lines ({percent:.0} %)\n", candidate.format, candidate.taken, candidate.lines);
-    if let Some(miss) = &candidate.miss {
-        let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
-        text += &format!("    first miss: `{}` failed at column {}{field}\n", miss.pattern, miss.column);
-        if !shows_lines {
-            return text;
-        }
-        let line = String::from_utf8_lossy(&miss.text);
-        // The place of the failure stays in sight, also in a long line.
-        let from = miss.column.saturating_sub(60);
-        let shown: String = line.chars().skip(from).take(100).collect();
-        let shown = crate::output::sanitise_cell(&shown).into_owned();
-        text += &format!("    {shown}\n    {:>width$}\n", "^", width = miss.column - from);
-    }
-    text
 }
 
 fn test(config: &Config, names: &[OsString]) -> Result<Exit, Problem> {

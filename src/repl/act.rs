@@ -1,6 +1,5 @@
 //! Commands, carried out.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
@@ -434,7 +433,6 @@ impl Repl<'_> {
             self.voice.warning(&format!("{}: {}", path.display(), remark.text));
         }
         let mut text = String::new();
-        // Writing to a string cannot fail.
         for (path, detection) in explained {
             let detection = match detection {
                 Ok(detection) => detection,
@@ -443,18 +441,7 @@ impl Repl<'_> {
                     continue;
                 }
             };
-            let best = detection.best.as_ref().map_or("no format takes half of its lines", |best| best.format.as_str());
-            let _ = writeln!(text, "{}: {best}", path.display());
-            for candidate in detection.candidates.iter().take(4) {
-                let _ = write!(text, "  {}: {} of {} lines", candidate.format, candidate.taken, candidate.lines);
-                if let Some(miss) = &candidate.miss {
-                    let field = miss.field.as_ref().map(|field| format!(" in `{field}`")).unwrap_or_default();
-                    let line: String = String::from_utf8_lossy(&miss.text).chars().take(100).collect();
-                    let line = if self.session.has_pseudonyms() { String::new() } else { format!(": {}", sanitise_cell(&line)) };
-                    let _ = write!(text, "; `{}` misses at column {}{field}{line}", miss.pattern, miss.column);
-                }
-                text.push('\n');
-            }
+            text += &self.session.describe_detection(&path, &detection);
         }
         self.print(&text)
     }

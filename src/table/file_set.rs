@@ -549,11 +549,12 @@ impl FileSet {
     ) -> Result<Arc<LogFile>, (PathBuf, Remark)> {
         let ListedMember { snapshot, head } = member;
         let known = older.get(snapshot.path.as_path()).filter(|older| continues(&snapshot, older));
+        let chunks = || head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![source::head_in_lines(head)]));
         let format = match (format, known) {
-            (Some(forced), _) => FileFormat::Forced(forced.clone()),
+            (Some(forced), _) => self.forced_as(forced, chunks),
             (None, Some(known)) => known.format.clone(),
             (None, None) => {
-                let chunks = head.map_or_else(|| self.sample(&snapshot, cancelled), |head| Ok(vec![source::head_in_lines(head)]));
+                let chunks = chunks();
                 let first = chunks.as_ref().ok().and_then(|chunks| chunks.first());
                 let binary = first.and_then(|first| source::not_text_content(&first[..first.len().min(1024)]));
                 let format = self.format_of(chunks, None);
@@ -574,9 +575,8 @@ impl FileSet {
     fn look(&self, input: &Input, older: &HashMap<&Path, &Arc<LogFile>>, cancelled: &AtomicBool) -> Arc<LogFile> {
         let Input { snapshot, format } = input;
         let older = older.get(snapshot.path.as_path());
-        let forced = format.clone().map(FileFormat::Forced);
-        let format = match (forced, older) {
-            (Some(forced), _) => forced,
+        let format = match (format, older) {
+            (Some(forced), _) => self.forced_as(forced, || self.sample(snapshot, cancelled)),
             (None, Some(older)) if continues(snapshot, older) => older.format.clone(),
             (None, _) => self.detect(snapshot, cancelled),
         };
@@ -585,6 +585,18 @@ impl FileSet {
             Some(older) if older.snapshot == *snapshot && older.format == format => Arc::clone(older),
             _ => Arc::new(LogFile::new(&self.context, snapshot.clone(), format)),
         }
+    }
+
+    /// A family that is found inside of envelopes is forced on what they carry: on whole lines only where there are none.
+    fn forced_as(&self, name: &str, chunks: impl FnOnce() -> Result<Vec<Vec<u8>>, Remark>) -> FileFormat {
+        let formats = self.context.formats();
+        if formats.format(name).is_some_and(|family| family.is_inner())
+            && let FileFormat::Detected(envelope, _) = self.format_of(chunks(), None)
+            && formats.is_inside(name, &envelope)
+        {
+            return FileFormat::Forced(envelope);
+        }
+        FileFormat::Forced(name.to_owned())
     }
 
     fn detect(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> FileFormat {

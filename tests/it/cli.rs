@@ -373,6 +373,36 @@ fn tables_are_bound_and_formats_forced() {
 }
 
 #[test]
+fn what_is_inside_of_other_logs_is_forced_with_and_without_their_heads() {
+    let home = tempfile::tempdir().expect("a folder");
+    let bodies = [
+        "Accepted publickey for deploy from 192.0.2.7 port 11572 ssh2: ED25519 SHA256:01bf40410d878ebb00005269",
+        "Invalid user oracle from 198.51.100.3 port 32633",
+    ];
+    let bare = home.path().join("bare.log");
+    std::fs::write(&bare, bodies.map(|body| format!("{body}\n")).concat()).expect("written");
+    let whole = home.path().join("whole.log");
+    std::fs::write(&whole, bodies.map(|body| format!("Mar  9 00:00:00 web1 sshd[22414]: {body}\n")).concat()).expect("written");
+    for (file, host) in [(&bare, ""), (&whole, "web1")] {
+        let file = file.to_str().expect("UTF-8");
+        let got = run(&[
+            "--no-header",
+            "--csv",
+            "-i",
+            "sshd",
+            "SELECT action, user_name, client_ip, host FROM auth_log ORDER BY _line",
+            file,
+        ]);
+        assert_eq!(got.out, format!("login,deploy,192.0.2.7,{host}\ninvalid_user,oracle,198.51.100.3,{host}\n"), "{}", got.err);
+        assert_eq!(got.err, "", "{file}");
+        let got = run(&["--no-header", "-i", "sshd", "SELECT count(*) FROM unparsed", file]);
+        assert_eq!(got.out, "0\n", "{file}");
+    }
+    let got = run(&["format", "why", bare.to_str().expect("UTF-8")]);
+    assert!(got.out.contains("2 of 2 lines are messages of `sshd` without a log's head: `-i sshd` reads them"), "{}", got.out);
+}
+
+#[test]
 fn log_text_does_not_steer_a_terminal() {
     let sql = "SELECT request, user_agent, referer, user_name FROM access_log";
     for file in ["testdata/logs/nginx/combined.log", "testdata/logs/apache/combined.log"] {

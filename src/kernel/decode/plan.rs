@@ -173,7 +173,7 @@ impl ScanPlan {
         let carries = family.and_then(|format| format.carries());
         // Of what carries any line, the line is the better row even of the same table.
         let own = family.filter(|format| format.carries_lines()).map_or(0, |format| format.own().count());
-        let of_family = family.map_or(0, |format| format.own().count());
+        let of_family = family.map_or(0, |format| if format.is_inner() { lines.patterns.len() } else { format.own().count() });
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
             let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::screen::{Sample, Screen};
 use super::{Catalog, Format, Pattern, nearest_pattern};
-use crate::scan::{Scratch, Span};
+use crate::scan::{PatternSet, Scratch, Span, Ways};
 use crate::table::TableDef;
 
 /// Lines of a sample that are tried at most.
@@ -88,6 +88,8 @@ pub struct Detection {
     pub best: Option<Candidate>,
     /// All that took a line, best first.
     pub candidates: Vec<Candidate>,
+    /// Where no family is the best one: a family whose records are inside of others', which takes most lines if it is forced.
+    pub inner: Option<Candidate>,
 }
 
 /// Finds the family of a file by chunks of it: its head, and what more there is. All but the first chunk begin anywhere,
@@ -114,7 +116,31 @@ pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> D
         let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
     });
-    choose(candidates, expected)
+    let chosen = choose(candidates, expected);
+    let inner = if chosen.best.is_none() { choose_inner(catalog, &lines) } else { None };
+    Detection { inner, ..chosen }
+}
+
+/// The family of messages that have lost their envelope, as `journalctl -o cat` writes them. They lack a time and what is required
+/// of the envelope, so this is to be told, not to be done.
+fn choose_inner(catalog: &Catalog, lines: &[(usize, &[u8])]) -> Option<Candidate> {
+    let mut scratch = Scratch::default();
+    let mut judge_inner = |format: &Arc<Format>| {
+        let patterns: Vec<&Arc<Pattern>> = format.patterns().iter().filter(|pattern| !pattern.catch_all).collect();
+        let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), Ways::Each);
+        let mut by_pattern = vec![0; patterns.len()];
+        let mut slots = vec![Span::NONE; set.captures()];
+        for (_, line) in lines {
+            if let Ok(index) = set.find(line, &mut slots, &mut scratch) {
+                by_pattern[index] += 1;
+            }
+        }
+        let mut candidate = Candidate::of(format);
+        (candidate.taken, candidate.lines) = (by_pattern.iter().sum(), lines.len());
+        candidate.score_by(&patterns, &by_pattern);
+        candidate
+    };
+    choose(catalog.formats().iter().filter(|format| format.is_inner()).map(&mut judge_inner), None).best
 }
 
 /// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.
@@ -140,7 +166,7 @@ fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -
         candidates.insert(0, chosen);
     }
     let best = candidates.first().filter(|best| best.taken as f64 >= best.lines as f64 * MIN_SHARE).cloned();
-    Detection { best, candidates }
+    Detection { best, candidates, inner: None }
 }
 
 fn sample_lines<'a>(chunks: &[&'a [u8]]) -> Vec<(usize, &'a [u8])> {

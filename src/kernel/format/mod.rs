@@ -453,6 +453,13 @@ impl Catalog {
             .or_else(|| self.formats().iter().find(|format| format.pattern_names.iter().any(|pattern| pattern == name)))
     }
 
+    /// Is the family found only inside of other families' records, and is `envelope` one of those?
+    pub fn is_inside(&self, format: &str, envelope: &str) -> bool {
+        let Some(family) = self.format(format).filter(|family| family.is_inner()) else { return false };
+        let like = self.format(envelope).and_then(|envelope| envelope.carries_like.as_deref());
+        family.feeds.iter().any(|(within, _)| within.as_deref().is_some_and(|within| within == envelope || Some(within) == like))
+    }
+
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
         let family = self.format(format);
@@ -471,6 +478,7 @@ impl Catalog {
         let Some(family) = self.format(format) else { return table == crate::table::UNPARSED };
         table == crate::table::UNPARSED
             || family.feeds_within(None, table)
+            || (family.is_inner() && family.feeds.iter().any(|(_, fed)| fed.name == table))
             || self.neighbours(family).any(|other| other.feeds_within(None, table) && table == family.table.name)
     }
 
@@ -517,6 +525,10 @@ impl Catalog {
 
     fn patterns_of(&self, format: &str) -> Vec<Arc<Pattern>> {
         let Some(family) = self.format(format) else { return vec![] };
+        if family.is_inner() {
+            // A file of them has lost its envelopes, and with those the values that are required: the first that takes a line has it.
+            return family.patterns().to_vec();
+        }
         let others: Vec<&Arc<Pattern>> = self
             .neighbours(family)
             .flat_map(|other| other.own())
@@ -700,6 +712,11 @@ impl Format {
     /// Its patterns for whole lines.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Arc<Pattern>> {
         self.patterns().iter().filter(|pattern| pattern.within.is_none())
+    }
+
+    /// Is it found only inside of other families' records?
+    pub fn is_inner(&self) -> bool {
+        self.feeds.iter().all(|(within, _)| within.is_some())
     }
 
     /// Is a line that none of them takes a comment?
