@@ -10,7 +10,10 @@
 //! A head is what all lines have alike; where they begin to differ in form, the message begins. Its most frequent templates
 //! ([`variables`]) become patterns of their own, whose variables are columns or `fields`. What is left is looked at again, a few times.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use regex::Regex;
@@ -96,7 +99,7 @@ pub fn propose(
 ) -> Result<Proposal, DefinitionError> {
     let stamp = Stamps::of(lines);
     // Where records begin with a stamp and many lines have none, those belong to the record before them.
-    let begins = stamp.as_ref().filter(|stamp| stamp.has < lines.len()).and_then(|stamp| stamp.begin_of(lines));
+    let begins = stamp.as_ref().filter(|stamp| stamp.has < lines.len()).and_then(|stamp| stamp.begin_of(lines, table));
     let begins = begins.and_then(|regex| Some((Regex::new(&format!("^(?:{regex})")).ok()?, regex)));
     let heads: Vec<&String> = match &begins {
         Some((regex, _)) => lines.iter().filter(|line| regex.is_match(line)).collect(),
@@ -184,9 +187,7 @@ fn shapes_of(name: &str, round: usize, table: &TableDef, lines: &[&String]) -> V
         Some(stamp) => {
             let found = lines.iter().filter_map(|line| Some((*line, stamp.find(line)?)));
             let (before, behind): (Vec<&str>, Vec<&str>) = found.map(|(line, at)| (&line[..at.start], &line[at.end..])).unzip();
-            if let Some(first) = before.first().filter(|first| !first.is_empty()) {
-                head += &if before.iter().all(|text| text == first) { regex::escape(first) } else { ".*?".to_owned() };
-            }
+            head += &lead(&before, &mut names, &mut types, table).unwrap_or_else(|| ".*?".to_owned());
             head += &format!("(?<{}>{})", names.take("time"), stamp.regex);
             types.insert("time".to_owned(), format!("type = \"time\", layout = {}", quoted(stamp.name)));
             rests = behind;
@@ -222,6 +223,24 @@ fn shapes_of(name: &str, round: usize, table: &TableDef, lines: &[&String]) -> V
     names.take("message");
     shapes.extend(make(base, format!("{head}{gap}(?<message>.*)"), &names, &types));
     shapes
+}
+
+/// What takes the texts before the stamps, if they are alike.
+fn lead(before: &[&str], names: &mut Names, types: &mut BTreeMap<String, String>, table: &TableDef) -> Option<String> {
+    let first = before.first()?;
+    if before.iter().all(|text| text == first) {
+        return Some(regex::escape(first));
+    }
+    let (columns, tails) = Columns::alike(before);
+    let end = tails.first()?;
+    if !tails.iter().all(|tail| tail == end && tail.trim().is_empty()) {
+        return None;
+    }
+    let mut regex = String::new();
+    for column in &columns {
+        column.write(&mut regex, names, types, table, false);
+    }
+    Some(regex + &regex::escape(end))
 }
 
 /// Names of captures, each once.
@@ -298,13 +317,17 @@ impl Stamps {
     }
 
     /// What records begin with, if all of them begin alike.
-    fn begin_of(&self, lines: &[String]) -> Option<String> {
-        let mut before = lines.iter().filter_map(|line| Some(&line[..self.find(line)?.start]));
-        let first = before.next()?;
-        before.all(|other| other == first).then(|| format!("{}(?:{})", regex::escape(first), self.regex))
+    fn begin_of(&self, lines: &[String], table: &TableDef) -> Option<String> {
+        let before: Vec<&str> = lines.iter().filter_map(|line| Some(&line[..self.find(line)?.start])).collect();
+        let mut names = Names::default();
+        let mut lead = lead(&before, &mut names, &mut BTreeMap::new(), table)?;
+        for name in names.0 {
+            lead = lead.replace(&format!("(?<{name}>"), "(?:");
+        }
+        Some(format!("{lead}(?:{})", self.regex))
     }
 
-    fn find(&self, line: &str) -> Option<std::ops::Range<usize>> {
+    fn find(&self, line: &str) -> Option<Range<usize>> {
         stamp_at(line, *starts(line).get(self.start)?, self.layout)
     }
 }
@@ -320,7 +343,7 @@ fn starts(line: &str) -> Vec<usize> {
 }
 
 /// The longest stamp of this layout that begins here.
-fn stamp_at(line: &str, at: usize, layout: Layout) -> Option<std::ops::Range<usize>> {
+fn stamp_at(line: &str, at: usize, layout: Layout) -> Option<Range<usize>> {
     let bytes = line.as_bytes();
     let most = bytes.len().min(at + STAMP_BYTES);
     let ends = |end: &usize| *end == bytes.len() || b" ]|,\t\")>;:!}'".contains(&bytes[*end]);
@@ -422,14 +445,13 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(rests: &[&'a str]) -> Self {
+    /// The tokens that all texts have alike, and what is behind them.
+    fn alike(rests: &[&'a str]) -> (Vec<Column<'a>>, Vec<&'a str>) {
         let mut found: Vec<Column<'a>> = vec![];
         let mut tails = rests.to_vec();
-        let mut is_all = false;
         while found.len() < ROW_TOKENS {
             let tokens: Vec<Token<'a>> = tails.iter().filter_map(|tail| next_token(tail)).collect();
             if tokens.is_empty() {
-                is_all = !found.is_empty();
                 break;
             }
             let like = |token: &Token<'_>| token.mark == tokens[0].mark && token.suffix == tokens[0].suffix;
@@ -439,6 +461,12 @@ impl<'a> Columns<'a> {
             tails = tokens.iter().map(|token| token.rest).collect();
             found.push(Column { tokens });
         }
+        (found, tails)
+    }
+
+    fn of(rests: &[&'a str]) -> Self {
+        let (mut found, tails) = Self::alike(rests);
+        let is_all = !found.is_empty() && tails.iter().all(|tail| next_token(tail).is_none());
         // Where most of it is the same in all lines, it is one message rather than fields.
         let telling = found.iter().filter(|column| column.is_marked() || !column.is_constant()).count();
         if is_all && telling >= 3 && telling * 2 >= found.len() && rests.len() >= 3 {
@@ -576,9 +604,9 @@ fn templates<'a>(messages: &[&'a str]) -> Vec<Vec<&'a str>> {
     for message in messages {
         let mut key = String::new();
         let mut done = 0;
-        for (range, mark) in variables(message) {
+        for (range, mark) in parts(message) {
             key += &message[done..range.start];
-            key += mark;
+            key += &mark;
             done = range.end;
         }
         key += &message[done..];
@@ -589,13 +617,33 @@ fn templates<'a>(messages: &[&'a str]) -> Vec<Vec<&'a str>> {
         .into_iter()
         .filter(|(key, members)| {
             let constant: usize = key.split('<').map(|part| part.rsplit('>').next().unwrap_or(part)).map(letters).sum();
-            members.len() >= least && constant >= 5 && !variables(members[0]).is_empty()
+            members.len() >= least && constant >= 5 && !parts(members[0]).is_empty()
         })
         .map(|(_, members)| members)
         .collect();
     groups.sort_by_key(|members| std::cmp::Reverse(members.len()));
     groups.truncate(TEMPLATES);
     groups
+}
+
+/// The variables of a message, each with what stands for it in a template: `<=KEY>` for the value of a key.
+fn parts(message: &str) -> Vec<(Range<usize>, Cow<'static, str>)> {
+    static KEYS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?:^|[ ,;(\[{])([A-Za-z_][A-Za-z0-9_.-]*)=([^ ,;()\[\]{}<>]+)").expect("a regular expression of ours")
+    });
+    let of_key = |found: regex::Captures<'_>| {
+        let (_, [key, value]) = found.extract();
+        let quoted = value.starts_with(['"', '\'']);
+        let range = found.get(2).expect("the expression has two groups").range();
+        (!quoted).then(|| (range, Cow::from(format!("<={key}>"))))
+    };
+    let mut parts: Vec<(Range<usize>, Cow<'static, str>)> = KEYS.captures_iter(message).filter_map(of_key).collect();
+    let apart = |range: &Range<usize>, other: &Range<usize>| range.end <= other.start || other.end <= range.start;
+    let others = variables(message).into_iter().filter(|(range, _)| parts.iter().all(|(other, _)| apart(range, other)));
+    let others: Vec<_> = others.map(|(range, mark)| (range, Cow::from(mark))).collect();
+    parts.extend(others);
+    parts.sort_by_key(|(range, _)| range.start);
+    parts
 }
 
 fn letters(text: &str) -> usize {
@@ -607,10 +655,15 @@ fn template_regex(members: &[&str], names: &mut Names, types: &mut BTreeMap<Stri
     let message = members[0];
     let mut out = String::new();
     let mut done = 0;
-    for (range, mark) in variables(message) {
+    for (range, mark) in parts(message) {
         out += &regex::escape(&message[done..range.start]);
         done = range.end;
-        let (wanted, taking) = match mark {
+        if let Some(key) = mark.strip_prefix("<=").and_then(|key| key.strip_suffix('>')) {
+            let name = names.take(&name_of(key));
+            out += &format!("(?<{name}>[^ \\n,;()\\[\\]{{}}<>]+)");
+            continue;
+        }
+        let (wanted, taking) = match &*mark {
             "<ip>" => ("client_ip", "[0-9A-Fa-f.:]+".to_owned()),
             "<num>" => ("number", "[0-9][0-9.:]*".to_owned()),
             "<hex>" => ("hex", "[0-9A-Za-z]+".to_owned()),

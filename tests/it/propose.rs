@@ -37,6 +37,17 @@ fn logs() -> Vec<(&'static str, String)> {
             }),
         ),
         ("words", several(&|n| format!("%% {} it's {{strange}} and has [no] (stamp) $^.*+?|\\ {n}", levels[n % 3]))),
+        (
+            "workers",
+            several(&|n| {
+                let message = match n % 4 {
+                    0 => "cache cleared".to_owned(),
+                    3 => format!("job={n} failed\n    at step {n}"),
+                    _ => format!("job={n} queue={} took {n}ms", ["mail", "thumbs"][n % 2]),
+                };
+                format!("[worker-{}] 2026/11/20 14:03:{n:02}.120 ({}) {message}", n % 5, levels[n % 3])
+            }),
+        ),
         ("one", "?? a single line \u{2713}\n".to_owned()),
     ]
 }
@@ -80,6 +91,8 @@ fn a_proposed_definition_passes_its_samples_and_reads_the_log() {
         logsql(home.path(), &["--no-header", "--formats", &formats.display().to_string(), sql, &path]).1
     };
     let read = |sql: &str| read_of("orders", sql);
+    let workers = "SELECT count(DISTINCT thread), count(fields['job']), count(fields['queue']), count(stack) FROM app_log";
+    assert_eq!(read_of("workers", workers), "5\t45\t30\t15\n");
     assert_eq!(read_of("traces", "SELECT count(stack) FROM app_log"), "6\n");
     assert_eq!(read("SELECT time, level FROM app_log ORDER BY time LIMIT 1"), "2026-11-21T00:00:00Z\tINFO\n");
     assert_eq!(read("SELECT count(client_ip), count(fields['number']) FROM app_log"), "20\t40\n");

@@ -130,7 +130,8 @@ impl Layout {
                 let day = at.day()?;
                 at.expect(b' ')?;
                 let clock_us = at.padded_clock()?;
-                Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
+                let offset = if at.is_done() { None } else { at.expect(b' ').and_then(|()| at.zone())? };
+                Stamp { year: Some(year as i32), month, day, clock_us, offset }
             }
             Self::Asctime => {
                 at.weekday();
@@ -228,17 +229,10 @@ impl Layout {
                 let year = at.digits(4)?;
                 at.skip(b',');
                 at.blanks()?;
-                let clock_us = at.padded_clock()?;
-                // Newer Javas put a narrow no-break space in front of it.
-                let _ = at.skip(b' ') || (at.skip(0xE2) && at.skip(0x80) && at.skip(0xAF));
-                let is_afternoon = at.peek().filter(|byte| matches!(byte, b'A' | b'P'))? == b'P';
-                at.one_of(b"AP")?;
-                at.expect(b'M')?;
-                let half = DAY / 2;
-                if clock_us < half / 12 || clock_us >= half + half / 12 {
+                if !text.ends_with(b"M") {
                     return None;
                 }
-                let clock_us = clock_us % half + if is_afternoon { half } else { 0 };
+                let clock_us = at.padded_clock()?;
                 Stamp { year: Some(year as i32), month, day, clock_us, offset: None }
             }
             Self::DayFirst | Self::MonthFirst => {
@@ -563,7 +557,10 @@ impl Cursor<'_> {
         self.expect(b':')?;
         let second = self.digits(2)?;
         let mut micros = 0;
-        if matches!(self.peek(), Some(b'.' | b',')) {
+        // Some Java programs put a colon in front of the milliseconds.
+        let behind = &self.text[self.at..];
+        let is_millis = matches!(behind, [b':', a, b, c, ..] if [a, b, c].iter().all(|byte| byte.is_ascii_digit()));
+        if matches!(self.peek(), Some(b'.' | b',')) || (is_millis && !behind.get(4).is_some_and(u8::is_ascii_digit)) {
             self.at += 1;
             let mut unit = SECOND / 10;
             let start = self.at;
@@ -577,12 +574,33 @@ impl Cursor<'_> {
             }
         }
         let whole = i64::from(hour * 3600 + minute * 60) * SECOND;
-        match (hour, minute, second) {
-            (0..=23, 0..=59, 0..=59) => Some(whole + i64::from(second) * SECOND + micros),
-            (0..=23, 0..=59, 60) => Some(whole + 60 * SECOND - 1),
-            (24, 0, 0) => Some(DAY - 1),
-            _ => None,
+        let clock_us = match (hour, minute, second) {
+            (0..=23, 0..=59, 0..=59) => whole + i64::from(second) * SECOND + micros,
+            (0..=23, 0..=59, 60) => whole + 60 * SECOND - 1,
+            (24, 0, 0) => DAY - 1,
+            _ => return None,
+        };
+        match self.peek() {
+            Some(b' ' | b'A' | b'P' | b'a' | b'p' | 0xE2) => self.in_half_of_day(clock_us),
+            _ => Some(clock_us),
         }
+    }
+
+    /// A clock of twelve hours if `AM` or `PM` stands behind it.
+    fn in_half_of_day(&mut self, clock_us: i64) -> Option<i64> {
+        let rest = &self.text[self.at..];
+        // Newer Javas put a narrow no-break space in front of it.
+        let mark = rest.strip_prefix("\u{202f}".as_bytes()).or_else(|| rest.strip_prefix(b" ")).unwrap_or(rest);
+        let [half @ (b'A' | b'P' | b'a' | b'p'), b'M' | b'm', behind @ ..] = mark else { return Some(clock_us) };
+        if behind.first().is_some_and(u8::is_ascii_alphanumeric) {
+            return Some(clock_us);
+        }
+        self.at = self.text.len() - behind.len();
+        let noon = DAY / 2;
+        if clock_us < noon / 12 || clock_us >= noon + noon / 12 {
+            return None;
+        }
+        Some(clock_us % noon + if half.eq_ignore_ascii_case(&b'P') { noon } else { 0 })
     }
 
     /// The rest: an offset or the name of a zone. A name that means several zones, and one that is not known, are none:
@@ -803,6 +821,12 @@ mod tests {
             (Layout::DayFirst, "21.11.2026 00:55:04.5", "2026-11-21T00:55:04.5Z"),
             (Layout::MonthFirst, "11/21/2026-00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
             (Layout::MonthFirst, "Nov-21-26 00:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::MonthFirst, "11/21/2026 1:55:04 PM", "2026-11-21T13:55:04Z"),
+            (Layout::MonthFirst, "06/09/2014 04:08:22:515 PM UTC", "2014-06-09T16:08:22.515Z"),
+            (Layout::Rfc3339, "2026-11-21 12:55:04 am", "2026-11-21T00:55:04Z"),
+            (Layout::Rfc3339, "2026-11-21 19:46:43:259", "2026-11-21T19:46:43.259Z"),
+            (Layout::Slash, "2015/05/24 07:48:22 -05:00", "2015-05-24T12:48:22Z"),
+            (Layout::Slash, "2015/05/24 07:48:22PM", "2015-05-24T19:48:22Z"),
             (Layout::Tai64n, "@400000006a1f0a18075bcd15", "2026-06-02T16:51:26.123456Z"),
             (Layout::Syslog, "Nov 21 2026 00:55:04.5 CET", "2026-11-20T23:55:04.5Z"),
             (Layout::Syslog, "août 21 2026 00:55:04", "2026-08-21T00:55:04Z"),
@@ -834,6 +858,8 @@ mod tests {
             (Layout::Compact, "2611 00:55:04"),
             (Layout::Compact, "261121"),
             (Layout::TwelveHour, "Nov 21, 2026 13:55:04 PM"),
+            (Layout::MonthFirst, "11/21/2026 13:55:04 PM"),
+            (Layout::Rfc3339, "2026-11-21 19:46:43:25"),
             (Layout::TwelveHour, "Nov 21, 2026 0:55:04 AM"),
             (Layout::TwelveHour, "Nov 21, 2026 1:55:04"),
             (Layout::Epoch, "1700000000."),

@@ -15,6 +15,8 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 const SCREENED: usize = 4;
 /// The share of lines that a family has to take.
 const MIN_SHARE: f64 = 0.5;
+/// One of so many lines has to be a message of a family, not counting its catch-alls, for a file to be said to be of its messages.
+const MIN_INNER: usize = 4;
 
 /// What a family made of a sample.
 #[derive(Clone, Debug)]
@@ -140,7 +142,8 @@ fn choose_inner(catalog: &Catalog, lines: &[(usize, &[u8])]) -> Option<Candidate
         candidate.score_by(&patterns, &by_pattern);
         candidate
     };
-    choose(catalog.formats().iter().filter(|format| format.is_inner()).map(&mut judge_inner), None).best
+    let inner = catalog.formats().iter().filter(|format| format.is_inner()).map(&mut judge_inner);
+    choose(inner, None).candidates.into_iter().next().filter(|best| best.taken * MIN_INNER >= best.lines)
 }
 
 /// The families that may take one of the lines: the first bytes rule most of them out, which costs much less than compiling them.

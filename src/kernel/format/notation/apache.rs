@@ -8,10 +8,6 @@ use super::{NotationError, Translated};
 
 const REQUEST: &[(&str, &str)] = &[("method", "GET"), ("path", "/a"), ("query", "b=c"), ("protocol", "HTTP/1.1")];
 
-/// The variables of `%U` and `%q`.
-const PATH: &str = "url_path";
-const QUERY: &str = "query_string";
-
 /// A directive, taken apart: `%!200,304{Referer}i`.
 struct Directive<'a> {
     argument: Option<&'a str>,
@@ -67,7 +63,7 @@ pub(crate) fn log_format(text: &str) -> Result<Translated, NotationError> {
         }
     }
     items.push(Item::Literal(literal));
-    let items = with_targets(with_times(&items, &times));
+    let items = with_times(&items, &times);
     if !items.iter().any(|item| matches!(item, Item::Variable(_))) {
         let hint = Some("such as '%h %l %u %t \"%r\" %>s %b'".to_owned());
         return Err(NotationError { message: "a `LogFormat` without a directive".to_owned(), hint });
@@ -160,24 +156,6 @@ fn with_times(items: &[Item], times: &[(usize, Directives)]) -> Vec<Item> {
     out
 }
 
-/// Makes one variable of a path and the query right behind it: `%U%q` is the target of the request.
-fn with_targets(items: Vec<Item>) -> Vec<Item> {
-    let is = |item: &Item, name: &str| matches!(item, Item::Variable(variable) if variable.name == name);
-    let mut out: Vec<Item> = vec![];
-    for item in items.into_iter().filter(|item| !matches!(item, Item::Literal(text) if text.is_empty())) {
-        match out.last_mut() {
-            Some(Item::Variable(path)) if path.name == PATH && is(&item, QUERY) => {
-                path.name = "url".to_owned();
-                path.meaning = Meaning::Url;
-                path.example = "/a?b=c".to_owned();
-                path.expect = vec![("url", "/a?b=c"), ("path", "/a"), ("query", "b=c")];
-            }
-            _ => out.push(item),
-        }
-    }
-    out
-}
-
 /// Adds what a directive writes.
 fn variable(directive: &Directive<'_>, items: &mut Vec<Item>) -> Result<(), NotationError> {
     use Meaning::{Duration, Field, Host, Integer, Ip, Request, Text as InText, Time};
@@ -220,10 +198,10 @@ fn variable(directive: &Directive<'_>, items: &mut Vec<Item>) -> Result<(), Nota
         "r" => push("request", Text, Request, 0, "GET /a?b=c HTTP/1.1", REQUEST),
         "m" => push("method", Word, InText("method"), 1, "GET", &[("method", "GET")]),
         "H" => push("protocol", Word, InText("protocol"), 1, "HTTP/1.1", &[("protocol", "HTTP/1.1")]),
-        "U" => push(PATH, Path, InText("path"), 1, "/a", &[("path", "/a")]),
+        "U" => push("url_path", Path, InText("path"), 1, "/a", &[("path", "/a")]),
         "q" => {
             // It comes with its question mark, or not at all.
-            push(QUERY, Shape::Query, InText("query"), 1, "?b=c", &[("query", "b=c")]);
+            push("query_string", Shape::Query, InText("query"), 1, "?b=c", &[("query", "b=c")]);
         }
         "s" if directive.is_original || !directive.is_final => {
             push("original_status", Number, Integer("status"), 1, "404", &[("status", "404")]);

@@ -33,6 +33,7 @@ const KNOWN: &[Known] = &[
     ("uri", Shape::Path, Meaning::Text("path"), 2, "/a", &[("path", "/a")]),
     ("document_uri", Shape::Path, Meaning::Text("path"), 3, "/a", &[("path", "/a")]),
     ("args", Shape::Text, Meaning::Text("query"), 2, "b=c", &[("query", "b=c")]),
+    ("is_args", Shape::Is(r"\??"), Meaning::Field, 0, "?", &[]),
     ("query_string", Shape::Text, Meaning::Text("query"), 3, "b=c", &[("query", "b=c")]),
     ("status", Shape::Number, Meaning::Integer("status"), 0, "404", &[("status", "404")]),
     // Of bytes on the wire and bytes of the body, those on the wire count.
@@ -155,6 +156,15 @@ mod tests {
             r#"192.0.2.1 - alice [21/Nov/2026:00:55:04 +0000] "GET /a?b=c HTTP/1.1" 404 512 "https://example.com/" "curl/8.0""#;
         assert_eq!(got.line, line);
         assert_eq!(got.expect["method"], "GET");
+    }
+
+    #[test]
+    fn a_path_and_its_query_are_the_target() {
+        let got = log_format(r#""$request_method $uri$is_args$args" $status"#).unwrap();
+        assert_eq!(got.regex, r#""(?<request_method>[^ "]+) (?<url>/.*?|\*|-|)" (?<status>\d+|-)"#);
+        assert_eq!((got.line.as_str(), got.expect["path"]), (r#""GET /a?b=c" 404"#, "/a"));
+        let got = log_format("$uri$is_args $args").unwrap();
+        assert_eq!(got.regex, r"(?<uri>/.*?|\*|-|)(?<is_args>\??) (?<args>.*)");
     }
 
     #[test]

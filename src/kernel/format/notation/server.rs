@@ -123,7 +123,7 @@ pub(super) enum Item {
 
 /// Puts the parts of a layout together.
 pub(super) fn assemble(items: &[Item], escape: Escape) -> Translated {
-    let items = joined(items);
+    let items = with_targets(joined(items));
     let meanings = meanings(&items);
     let mut out = Translated::default();
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -185,6 +185,36 @@ fn joined(items: &[Item]) -> Vec<Item> {
         }
     }
     joined
+}
+
+/// Makes one variable of a path and the query right behind it, as in `%U%q` and `$uri$is_args$args`: the target of the request.
+fn with_targets(items: Vec<Item>) -> Vec<Item> {
+    let is = |item: &Item, test: &dyn Fn(&Variable) -> bool| matches!(item, Item::Variable(variable) if test(variable));
+    let mut out: Vec<Item> = vec![];
+    let mut items = items.into_iter().peekable();
+    while let Some(mut item) = items.next() {
+        let Item::Variable(path) = &mut item else {
+            out.push(item);
+            continue;
+        };
+        if path.meaning != Meaning::Text("path") {
+            out.push(item);
+            continue;
+        }
+        let mark = items.next_if(|next| is(next, &|of| of.name == "is_args"));
+        let is_query = |of: &Variable| of.meaning == Meaning::Text("query") && (mark.is_some() || of.shape == Shape::Query);
+        if items.next_if(|next| is(next, &is_query)).is_some() {
+            path.name = "url".to_owned();
+            path.meaning = Meaning::Url;
+            path.example = "/a?b=c".to_owned();
+            path.expect = vec![("url", "/a?b=c"), ("path", "/a"), ("query", "b=c")];
+            out.push(item);
+        } else {
+            out.push(item);
+            out.extend(mark);
+        }
+    }
+    out
 }
 
 /// What each variable means here: a column is filled by one of them, the others go to `fields`.
