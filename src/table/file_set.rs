@@ -592,7 +592,7 @@ impl FileSet {
         let formats = self.context.formats();
         if formats.format(name).is_some_and(|family| family.is_inner())
             && let FileFormat::Detected(envelope, _) = self.format_of(chunks(), None)
-            && formats.is_inside(name, &envelope)
+            && formats.is_read_inside(name, &envelope)
         {
             return FileFormat::Forced(envelope);
         }

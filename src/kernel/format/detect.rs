@@ -104,9 +104,10 @@ pub fn detect(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> De
     let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines, &sample)), expected);
     let is_like = |best: &Candidate| best.score > 0 && expected.is_none_or(|expected| expected == best.format);
     if whole.best.as_ref().is_some_and(is_like) {
-        return whole;
+        return with_envelope(whole, catalog, &lines, expected);
     }
-    choose(possible(catalog, &lines, &sample).map(|format| judge(catalog, format, &lines).0), expected)
+    let judged = possible(catalog, &lines, &sample).map(|format| judge(catalog, format, &lines).0);
+    with_envelope(choose(judged, expected), catalog, &lines, expected)
 }
 
 /// The same, and for each family the first line that it does not take.
@@ -118,7 +119,7 @@ pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> D
         let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
     });
-    let chosen = choose(candidates, expected);
+    let chosen = with_envelope(choose(candidates, expected), catalog, &lines, expected);
     let inner = if chosen.best.is_none() { choose_inner(catalog, &lines) } else { None };
     Detection { inner, ..chosen }
 }
@@ -170,6 +171,52 @@ fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -
     }
     let best = candidates.first().filter(|best| best.taken as f64 >= best.lines as f64 * MIN_SHARE).cloned();
     Detection { best, candidates, inner: None }
+}
+
+/// `Nov 22 09:33:51 web1 nginx: 192.0.2.1 - - [22/Nov/2026…` is a line of an access log whose client is `Nov`, if one will. Where the
+/// best family takes what an envelope carries as it takes the whole line, the file is of the envelope.
+fn with_envelope(mut chosen: Detection, catalog: &Catalog, lines: &[(usize, &[u8])], expected: Option<&str>) -> Detection {
+    let Some(best) = chosen.best.as_ref().filter(|best| Some(best.format.as_str()) != expected) else { return chosen };
+    let Some(family) = catalog.format(&best.format).filter(|family| !family.is_envelope) else { return chosen };
+    let enough = |count: usize| count * 10 >= best.taken * 9;
+    let carries_it = |candidate: &Candidate| {
+        let envelope = catalog.format(&candidate.format).filter(|_| enough(candidate.taken));
+        envelope.is_some_and(|envelope| {
+            envelope.carries().is_some_and(|capture| enough(carried(catalog, envelope, capture, family, lines)))
+        })
+    };
+    if let Some(index) = chosen.candidates.iter().position(carries_it) {
+        let envelope = chosen.candidates.remove(index);
+        chosen.best = Some(envelope.clone());
+        chosen.candidates.insert(0, envelope);
+    }
+    chosen
+}
+
+/// The lines of an envelope that carry a line of the family, or of another one of the same table. A family that is not read inside of
+/// the envelope and takes its head knows that head.
+fn carried(catalog: &Catalog, envelope: &Format, capture: &str, family: &Format, lines: &[(usize, &[u8])]) -> usize {
+    let patterns: Vec<_> = envelope.own().collect();
+    let set = envelope.set();
+    let mut slots = vec![Span::NONE; set.captures()];
+    let mut scratch = Scratch::default();
+    let is_read_inside = envelope.carries_lines || catalog.is_read_inside(&family.name, &envelope.name);
+    let takes = |other: &Format, text: &[u8], scratch: &mut Scratch| {
+        other.screens.iter().any(|screen| screen.begin.accepts(text, 0)) && {
+            let set = other.set();
+            let taken = set.find(text, &mut vec![Span::NONE; set.captures()], scratch);
+            taken.is_ok_and(|index| other.own().nth(index).is_some_and(|pattern| !pattern.catch_all))
+        }
+    };
+    let mut carries = |line: &[u8]| {
+        let index = set.find(line, &mut slots, &mut scratch).ok()?;
+        let slot = patterns[index].matcher.captures().iter().position(|name| **name == *capture)?;
+        let text = slots[set.slot(index, slot)].of(line)?;
+        let taken = (is_read_inside && takes(family, text, &mut scratch))
+            || catalog.neighbours(family).any(|other| takes(other, text, &mut scratch));
+        taken.then_some(())
+    };
+    lines.iter().filter(|(_, line)| carries(line).is_some()).count()
 }
 
 fn sample_lines<'a>(chunks: &[&'a [u8]]) -> Vec<(usize, &'a [u8])> {
@@ -283,11 +330,42 @@ mod tests {
             for chunk in &chunks {
                 let lines = sample_lines(&[chunk.as_bytes()]);
                 let all = catalog.formats().iter();
-                let slow = choose(all.map(|format| judge(&catalog, format, &lines).0), None).best;
+                let slow = choose(all.map(|format| judge(&catalog, format, &lines).0), None);
+                let slow = with_envelope(slow, &catalog, &lines, None).best;
                 let quick = detect(&catalog, &[chunk.as_bytes()], None).best;
                 let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));
                 assert_eq!(facts(quick), facts(slow), "{}: {chunk}", format.name);
             }
         }
+    }
+
+    #[test]
+    fn what_stands_in_an_envelope_is_of_the_envelope() {
+        let catalog = Catalog::builtin();
+        let envelopes = [
+            ("docker_cri", "2026-11-21T01:02:03.123456789Z stdout F "),
+            ("docker_cri", "web-1  | 2026-11-21T01:02:03.123456789Z "),
+            ("docker_cri", "[pod/web-5d4f/nginx] "),
+            ("syslog", "Nov 21 01:02:03 web1 nginx: "),
+            ("syslog", "<190>Nov 21 01:02:03 web1 nginx[12]: "),
+            ("syslog", "<190>1 2026-11-21T01:02:03.123456Z web1 nginx - - - "),
+        ];
+        let mut wrong = String::new();
+        for format in catalog.formats().iter().filter(|format| !format.is_envelope && format.headings().next().is_none()) {
+            let set = format.set();
+            let mut slots = vec![Span::NONE; set.captures()];
+            let mut is_own =
+                |line: &&str| !line.contains('\n') && set.find(line.as_bytes(), &mut slots, &mut Scratch::default()).is_ok();
+            let own: Vec<&str> = format.samples().iter().map(|sample| sample.line.as_str()).filter(|line| is_own(line)).collect();
+            for (envelope, head) in envelopes.iter().filter(|_| !own.is_empty()) {
+                let wrapped: String = own.iter().map(|line| format!("{head}{line}\n")).collect();
+                let best = detect(&catalog, &[wrapped.as_bytes()], None).best;
+                if best.as_ref().is_none_or(|best| best.format != *envelope) {
+                    let best = best.map(|best| format!("{} ({})", best.format, best.pattern));
+                    wrong += &format!("{} in `{head}`: {best:?}\n", format.name);
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong}");
     }
 }

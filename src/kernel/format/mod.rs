@@ -453,9 +453,9 @@ impl Catalog {
             .or_else(|| self.formats().iter().find(|format| format.pattern_names.iter().any(|pattern| pattern == name)))
     }
 
-    /// Is the family found only inside of other families' records, and is `envelope` one of those?
-    pub fn is_inside(&self, format: &str, envelope: &str) -> bool {
-        let Some(family) = self.format(format).filter(|family| family.is_inner()) else { return false };
+    /// Are there patterns of the family for what is inside of the envelope's records?
+    pub fn is_read_inside(&self, format: &str, envelope: &str) -> bool {
+        let Some(family) = self.format(format) else { return false };
         let like = self.format(envelope).and_then(|envelope| envelope.carries_like.as_deref());
         family.feeds.iter().any(|(within, _)| within.as_deref().is_some_and(|within| within == envelope || Some(within) == like))
     }
