@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use super::{logsql, ran, root};
 
-/// A server of objects: what S3 and a web server have in common, and S3's list.
+const AZURE_ACCOUNT: &str = "devstoreaccount1";
+
+/// A server of objects: what S3, Google's and Azure's stores and a web server have in common, and their lists.
 #[derive(Default)]
 struct Objects {
     /// By bucket and name.
@@ -53,11 +55,13 @@ impl Objects {
         let mut words = request.split(' ');
         let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let name = path.trim_start_matches('/').replace("%20", " ");
+        let name = path.trim_start_matches('/').replace("%20", " ").replace("%2F", "/").replace("%2E", ".");
+        // Azure's stores have the account in the path if they are on this machine.
+        let name = name.strip_prefix(AZURE_ACCOUNT).map_or(name.as_str(), |name| name.trim_start_matches('/')).to_owned();
         if self.private && !headers.contains_key("authorization") {
             return reply(&mut stream, "403 Forbidden", "", b"<Error><Code>AccessDenied</Code></Error>");
         }
-        if query.contains("list-type=2") {
+        if query.contains("list-type=2") || query.contains("comp=list") {
             let list = self.list(&name, query);
             return reply(&mut stream, "200 OK", "Content-Type: application/xml\r\n", list.as_bytes());
         }
@@ -97,19 +101,31 @@ impl Objects {
             pair.unwrap_or_default().replace("%2F", "/")
         };
         let (prefix, delimiter) = (format!("{}/{}", bucket.trim_end_matches('/'), value("prefix")), value("delimiter"));
-        let mut list = String::from("<?xml version=\"1.0\"?><ListBucketResult><IsTruncated>false</IsTruncated>");
+        let is_azure = query.contains("comp=list");
+        let mut list = String::from("<?xml version=\"1.0\"?>");
+        list.push_str(if is_azure {
+            "<EnumerationResults><Blobs>"
+        } else {
+            "<ListBucketResult><IsTruncated>false</IsTruncated>"
+        });
         let objects = self.objects.lock().expect("no panic");
         for (name, bytes) in objects.iter().filter(|(name, _)| name.starts_with(&prefix)) {
             if !delimiter.is_empty() && name[prefix.len()..].contains('/') {
                 continue;
             }
             let key = name.split_once('/').expect("a bucket").1;
-            list.push_str(&format!(
-                "<Contents><Key>{key}</Key><LastModified>2026-11-21T10:00:00.000Z</LastModified><Size>{}</Size></Contents>",
-                bytes.len()
-            ));
+            let size = bytes.len();
+            list.push_str(&match is_azure {
+                true => format!(
+                    "<Blob><Name>{key}</Name><Properties><Last-Modified>Sat, 21 Nov 2026 10:00:00 GMT</Last-Modified>\
+                     <Content-Length>{size}</Content-Length><Content-Type>text/plain</Content-Type></Properties></Blob>"
+                ),
+                false => format!(
+                    "<Contents><Key>{key}</Key><LastModified>2026-11-21T10:00:00.000Z</LastModified><Size>{size}</Size></Contents>"
+                ),
+            });
         }
-        list + "</ListBucketResult>"
+        list + if is_azure { "</Blobs><NextMarker /></EnumerationResults>" } else { "</ListBucketResult>" }
     }
 }
 
@@ -123,6 +139,11 @@ fn run(home: &Path, endpoint: &str, args: &[&str]) -> (i32, String, String) {
     let mut command = logsql(home);
     command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_ALLOW_HTTP", "true").env("AWS_REGION", "us-east-1");
     command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+    // Google's stores speak S3's protocol too.
+    let key = r#"{"gcs_base_url":"URL","disable_oauth":true,"client_email":"","private_key":"","private_key_id":""}"#;
+    command.env("GOOGLE_SERVICE_ACCOUNT_KEY", key.replace("URL", endpoint));
+    command.env("AZURE_ENDPOINT", format!("{endpoint}/{AZURE_ACCOUNT}")).env("AZURE_ALLOW_HTTP", "true");
+    command.env("AZURE_STORAGE_ACCOUNT_NAME", AZURE_ACCOUNT).env("AZURE_STORAGE_ACCOUNT_KEY", "a2V5");
     ran(command.args(args))
 }
 
@@ -148,9 +169,15 @@ fn objects_of_a_bucket_are_files_by_name_pattern_and_folder() {
     objects.put("logs/other/combined.log", testdata("nginx/combined.log"));
     let endpoint = objects.serve();
     let (_, expected, _) = run(home.path(), &endpoint, &[COUNT, "testdata/logs/rotated/*"]);
-    for inputs in [&["s3://logs/web/*"][..], &["s3://logs/w*/access*"], &["-r", "s3://logs/web"], &["-r", "s3://logs/web/"]] {
-        let (code, out, err) = run(home.path(), &endpoint, &[&[COUNT], inputs].concat());
-        assert_eq!((code, out.as_str()), (0, expected.as_str()), "{inputs:?}: {err}");
+    for cloud in ["s3", "gs", "az"] {
+        for inputs in [&["web/*"][..], &["w*/access*"], &["-r", "web"], &["-r", "web/"]] {
+            let inputs =
+                inputs.iter().map(|input| if *input == "-r" { "-r".to_owned() } else { format!("{cloud}://logs/{input}") });
+            let inputs: Vec<String> = inputs.collect();
+            let args: Vec<&str> = std::iter::once(COUNT).chain(inputs.iter().map(String::as_str)).collect();
+            let (code, out, err) = run(home.path(), &endpoint, &args);
+            assert_eq!((code, out.as_str()), (0, expected.as_str()), "{inputs:?}: {err}");
+        }
     }
     let sql = "SELECT count(*) AS n, min(_file) AS f FROM 's3://logs/other/combined.log'";
     let (code, out, err) = run(home.path(), &endpoint, &[sql]);

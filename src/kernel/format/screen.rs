@@ -8,6 +8,7 @@
 //! What lines can begin with tells most patterns apart, but all JSON begins alike.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use toml::Spanned;
@@ -98,9 +99,10 @@ fn is_plain(text: &str) -> bool {
 }
 
 /// Which three bytes stand beside each other somewhere in a sample: one look at it, however many texts are asked for.
-pub(crate) struct Sample {
-    /// A bit for each hash of three bytes.
-    threes: Box<[u64; HASHES / 64]>,
+pub(crate) struct Sample<'a> {
+    chunks: &'a [&'a [u8]],
+    /// A bit for each hash of three bytes, once somebody asks.
+    threes: OnceCell<Box<[u64; HASHES / 64]>>,
     /// Letters may be written by their numbers, as in JSON and XML: then nothing can be said.
     is_escaped: bool,
 }
@@ -108,10 +110,14 @@ pub(crate) struct Sample {
 /// Hashes of three bytes.
 const HASHES: usize = 1 << 16;
 
-impl Sample {
-    pub(crate) fn new(chunks: &[&[u8]]) -> Self {
+impl<'a> Sample<'a> {
+    pub(crate) fn new(chunks: &'a [&'a [u8]]) -> Self {
+        Self { chunks, threes: OnceCell::new(), is_escaped: chunks.iter().any(|chunk| is_escaped(chunk)) }
+    }
+
+    fn threes(&self) -> Box<[u64; HASHES / 64]> {
         let mut threes = Box::new([0u64; HASHES / 64]);
-        for chunk in chunks {
+        for chunk in self.chunks {
             // Of the first two bytes nothing is asked, so what is noted with them does no harm.
             let mut three = 0;
             for &byte in *chunk {
@@ -120,14 +126,14 @@ impl Sample {
                 threes[hash / 64] |= 1 << (hash % 64);
             }
         }
-        Self { threes, is_escaped: chunks.iter().any(|chunk| is_escaped(chunk)) }
+        threes
     }
 
     /// May the text be in it?
     pub(crate) fn may_hold(&self, text: &[u8]) -> bool {
         let is_there = |three: &[u8]| {
             let hash = hash(three.iter().rev().fold(0, |three, &byte| three << 8 | u32::from(byte)));
-            self.threes[hash / 64] & 1 << (hash % 64) != 0
+            self.threes.get_or_init(|| self.threes())[hash / 64] & 1 << (hash % 64) != 0
         };
         self.is_escaped || text.windows(3).all(is_there)
     }
