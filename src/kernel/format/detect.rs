@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::screen::{Sample, Screen};
 use super::{Catalog, Format, Pattern, nearest_pattern};
-use crate::scan::{PatternSet, Scratch, Span, Ways};
+use crate::scan::{PatternSet, Scratch, Span, Syntax, Ways};
 use crate::table::TableDef;
 
 /// Lines of a sample that are tried at most.
@@ -15,6 +15,8 @@ const MAX_LINE_BYTES: usize = 16 << 10;
 const SCREENED: usize = 4;
 /// The share of lines that a family has to take.
 const MIN_SHARE: f64 = 0.5;
+/// Lines that are looked into at most.
+const INSIDE: usize = 50;
 /// One of so many lines has to be a message of a family, not counting its catch-alls, for a file to be said to be of its messages.
 const MIN_INNER: usize = 4;
 
@@ -35,6 +37,8 @@ pub struct Candidate {
     pub miss: Option<Miss>,
     /// A line names the columns, as this family does it.
     pub has_heading: bool,
+    /// What it takes may be somebody else's lines in a head of its own.
+    is_envelope: bool,
     /// The family's table if any of the lines is a row of it, else the one that most of them are rows of.
     pub table: &'static TableDef,
 }
@@ -49,6 +53,7 @@ impl Candidate {
             score: 0,
             miss: None,
             has_heading: false,
+            is_envelope: format.is_envelope,
             table: format.table,
         }
     }
@@ -193,8 +198,8 @@ fn possible<'a>(
 
 fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -> Detection {
     let mut candidates: Vec<Candidate> = candidates.filter(|candidate| candidate.taken > 0).collect();
-    // Most lines first; among equals the one whose lines say most.
-    candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.taken, candidate.score)));
+    // Most lines first; among equals the one whose lines say most, and no envelope where nothing is known of what is inside.
+    candidates.sort_by_key(|candidate| std::cmp::Reverse((candidate.taken, candidate.score, !candidate.is_envelope)));
     let most = candidates.first().map_or(0, |first| first.taken);
     // A catch-all takes what nobody else does; it must not win by those few lines.
     let specific = candidates.iter().position(|c| c.score > 0 && c.taken * 10 >= most * 9);
@@ -211,18 +216,19 @@ fn choose(candidates: impl Iterator<Item = Candidate>, expected: Option<&str>) -
 }
 
 /// `Nov 22 09:33:51 web1 nginx: 192.0.2.1 - - [22/Nov/2026…` is a line of an access log whose client is `Nov`, if one will. Where the
-/// best family takes what an envelope carries as it takes the whole line, the file is of the envelope.
+/// best family takes what an envelope carries as it takes the whole line, the file is of the envelope. So it is where only catch-alls,
+/// or an envelope with nothing that is known in it, take the lines, and families take what another envelope carries.
 fn with_envelope(mut chosen: Detection, catalog: &Catalog, lines: &[(usize, &[u8])], expected: Option<&str>) -> Detection {
     let Some(best) = chosen.best.as_ref().filter(|best| Some(best.format.as_str()) != expected) else { return chosen };
-    let Some(family) = catalog.format(&best.format).filter(|family| !family.is_envelope) else { return chosen };
-    let enough = |count: usize| count * 10 >= best.taken * 9;
-    let carries_it = |candidate: &Candidate| {
-        let envelope = catalog.format(&candidate.format).filter(|_| enough(candidate.taken));
-        envelope.is_some_and(|envelope| {
-            envelope.carries().is_some_and(|capture| enough(carried(catalog, envelope, capture, family, lines)))
-        })
-    };
-    if let Some(index) = chosen.candidates.iter().position(carries_it) {
+    let Some(family) = catalog.format(&best.format).filter(|family| !family.carries_lines) else { return chosen };
+    let inside = Inside { catalog, family, is_any: best.score == 0 || family.is_envelope };
+    let mut others = chosen.candidates.iter().enumerate().skip(1).filter_map(|(index, candidate)| {
+        let envelope = catalog.format(&candidate.format).filter(|format| format.is_envelope)?;
+        (candidate.taken * 10 >= best.taken * 9).then_some((index, envelope))
+    });
+    let carries = |envelope: &Format| inside.share_in(envelope, lines) >= 0.9;
+    let found = others.find(|(_, envelope)| carries(envelope));
+    if let Some((index, _)) = found {
         let envelope = chosen.candidates.remove(index);
         chosen.best = Some(envelope.clone());
         chosen.candidates.insert(0, envelope);
@@ -230,30 +236,53 @@ fn with_envelope(mut chosen: Detection, catalog: &Catalog, lines: &[(usize, &[u8
     chosen
 }
 
-/// The lines of an envelope that carry a line of the family, or of another one of the same table. A family that is not read inside of
-/// the envelope and takes its head knows that head.
-fn carried(catalog: &Catalog, envelope: &Format, capture: &str, family: &Format, lines: &[(usize, &[u8])]) -> usize {
-    let patterns: Vec<_> = envelope.own().collect();
-    let set = envelope.set();
-    let mut slots = vec![Span::NONE; set.captures()];
-    let mut scratch = Scratch::default();
-    let is_read_inside = envelope.carries_lines || catalog.is_read_inside(&family.name, &envelope.name);
-    let takes = |other: &Format, text: &[u8], scratch: &mut Scratch| {
-        other.screens.iter().any(|screen| screen.begin.accepts(text, 0)) && {
-            let set = other.set();
-            let taken = set.find(text, &mut vec![Span::NONE; set.captures()], scratch);
-            taken.is_ok_and(|index| other.own().nth(index).is_some_and(|pattern| !pattern.catch_all))
+/// Whose lines are looked for in an envelope.
+struct Inside<'a> {
+    catalog: &'a Catalog,
+    family: &'a Format,
+    /// Any family's.
+    is_any: bool,
+}
+
+impl Inside<'_> {
+    /// The share of an envelope's lines that carry one of the family, or of another one of the same table. A family that is not read
+    /// inside of the envelope and takes its head knows that head.
+    fn share_in(&self, envelope: &Format, lines: &[(usize, &[u8])]) -> f64 {
+        let Some(capture) = envelope.carries() else { return 0.0 };
+        let patterns: Vec<_> = envelope.own().collect();
+        let set = envelope.set();
+        let mut slots = vec![Span::NONE; set.captures()];
+        let mut scratch = Scratch::default();
+        let is_read_inside = envelope.carries_lines || self.catalog.is_read_inside(&self.family.name, &envelope.name);
+        let (mut looked_at, mut told) = (0u32, 0u32);
+        for (_, line) in lines.iter().step_by(lines.len().div_ceil(INSIDE)) {
+            let Ok(index) = set.find(line, &mut slots, &mut scratch) else { continue };
+            let slot = patterns[index].matcher.captures().iter().position(|name| **name == *capture);
+            let Some(text) = slot.and_then(|slot| slots[set.slot(index, slot)].of(line)) else { continue };
+            looked_at += 1;
+            let mut others = self.catalog.formats().iter().filter(|other| {
+                let is_near = self.family.table.name == other.table.name && other.is_joined == self.family.is_joined;
+                // Of a head that any line may have, the family's own lines are the only proof.
+                !other.is_envelope && (self.is_any || (is_near && !patterns[index].catch_all))
+            });
+            let is_own = is_read_inside && !self.family.is_envelope && takes(self.family, text, &mut scratch);
+            told += u32::from(is_own || others.any(|other| takes(other, text, &mut scratch)));
         }
-    };
-    let mut carries = |line: &[u8]| {
-        let index = set.find(line, &mut slots, &mut scratch).ok()?;
-        let slot = patterns[index].matcher.captures().iter().position(|name| **name == *capture)?;
-        let text = slots[set.slot(index, slot)].of(line)?;
-        let taken = (is_read_inside && takes(family, text, &mut scratch))
-            || catalog.neighbours(family).any(|other| takes(other, text, &mut scratch));
-        taken.then_some(())
-    };
-    lines.iter().filter(|(_, line)| carries(line).is_some()).count()
+        f64::from(told) / f64::from(looked_at.max(1))
+    }
+}
+
+/// Does a pattern that says something take the line? That it is JSON says something.
+fn takes(format: &Format, line: &[u8], scratch: &mut Scratch) -> bool {
+    let holds = |text: &[u8]| memchr::memmem::find(line, text).is_some();
+    if !format.screens.iter().any(|screen| screen.begin.accepts(line, 0) && screen.is_held(holds)) {
+        return false;
+    }
+    let set = format.set();
+    let taken = set.find(line, &mut vec![Span::NONE; set.captures()], scratch);
+    let says =
+        |pattern: &Pattern| !pattern.catch_all || pattern.matcher.as_keyed().is_some_and(|keyed| keyed.syntax() == Syntax::Json);
+    taken.is_ok_and(|index| format.own().nth(index).is_some_and(|pattern| says(pattern)))
 }
 
 fn sample_lines<'a>(chunks: &[&'a [u8]]) -> Vec<(usize, &'a [u8])> {
@@ -383,17 +412,17 @@ mod tests {
             ("docker_cri", "2026-11-21T01:02:03.123456789Z stdout F "),
             ("docker_cri", "web-1  | 2026-11-21T01:02:03.123456789Z "),
             ("docker_cri", "[pod/web-5d4f/nginx] "),
+            ("docker_cri", "2026-11-21T01:02:03.123456789Z "),
             ("syslog", "Nov 21 01:02:03 web1 nginx: "),
             ("syslog", "<190>Nov 21 01:02:03 web1 nginx[12]: "),
             ("syslog", "<190>1 2026-11-21T01:02:03.123456Z web1 nginx - - - "),
+            ("syslog", "2026-11-21T01:02:03.123456+00:00 web1 nginx[12]: "),
+            ("syslog", "2026-11-21T01:02:03.123456+00:00 web1.example.com nginx: "),
         ];
         let mut wrong = String::new();
         for format in catalog.formats().iter().filter(|format| !format.is_envelope && format.headings().next().is_none()) {
-            let set = format.set();
-            let mut slots = vec![Span::NONE; set.captures()];
-            let mut is_own =
-                |line: &&str| !line.contains('\n') && set.find(line.as_bytes(), &mut slots, &mut Scratch::default()).is_ok();
-            let own: Vec<&str> = format.samples().iter().map(|sample| sample.line.as_str()).filter(|line| is_own(line)).collect();
+            let is_own = |line: &&str| !line.contains('\n') && takes(format, line.as_bytes(), &mut Scratch::default());
+            let own: Vec<&str> = format.samples().iter().map(|sample| sample.line.as_str()).filter(is_own).collect();
             for (envelope, head) in envelopes.iter().filter(|_| !own.is_empty()) {
                 let wrapped: String = own.iter().map(|line| format!("{head}{line}\n")).collect();
                 let best = detect(&catalog, &[wrapped.as_bytes()], None).best;
