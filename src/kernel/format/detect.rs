@@ -1,5 +1,6 @@
 //! Which family is a file of? The content decides, never the name.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
 use super::screen::{Sample, Screen};
@@ -130,6 +131,8 @@ struct MayWin<'a> {
     expected: Option<&'a str>,
     /// Lines that it may not take, if there was a file before.
     most_missed: Option<usize>,
+    /// How many lines begin with each byte.
+    firsts: BTreeMap<u8, usize>,
 }
 
 impl<'a> MayWin<'a> {
@@ -137,14 +140,23 @@ impl<'a> MayWin<'a> {
         let before = catalog.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let taken = before.and_then(|name| Some(judge(catalog, catalog.format(&name)?, lines).0.taken));
         let most_missed = taken.filter(|taken| *taken > 0).map(|taken| lines.len() - taken * 4 / 5);
-        Self { lines, expected, most_missed }
+        let mut firsts = BTreeMap::new();
+        for first in lines.iter().filter_map(|(_, line)| line.first()) {
+            *firsts.entry(*first).or_default() += 1;
+        }
+        Self { lines, expected, most_missed, firsts }
     }
 
     fn asked_of(&self, format: &Format) -> bool {
         let Some(most_missed) = self.most_missed else { return true };
+        if format.has_header || Some(format.name.as_str()) == self.expected {
+            return true;
+        }
+        // Most families fail by the first bytes alone.
+        let is_first = |byte: u8| format.screens.iter().any(|screen| screen.begin.first().contains(byte));
+        let missed: usize = self.firsts.iter().filter(|(byte, _)| !is_first(**byte)).map(|(_, count)| count).sum();
         let begins = |line: &[u8]| format.screens.iter().any(|screen| screen.begin.accepts(line, 0));
-        let is_exempt = format.has_header || Some(format.name.as_str()) == self.expected;
-        is_exempt || self.lines.iter().filter(|(_, line)| !begins(line)).nth(most_missed).is_none()
+        missed <= most_missed && self.lines.iter().filter(|(_, line)| !begins(line)).nth(most_missed).is_none()
     }
 }
 
@@ -290,11 +302,21 @@ fn sample_lines<'a>(chunks: &[&'a [u8]]) -> Vec<(usize, &'a [u8])> {
     let share = MAX_LINES / chunks.len().max(1);
     for (index, chunk) in chunks.iter().enumerate() {
         let whole = memchr::memrchr(b'\n', chunk).map_or(*chunk, |last| &chunk[..=last]);
-        let numbered = whole.split(|&byte| byte == b'\n').enumerate().skip(usize::from(index > 0));
+        let numbered = split_lines(whole).enumerate().skip(usize::from(index > 0));
         let numbered = numbered.map(|(number, line)| (number + 1, clean(line)));
         lines.extend(numbered.filter(|(_, line)| !line.is_empty() && line.len() <= MAX_LINE_BYTES).take(share));
     }
     lines
+}
+
+fn split_lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memchr(b'\n', text);
+        rest = end.map(|end| &text[end + 1..]);
+        Some(&text[..end.unwrap_or(text.len())])
+    })
 }
 
 fn clean(line: &[u8]) -> &[u8] {

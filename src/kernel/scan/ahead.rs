@@ -56,7 +56,7 @@ impl<const N: usize> Ahead<N> {
     }
 
     /// The values of the very next byte.
-    pub(super) fn first(&self) -> ByteSet {
+    pub(crate) fn first(&self) -> ByteSet {
         self.sets[0]
     }
 
