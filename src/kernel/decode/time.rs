@@ -206,9 +206,12 @@ impl Layout {
                 };
                 let month = at.digits(2)?;
                 let day = at.digits(2)?;
-                at.one_of(b" T")?;
+                at.one_of(b" T:")?;
                 while at.skip(b' ') {}
-                let clock_us = at.padded_clock()?;
+                let clock_us = match text[at.at..].iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len() - at.at) {
+                    6 => at.bare_clock()?,
+                    _ => at.padded_clock()?,
+                };
                 Stamp { year, month: month as u8, day: day as u8, clock_us, offset: None }
             }
             Self::DayMonth => {
@@ -556,6 +559,17 @@ impl Cursor<'_> {
         let minute = self.digits(2)?;
         self.expect(b':')?;
         let second = self.digits(2)?;
+        self.clock_of(hour, minute, second)
+    }
+
+    /// Six figures with nothing between them.
+    fn bare_clock(&mut self) -> Option<i64> {
+        let (hour, minute, second) = (self.digits(2)?, self.digits(2)?, self.digits(2)?);
+        self.clock_of(hour, minute, second)
+    }
+
+    #[inline]
+    fn clock_of(&mut self, hour: u32, minute: u32, second: u32) -> Option<i64> {
         let mut micros = 0;
         // Some Java programs put a colon in front of the milliseconds.
         let behind = &self.text[self.at..];
@@ -808,6 +822,8 @@ mod tests {
             (Layout::Rfc3339, "2026-11-21\t00:55:04", "2026-11-21T00:55:04Z"),
             (Layout::Compact, "20261121 00:55:04.123456", "2026-11-21T00:55:04.123456Z"),
             (Layout::Compact, "261121  0:55:04", "2026-11-21T00:55:04Z"),
+            (Layout::Compact, "20261121:005504.123", "2026-11-21T00:55:04.123Z"),
+            (Layout::Compact, "20261121T005504", "2026-11-21T00:55:04Z"),
             (Layout::Compact, "991121 10:55:04", "1999-11-21T10:55:04Z"),
             (Layout::DayMonth, "21 Nov 2026 00:55:04.123", "2026-11-21T00:55:04.123Z"),
             (Layout::DayMonth, "1 Nov 2026 00:55:04,123", "2026-11-01T00:55:04.123Z"),
