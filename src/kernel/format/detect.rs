@@ -275,7 +275,8 @@ impl Inside<'_> {
             let mut others = self.catalog.formats().iter().filter(|other| {
                 let is_near = self.family.table.name == other.table.name && other.is_joined == self.family.is_joined;
                 // Of a head that any line may have, the family's own lines are the only proof.
-                !other.is_envelope && (self.is_any || (is_near && !patterns[index].catch_all))
+                let is_other = other.name != self.family.name && !other.is_envelope;
+                is_other && (self.is_any || (is_near && !patterns[index].catch_all))
             });
             let is_own = is_read_inside && !self.family.is_envelope && takes(self.family, text, &mut scratch);
             told += u32::from(is_own || others.any(|other| takes(other, text, &mut scratch)));
