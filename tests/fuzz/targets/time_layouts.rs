@@ -8,11 +8,11 @@ fuzz_target!(|text: &[u8]| {
     for (name, layout) in Layout::NAMES {
         let Some(stamp) = layout.parse(text) else { continue };
         let shown = || format!("{name}: {stamp:?} of `{}`", text.escape_ascii());
-        assert!((1..=12).contains(&stamp.month), "{}", shown());
         // Without a year, 29 February may be a day.
         let year = i16::try_from(stamp.year.unwrap_or(2000)).expect("a year of four digits");
         let day = jiff::civil::Date::new(year, stamp.month.cast_signed(), stamp.day.cast_signed());
-        assert!(day.is_ok(), "{}", shown());
+        // The day of a clock alone is told by other lines.
+        assert!(day.is_ok() != layout.lacks_day(), "{}", shown());
         assert!((0..86_400_000_000).contains(&stamp.clock_us), "{}", shown());
         assert!(stamp.offset.is_none_or(|offset| offset.abs() < 86_400), "{}", shown());
         // Digits in two groups at most: a letter is no part of a number.
