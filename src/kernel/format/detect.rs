@@ -272,11 +272,13 @@ impl Inside<'_> {
             let slot = patterns[index].matcher.captures().iter().position(|name| **name == *capture);
             let Some(text) = slot.and_then(|slot| slots[set.slot(index, slot)].of(line)) else { continue };
             looked_at += 1;
+            // A head that any line may have is one only where nobody knows the whole line.
+            if patterns[index].catch_all && !self.is_any {
+                continue;
+            }
             let mut others = self.catalog.formats().iter().filter(|other| {
                 let is_near = self.family.table.name == other.table.name && other.is_joined == self.family.is_joined;
-                // Of a head that any line may have, the family's own lines are the only proof.
-                let is_other = other.name != self.family.name && !other.is_envelope;
-                is_other && (self.is_any || (is_near && !patterns[index].catch_all))
+                other.name != self.family.name && !other.is_envelope && (self.is_any || is_near)
             });
             let is_own = is_read_inside && !self.family.is_envelope && takes(self.family, text, &mut scratch);
             told += u32::from(is_own || others.any(|other| takes(other, text, &mut scratch)));
@@ -431,11 +433,12 @@ mod tests {
     #[test]
     fn what_stands_in_an_envelope_is_of_the_envelope() {
         let catalog = Catalog::builtin();
+        let stamp = "2026-11-21T01:02:03.123456789Z ";
         let envelopes = [
             ("docker_cri", "2026-11-21T01:02:03.123456789Z stdout F "),
             ("docker_cri", "web-1  | 2026-11-21T01:02:03.123456789Z "),
             ("docker_cri", "[pod/web-5d4f/nginx] "),
-            ("docker_cri", "2026-11-21T01:02:03.123456789Z "),
+            ("docker_cri", stamp),
             ("syslog", "Nov 21 01:02:03 web1 nginx: "),
             ("syslog", "<190>Nov 21 01:02:03 web1 nginx[12]: "),
             ("syslog", "<190>1 2026-11-21T01:02:03.123456Z web1 nginx - - - "),
@@ -447,6 +450,11 @@ mod tests {
             let is_own = |line: &&str| !line.contains('\n') && takes(format, line.as_bytes(), &mut Scratch::default());
             let own: Vec<&str> = format.samples().iter().map(|sample| sample.line.as_str()).filter(is_own).collect();
             for (envelope, head) in envelopes.iter().filter(|_| !own.is_empty()) {
+                // A stamp may be the program's own.
+                let is_known = |line: &&str| takes(format, format!("{head}{line}").as_bytes(), &mut Scratch::default());
+                if *head == stamp && own.iter().any(is_known) {
+                    continue;
+                }
                 let wrapped: String = own.iter().map(|line| format!("{head}{line}\n")).collect();
                 let best = detect(&catalog, &[wrapped.as_bytes()], None).best;
                 if best.as_ref().is_none_or(|best| best.format != *envelope) {
