@@ -258,7 +258,7 @@ struct Inside<'a> {
 
 impl Inside<'_> {
     /// The share of an envelope's lines that carry one of the family, or of another one of the same table. A family that is not read
-    /// inside of the envelope and takes its head knows that head.
+    /// inside of the envelope and takes its head knows that head, and so does one that reads the same with and without it.
     fn share_in(&self, envelope: &Format, lines: &[(usize, &[u8])]) -> f64 {
         let Some(capture) = envelope.carries() else { return 0.0 };
         let patterns: Vec<_> = envelope.own().collect();
@@ -280,11 +280,28 @@ impl Inside<'_> {
                 let is_near = self.family.table.name == other.table.name && other.is_joined == self.family.is_joined;
                 other.name != self.family.name && !other.is_envelope && (self.is_any || is_near)
             });
-            let is_own = is_read_inside && !self.family.is_envelope && takes(self.family, text, &mut scratch);
+            let is_own = is_read_inside
+                && !self.family.is_envelope
+                && takes(self.family, text, &mut scratch)
+                && (self.is_any || !reads_the_same(self.family, line, text, &mut scratch));
             told += u32::from(is_own || others.any(|other| takes(other, text, &mut scratch)));
         }
         f64::from(told) / f64::from(looked_at.max(1))
     }
+}
+
+/// Has each capture of what is inside the same text in the whole line?
+fn reads_the_same(format: &Format, whole: &[u8], inside: &[u8], scratch: &mut Scratch) -> bool {
+    let set = format.set();
+    let mut captures = |record: &[u8]| -> Option<BTreeMap<String, Vec<u8>>> {
+        let mut slots = vec![Span::NONE; set.captures()];
+        let index = set.find(record, &mut slots, scratch).ok()?;
+        let names = format.own().nth(index)?.matcher.captures().iter().enumerate();
+        let text = |slot: usize| slots[set.slot(index, slot)].of(record).map(<[u8]>::to_vec);
+        Some(names.filter_map(|(slot, name)| Some((name.to_string(), text(slot)?))).collect())
+    };
+    let (Some(whole), Some(inside)) = (captures(whole), captures(inside)) else { return false };
+    inside.iter().all(|(name, text)| whole.get(name).is_none_or(|other| other == text))
 }
 
 /// Does a pattern that says something take the line? That it is JSON says something.
