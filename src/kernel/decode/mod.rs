@@ -36,7 +36,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use thiserror::Error;
 
 use column::{Chunk, ColumnBuilder, Tally};
-use plan::is_wanted;
+use plan::{CarriedPlan, Entry, Inner};
 pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
 pub use prefilter::Required;
 use prefilter::{Prefilter, Seen};
@@ -46,7 +46,7 @@ pub use stamp::{Day, DaySummary, StampContext, StampSummary, TimeBounds};
 pub(crate) use value::is_null;
 
 use crate::format::{Source, nearest_pattern};
-use crate::scan::{ABREAST, Found, PatternSet, Planes, Scratch, Span, Traces};
+use crate::scan::{ABREAST, Escapes, Found, PatternSet, Planes, Scratch, Span, Traces};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -304,12 +304,12 @@ impl LogDecoder {
             start_slots: vec![Span::NONE; plan.lines.starts.as_deref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
             planes: Planes::default(),
-            traces: Traces::of_slots(plan.read_slots().filter(|&slot| slot < behind)),
+            traces: Traces::of_slots(plan.read.range(..behind).copied()),
             start_traces: Traces::of_slots([]),
             carried_traces: plan
                 .carried
                 .iter()
-                .map(|_| Traces::of_slots(plan.read_slots().filter_map(|slot| slot.checked_sub(behind))))
+                .map(|CarriedPlan { slots, .. }| Traces::of_slots(plan.read.range(slots.clone()).map(|slot| slot - slots.start)))
                 .collect(),
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
             times: TimeBounds::default(),
@@ -910,9 +910,8 @@ impl LogDecoder {
     #[inline]
     fn taken(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize), found: Found) -> Taken {
         let text = &bytes[record.0..record.1];
-        let (slots, inner_slots) = self.slots.split_at_mut(plan.set.captures());
         let entry = &plan.entries[found.pattern];
-        let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
+        let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
         // Most records are rows or not, and that is all: 58 instructions less for each.
         if entry.inner.is_empty() && entry.tracked.is_empty() {
             self.counts.records += 1;
@@ -932,63 +931,95 @@ impl LogDecoder {
         }
         let time = stamp.and_then(|stamp| self.tracker.resolve(&stamp));
         self.counts.records += 1;
+        let kept = self.rows.unescaped.len();
         let mut unescaped = None;
         for inner in &entry.inner {
-            let required = |(slot, values): &(usize, Vec<Vec<u8>>)| match spans[*slot].of(text).filter(|value| !is_null(value)) {
-                Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
-                None => values.iter().any(Vec::is_empty),
-            };
-            let carried = spans[inner.capture];
-            if carried == Span::NONE || !inner.requires.iter().all(required) {
+            let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
+            if !inner.is_possible(spans, |span| span.of(text)) {
                 continue;
             }
-            let inside = &plan.carried_sets[inner.carried];
-            let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
-            let before = place.0.checked_sub(1).map(|before| bytes[before]);
-            let escapes = entry.escapes.filter(|escapes| escapes.are_in(&bytes[place.0..place.1], before));
-            // Most records inside are of other programs.
-            if escapes.is_none() && !plan.carried[inner.carried].ahead.accepts(&bytes[..place.1], place.0) {
-                continue;
+            if let Some(kind) = self.inside(plan, (bytes, record), (inner, entry.escapes), found.trace, &mut unescaped) {
+                if let Some(trace) = found.trace {
+                    copy_spans(self.traces.spans(trace), &mut self.slots[..plan.set.captures()]);
+                }
+                self.rows.add(plan, (kind, record), &self.slots, (self.line, time));
+                return Taken::Yes;
             }
-            let inner_slots = &mut inner_slots[..inside.captures()];
-            inner_slots.fill(Span::NONE);
-            let pattern = if let Some(escapes) = escapes {
-                let unescape = || self.rows.unescape(&bytes[place.0..place.1], before, escapes);
-                let place = *unescaped.get_or_insert_with(unescape);
-                let inner_text = self.rows.unescaped(place);
-                let Ok(pattern) = inside.find(inner_text, inner_slots, &mut self.scratch) else { continue };
-                for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
-                    *span = Rows::unescaped_span(*span, place.0);
-                }
-                pattern
-            } else {
-                let traces = &mut self.carried_traces[inner.carried];
-                let tracing = (&mut self.planes, &mut *traces);
-                let Ok(found_inside) = inside.find_in(bytes, place, inner_slots, &mut self.scratch, tracing) else { continue };
-                if let Some(trace) = found_inside.trace {
-                    copy_spans(traces.spans(trace), inner_slots);
-                }
-                for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
-                    *span = Span { start: span.start + carried.start, end: span.end + carried.start };
-                }
-                found_inside.pattern
-            };
-            if let Some(trace) = found.trace {
-                copy_spans(self.traces.spans(trace), slots);
-            }
-            let kind = inner.kinds[pattern];
-            self.rows.add(plan, (kind, record), &self.slots, (self.line, time));
-            return Taken::Yes;
         }
         // Without a row, nobody asks for the text.
-        if let Some((start, _)) = unescaped {
-            self.rows.unescaped.truncate(start);
-        }
+        self.rows.unescaped.truncate(kept);
         if let Some(kind) = entry.kind {
-            let spans = found.trace.map_or(&*slots, |trace| self.traces.spans(trace));
+            let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
             self.rows.add(plan, (kind, record), spans, (self.line, time));
         }
         Taken::Yes
+    }
+
+    /// The kind of row that the record inside of another one is, if it is one. Its captures are then behind those of the outer one,
+    /// which are in a trace or in the slots.
+    fn inside(
+        &mut self,
+        plan: &ScanPlan,
+        (bytes, record): (&[u8], (usize, usize)),
+        (inner, escapes): (&Inner, Option<Escapes>),
+        trace: Option<usize>,
+        unescaped: &mut Option<(usize, usize)>,
+    ) -> Option<u16> {
+        let inside = &plan.carried[inner.carried];
+        let (outer_slots, inner_slots) = self.slots.split_at_mut(inside.slots.start);
+        let spans = trace.map_or(&*outer_slots, |trace| self.traces.spans(trace));
+        let carried = spans[inner.capture];
+        let inner_slots = &mut inner_slots[..inside.set.captures()];
+        let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
+        let before = || place.0.checked_sub(1).map(|before| bytes[before]);
+        let taken_in = match (escapes, Rows::place_of(carried)) {
+            (None, taken_in) => taken_in,
+            (Some(escapes), None) => escapes.are_in(&bytes[place.0..place.1], before()).then(|| {
+                let unescape = || self.rows.unescape(&bytes[place.0..place.1], before(), escapes);
+                *unescaped.get_or_insert_with(unescape)
+            }),
+            (Some(escapes), Some(place)) => Some(*unescaped.get_or_insert_with(|| self.rows.unescape_again(place, escapes))),
+        };
+        let pattern = if let Some(place) = taken_in {
+            inner_slots.fill(Span::NONE);
+            let pattern = inside.set.find(self.rows.unescaped(place), inner_slots, &mut self.scratch).ok()?;
+            for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
+                *span = Rows::unescaped_span(*span, place.0);
+            }
+            pattern
+        } else {
+            // Most records inside are of other programs.
+            if !inside.carried.ahead.accepts(&bytes[..place.1], place.0) {
+                return None;
+            }
+            inner_slots.fill(Span::NONE);
+            let traces = &mut self.carried_traces[inner.carried];
+            let tracing = (&mut self.planes, &mut *traces);
+            let found = inside.set.find_in(bytes, place, inner_slots, &mut self.scratch, tracing).ok()?;
+            if let Some(trace) = found.trace {
+                copy_spans(traces.spans(trace), inner_slots);
+            }
+            for span in inner_slots.iter_mut().filter(|span| **span != Span::NONE) {
+                *span = Span { start: span.start + carried.start, end: span.end + carried.start };
+            }
+            found.pattern
+        };
+        let entry = &inner.entries[pattern];
+        entry.kind.or_else(|| self.inside_in_turn(plan, (bytes, record), entry))
+    }
+
+    /// The same of the record that an inner record holds.
+    #[cold]
+    fn inside_in_turn(&mut self, plan: &ScanPlan, (bytes, record): (&[u8], (usize, usize)), entry: &Entry) -> Option<u16> {
+        let mut unescaped = None;
+        entry.inner.iter().find_map(|inner| {
+            let text_of = |span: Span| match Rows::place_of(span) {
+                None => span.of(&bytes[record.0..record.1]),
+                Some(place) => Some(self.rows.unescaped(place)),
+            };
+            let is_possible = inner.is_possible(&self.slots, text_of);
+            is_possible.then(|| self.inside(plan, (bytes, record), (inner, entry.escapes), None, &mut unescaped)).flatten()
+        })
     }
 
     /// A line that says what the columns of those behind it are.

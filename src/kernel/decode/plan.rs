@@ -1,17 +1,20 @@
 //! What a scan of one file wants, worked out once: which patterns are tried, and where each column comes from in each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_schema::{Schema, SchemaRef};
 use jiff::tz::TimeZone;
 use thiserror::Error;
 
+use super::is_null;
 use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
-use crate::scan::{Escapes, PatternSet};
-use crate::table::{ColumnType, UNPARSED, table};
+use crate::scan::{Escapes, PatternSet, Span};
+
+use crate::table::{ColumnType, TableDef, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
 #[derive(Clone, Debug)]
@@ -62,10 +65,11 @@ pub struct ScanPlan {
     /// The patterns of these, as far as they have to be read.
     pub(super) set: Arc<PatternSet>,
     pub(super) entries: Vec<Entry>,
-    pub(super) carried: Arc<Vec<Carried>>,
-    /// The same of what is tried inside.
-    pub(super) carried_sets: Vec<Arc<PatternSet>>,
+    /// What is tried on the records inside.
+    pub(super) carried: Vec<CarriedPlan>,
     pub(super) kinds: Vec<RowKind>,
+    /// The captures of a record that are looked at, those of the records inside behind the others.
+    pub(super) read: BTreeSet<usize>,
     /// The most spans that a row keeps.
     pub(super) stride: usize,
     /// The most captures that a record has.
@@ -81,7 +85,17 @@ pub struct ScanPlan {
     needs_context: bool,
 }
 
-/// What becomes of the records of a pattern. Slots are those of the set.
+/// What is tried on the record inside of another one.
+#[derive(Debug)]
+pub(super) struct CarriedPlan {
+    pub(super) carried: Arc<Carried>,
+    /// Its patterns, as far as they have to be read.
+    pub(super) set: Arc<PatternSet>,
+    /// Its captures stand behind those of what it is inside of.
+    pub(super) slots: Range<usize>,
+}
+
+/// What becomes of the records of a pattern. Slots are those of a record, those of the records inside behind them.
 #[derive(Debug)]
 pub(super) struct Entry {
     /// The kind of row that its records are, if they are rows of the table.
@@ -103,8 +117,8 @@ pub(super) struct Inner {
     pub(super) requires: Vec<(usize, Vec<Vec<u8>>)>,
     /// The capture of the envelope that holds the record inside.
     pub(super) capture: usize,
-    /// For each pattern, the kind of row that its records are.
-    pub(super) kinds: Vec<u16>,
+    /// For each pattern, what becomes of its records.
+    pub(super) entries: Arc<Vec<Entry>>,
 }
 
 /// Rows of one pattern.
@@ -115,6 +129,8 @@ pub(super) struct RowKind {
     pub(super) needed: Vec<u16>,
     /// For each wanted column, its value.
     pub(super) columns: Vec<ColumnPlan>,
+    /// How all of it may be escaped, if it stands inside of another record.
+    pub(super) escapes: Vec<Escapes>,
 }
 
 impl RowKind {
@@ -164,60 +180,35 @@ impl ScanPlan {
             Arc::new(Schema::new(columns.iter().map(|&column| Arc::clone(&table.schema().fields()[column])).collect::<Vec<_>>()))
         };
         let zone = Zone::new(args.zone.clone());
-        let mut builder = Builder { wanted: &wanted_columns, table, kinds: vec![] };
+        let mut builder = Builder::new(&wanted_columns, table);
 
         let unparsed_kind = (args.table == UNPARSED).then(|| builder.unparsed());
         let lines = args.catalog.lines_of(args.format);
-        let carried = args.catalog.carried(args.format, args.table);
         let family = args.catalog.format(args.format);
+        let behind = lines.set.captures();
+        let carried = args.catalog.carried(args.format, args.table);
+        builder.number(&carried, behind);
         let carries = family.and_then(|format| format.carries());
         // Of what carries any line, the line is the better row even of the same table.
         let own = family.filter(|format| format.carries_lines()).map_or(0, |format| format.own().count());
         let of_family = family.map_or(0, |format| if format.is_inner() { lines.patterns.len() } else { format.own().count() });
         let mut entries = vec![];
         for (index, pattern) in lines.patterns.iter().enumerate() {
-            let outer = Outer { pattern, slots: &|slot| lines.set.slot(index, usize::from(slot)) as u16 };
+            let slots = |slot| lines.set.slot(index, usize::from(slot)) as u16;
             let depends = |layout: Layout| layout.may_lack_year() || (layout.may_lack_zone() && zone.has_transitions());
-            let mut tracked: Vec<(Source, Layout)> = time_feeds(pattern)
-                .map(|(source, layout)| (source.moved(&mut |slot| lines.set.slot(index, usize::from(slot)) as u16), layout))
-                .collect();
+            let mut tracked: Vec<(Source, Layout)> =
+                time_feeds(pattern).map(|(source, layout)| (source.moved(&mut |slot| slots(slot)), layout)).collect();
             // A line that belongs to another family than its file stands for itself: else the layouts of all families, which are
             // tried on each line, would make each query that shows times go through all lines in order.
             if index >= of_family || !tracked.iter().any(|(_, layout)| depends(*layout)) {
                 tracked.clear();
             }
-            let kind = (pattern.table.name == args.table).then(|| builder.kind(pattern, &outer, None, !tracked.is_empty()));
-            let mut inner = vec![];
-            if (kind.is_none() || index < own)
-                && let Some(capture) = carries.and_then(|name| slot_of(pattern, name))
-            {
-                for (number, inside) in carried.iter().enumerate() {
-                    let requires = inside.requires.iter();
-                    let requires = requires.map(|(name, values)| match (slot_of(pattern, name), constant_of(pattern, name)) {
-                        (Some(slot), _) => Some(vec![(lines.set.slot(index, slot), values.clone())]),
-                        // What is the same in all records of a layout either is what is asked for or not.
-                        (None, Some(text)) => values.iter().any(|wanted| is_wanted(wanted, text.as_bytes())).then(Vec::new),
-                        // A layout of the envelope without the required capture cannot hold such a record, unless it is to have none.
-                        (None, None) => values.iter().any(Vec::is_empty).then(Vec::new),
-                    });
-                    let Some(requires) = requires.collect::<Option<Vec<_>>>() else { continue };
-                    let requires = requires.concat();
-                    // The captures of what is inside stand behind those of the envelope.
-                    let behind = lines.set.captures();
-                    let kinds = inside.patterns.iter().enumerate().map(|(which, pattern)| {
-                        let slots = |slot| (behind + inside.set.slot(which, usize::from(slot))) as u16;
-                        let own = Outer { pattern, slots: &slots };
-                        builder.kind(pattern, &own, Some((&outer, capture)), !tracked.is_empty())
-                    });
-                    let kinds = kinds.collect();
-                    inner.push(Inner { carried: number, requires, capture: lines.set.slot(index, capture), kinds });
-                }
-            }
-            let escapes = pattern.matcher.as_keyed().map(|keyed| keyed.syntax().escapes());
-            entries.push(Entry { kind, inner, tracked, escapes });
+            let outer = Outer { pattern, slots: &slots, carries };
+            let entry = builder.entry((&outer, index < own), (None, !tracked.is_empty()), &carried);
+            entries.push(Entry { tracked, ..entry });
         }
 
-        let kinds = builder.kinds;
+        let Builder { kinds, numbered, .. } = builder;
         let uses = |test: fn(&ColumnPlan) -> bool| kinds.iter().flat_map(|kind| &kind.columns).any(test);
         let needs_lines = uses(|plan| matches!(plan, ColumnPlan::Line));
         let tracks = uses(|plan| matches!(plan, ColumnPlan::Tracked(_)));
@@ -228,18 +219,25 @@ impl ScanPlan {
         // Where records join lines or move a clock, and where lines say what others mean, no line may be passed over.
         let is_bound = lines.starts.is_some() || tracks || !lines.headings.is_empty();
         let prefilter = if is_bound { None } else { Prefilter::new(args.required, &kinds, position) };
-        let behind = lines.set.captures();
-        let (inside, outside): (BTreeSet<usize>, BTreeSet<usize>) =
-            read_slots(&kinds, &entries).partition(|&slot| slot >= behind);
+        let read = read_slots(&kinds, &entries);
+        let outside = read.range(..behind).copied().collect();
         let set = lines.set.set_for(outside, &classes(entries.len(), |one, other| entries[one].is_like(&entries[other], &kinds)));
-        let inside: BTreeSet<usize> = inside.into_iter().map(|slot| slot - behind).collect();
-        let carried_sets = carried.iter().enumerate().map(|(number, inner)| {
-            let uses = || entries.iter().flat_map(|entry| &entry.inner).filter(|inner| inner.carried == number);
-            let is_like = |one, other| uses().all(|inner| is_like_row(&kinds, (inner.kinds[one], inner.kinds[other])));
-            inner.set.set_for(inside.clone(), &classes(inner.patterns.len(), is_like))
+        let mut uses: Vec<Vec<&Inner>> = vec![vec![]; numbered.len()];
+        inner_of(&entries, &mut |inner| {
+            let uses = &mut uses[inner.carried];
+            if !uses.iter().any(|known| Arc::ptr_eq(&known.entries, &inner.entries)) {
+                uses.push(inner);
+            }
         });
-        let carried_sets = carried_sets.collect();
-        let inner_captures = carried.iter().map(|inside| inside.set.captures()).max();
+        let carried = numbered.into_iter().zip(uses).map(|((carried, first), uses)| {
+            let is_like =
+                |one: usize, other: usize| uses.iter().all(|inner| inner.entries[one].is_like(&inner.entries[other], &kinds));
+            let slots = first..first + carried.set.captures();
+            let needed = read.range(slots.clone()).map(|slot| slot - first).collect();
+            let set = carried.set.set_for(needed, &classes(carried.patterns.len(), is_like));
+            CarriedPlan { carried, set, slots }
+        });
+        let carried: Vec<CarriedPlan> = carried.collect();
         Ok(Self {
             schema: fields(args.columns),
             filter_schema: fields(args.filter_columns),
@@ -247,12 +245,12 @@ impl ScanPlan {
             output,
             filter,
             stride: kinds.iter().map(|kind| kind.needed.len()).max().unwrap_or(0),
-            captures: lines.set.captures() + inner_captures.unwrap_or(0),
+            captures: carried.iter().map(|inside| inside.slots.end).max().unwrap_or(behind),
             lines,
             set,
             entries,
             carried,
-            carried_sets,
+            read,
             kinds,
             file: args.file.into(),
             zone,
@@ -262,11 +260,6 @@ impl ScanPlan {
             needs_lines,
             needs_context: tracks,
         })
-    }
-
-    /// The captures of a record that are looked at, those of the record inside behind the others.
-    pub(super) fn read_slots(&self) -> impl Iterator<Item = usize> {
-        read_slots(&self.kinds, &self.entries)
     }
 
     /// The schema of the batches.
@@ -319,14 +312,21 @@ impl ScanPlan {
     }
 }
 
-fn read_slots(kinds: &[RowKind], entries: &[Entry]) -> impl Iterator<Item = usize> {
+/// The captures of a record that are looked at, those of the records inside behind the others.
+fn read_slots(kinds: &[RowKind], entries: &[Entry]) -> BTreeSet<usize> {
     let needed = kinds.iter().flat_map(|kind| &kind.needed).map(|&slot| usize::from(slot));
-    let of_entries = entries.iter().flat_map(|entry| {
-        let tracked = entry.tracked.iter().flat_map(|(source, _)| source.slots()).map(usize::from);
-        let inner = entry.inner.iter();
-        tracked.chain(inner.flat_map(|inner| inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])))
-    });
-    needed.chain(of_entries)
+    let tracked = entries.iter().flat_map(|entry| &entry.tracked).flat_map(|(source, _)| source.slots()).map(usize::from);
+    let mut read: BTreeSet<usize> = needed.chain(tracked).collect();
+    inner_of(entries, &mut |inner| read.extend(inner.requires.iter().map(|(slot, _)| *slot).chain([inner.capture])));
+    read
+}
+
+/// All that is tried on records inside, also inside of those.
+fn inner_of<'a>(entries: &'a [Entry], found: &mut impl FnMut(&'a Inner)) {
+    for inner in entries.iter().flat_map(|entry| &entry.inner) {
+        found(inner);
+        inner_of(&inner.entries, found);
+    }
 }
 
 /// For each of so many patterns the first one whose records come to the same.
@@ -334,18 +334,26 @@ fn classes(patterns: usize, is_like: impl Fn(usize, usize) -> bool) -> Vec<usize
     (0..patterns).map(|one| (0..one).find(|&other| is_like(one, other)).unwrap_or(one)).collect()
 }
 
-/// Are rows of two kinds the same, whichever they are said to be?
-fn is_like_row(kinds: &[RowKind], (one, other): (u16, u16)) -> bool {
-    one == other || kinds[usize::from(one)].is_like(&kinds[usize::from(other)])
+impl Inner {
+    /// Does the record have the capture, and what is required beside it? `text_of` is what a span of the record holds.
+    #[inline]
+    pub(super) fn is_possible<'a>(&self, spans: &[Span], text_of: impl Fn(Span) -> Option<&'a [u8]>) -> bool {
+        let required = |(slot, values): &(usize, Vec<Vec<u8>>)| match text_of(spans[*slot]).filter(|value| !is_null(value)) {
+            Some(value) => values.iter().any(|wanted| is_wanted(wanted, value)),
+            None => values.iter().any(Vec::is_empty),
+        };
+        spans[self.capture] != Span::NONE && self.requires.iter().all(required)
+    }
 }
 
 impl Entry {
     /// Does the same come of records of the two?
     fn is_like(&self, other: &Self, kinds: &[RowKind]) -> bool {
-        let is_like_row = |pair| is_like_row(kinds, pair);
+        let is_like_row = |(one, other): (u16, u16)| one == other || kinds[usize::from(one)].is_like(&kinds[usize::from(other)]);
         let is_inner_like = |(one, other): (&Inner, &Inner)| {
             (one.carried, &one.requires, one.capture) == (other.carried, &other.requires, other.capture)
-                && one.kinds.iter().zip(&other.kinds).all(|(one, other)| is_like_row((*one, *other)))
+                && (Arc::ptr_eq(&one.entries, &other.entries)
+                    || one.entries.iter().zip(&*other.entries).all(|(one, other)| one.is_like(other, kinds)))
         };
         (self.kind.is_some(), &self.tracked, self.escapes) == (other.kind.is_some(), &other.tracked, other.escapes)
             && self.kind.zip(other.kind).is_none_or(is_like_row)
@@ -374,7 +382,7 @@ fn constant_of<'a>(pattern: &'a Pattern, name: &str) -> Option<&'a str> {
 
 /// Is this what a carried record requires? `postfix/*` takes all that begins so.
 #[inline]
-pub(super) fn is_wanted(wanted: &[u8], value: &[u8]) -> bool {
+fn is_wanted(wanted: &[u8], value: &[u8]) -> bool {
     wanted == value || wanted.strip_suffix(b"*").is_some_and(|begin| value.starts_with(begin))
 }
 
@@ -382,23 +390,147 @@ fn slot_of(pattern: &Pattern, capture: &str) -> Option<usize> {
     pattern.matcher.captures().iter().position(|name| **name == *capture)
 }
 
-/// A pattern, and where its captures lie in a record's slots.
+/// A pattern, where its captures lie in a record's slots, and which of them holds a record.
+#[derive(Clone, Copy)]
 struct Outer<'a> {
     pattern: &'a Pattern,
     slots: &'a dyn Fn(u16) -> u16,
+    carries: Option<&'a str>,
+}
+
+impl Outer<'_> {
+    /// The capture that holds a record, as one of the pattern.
+    fn carried(&self) -> Option<usize> {
+        slot_of(self.pattern, self.carries?)
+    }
+
+    fn escapes(&self) -> Option<Escapes> {
+        self.pattern.matcher.as_keyed().map(|keyed| keyed.syntax().escapes())
+    }
+}
+
+/// What envelopes give to the records that they hold.
+#[derive(Debug, PartialEq)]
+struct Around {
+    /// For each wanted column, where a value may come from; the nearest envelope's stand first.
+    feeds: Vec<Vec<Feed>>,
+    escapes: Vec<Escapes>,
+    /// The time depends on the records before.
+    tracked: bool,
 }
 
 struct Builder<'a> {
     wanted: &'a [usize],
-    table: &'static crate::table::TableDef,
+    table: &'static TableDef,
     kinds: Vec<RowKind>,
+    /// What is tried on records inside, and where the captures of each begin.
+    numbered: Vec<(Arc<Carried>, usize)>,
+    /// Most layouts of an envelope give the same, and then the same becomes of what is inside.
+    arounds: Vec<Around>,
+    /// By which of these, and by number.
+    known: HashMap<(usize, usize), Arc<Vec<Entry>>>,
 }
 
-impl Builder<'_> {
-    /// The kind of row that `pattern` gives, on its own or inside of an envelope whose capture `carried` holds it.
-    fn kind(&mut self, pattern: &Pattern, own: &Outer<'_>, envelope: Option<(&Outer<'_>, usize)>, tracked: bool) -> u16 {
+impl<'a> Builder<'a> {
+    fn new(wanted: &'a [usize], table: &'static TableDef) -> Self {
+        Self { wanted, table, kinds: vec![], numbered: vec![], arounds: vec![], known: HashMap::new() }
+    }
+
+    /// Numbers what is tried on records inside, and inside of those. The captures of what is inside stand behind those of the envelope.
+    fn number(&mut self, carried: &[Arc<Carried>], first: usize) {
+        for inside in carried {
+            self.numbered.push((Arc::clone(inside), first));
+            if let Some((_, in_turn)) = &inside.carries {
+                self.number(in_turn, first + inside.set.captures());
+            }
+        }
+    }
+
+    /// What becomes of the records of a pattern. A record that is a row may `give way` to the one that it carries.
+    fn entry(
+        &mut self,
+        (own, gives_way): (&Outer<'_>, bool),
+        (around, tracked): (Option<usize>, bool),
+        carried: &[Arc<Carried>],
+    ) -> Entry {
+        let is_row = own.pattern.table.name == self.table.name;
+        let kind = is_row.then(|| self.kind(own, (around, tracked)));
+        let mut inner = vec![];
+        if (!is_row || gives_way)
+            && !carried.is_empty()
+            && let Some(capture) = own.carried()
+        {
+            let around = self.around(own, (around, tracked));
+            inner.extend(carried.iter().filter_map(|inside| self.inner(own, capture, around, inside)));
+        }
+        Entry { kind, inner, tracked: vec![], escapes: own.escapes() }
+    }
+
+    /// What an envelope gives to what it holds, and the envelopes around it do.
+    fn around(&mut self, own: &Outer<'_>, (around, tracked): (Option<usize>, bool)) -> usize {
+        let around = around.map(|around| &self.arounds[around]);
+        let carried = own.carried();
+        let is_else = |feed: &&Feed| feed.source.slot().is_none_or(|slot| Some(usize::from(slot)) != carried);
+        let feeds = self.wanted.iter().enumerate().map(|(index, &column)| {
+            let own_column = own.pattern.table.column(self.table.columns[column].name);
+            let feeds = own_column.map_or(&[][..], |column| &own.pattern.columns[column]).iter().filter(is_else);
+            let moved = feeds.map(|feed| Feed { source: feed.source.moved(&mut |slot| (own.slots)(slot)), ..feed.clone() });
+            let others = around.iter().flat_map(|around| &around.feeds[index]);
+            moved.chain(others.cloned()).collect()
+        });
+        let feeds = feeds.collect();
+        let escapes = own.escapes().into_iter().chain(around.iter().flat_map(|around| &around.escapes).copied()).collect();
+        let grown = Around { feeds, escapes, tracked };
+        self.arounds.iter().position(|known| *known == grown).unwrap_or_else(|| {
+            self.arounds.push(grown);
+            self.arounds.len() - 1
+        })
+    }
+
+    /// What is tried on the record that an envelope holds, unless that cannot have what is required.
+    fn inner(&mut self, outer: &Outer<'_>, capture: usize, around: usize, inside: &Arc<Carried>) -> Option<Inner> {
+        let Outer { pattern, slots, .. } = outer;
+        let slot = |slot: usize| usize::from(slots(slot as u16));
+        let requires = inside.requires.iter();
+        let requires = requires.map(|(name, values)| match (slot_of(pattern, name), constant_of(pattern, name)) {
+            (Some(own), _) => Some(vec![(slot(own), values.clone())]),
+            // What is the same in all records of a layout either is what is asked for or not.
+            (None, Some(text)) => values.iter().any(|wanted| is_wanted(wanted, text.as_bytes())).then(Vec::new),
+            // A layout of the envelope without the required capture cannot hold such a record, unless it is to have none.
+            (None, None) => values.iter().any(Vec::is_empty).then(Vec::new),
+        });
+        let requires = requires.collect::<Option<Vec<_>>>()?.concat();
+        let number = self.numbered.iter().position(|(numbered, _)| Arc::ptr_eq(numbered, inside))?;
+        let entries = match self.known.get(&(around, number)) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let entries = Arc::new(self.entries_inside(around, number));
+                self.known.insert((around, number), Arc::clone(&entries));
+                entries
+            }
+        };
+        Some(Inner { carried: number, requires, capture: slot(capture), entries })
+    }
+
+    /// What becomes of the records that are tried inside of others.
+    fn entries_inside(&mut self, around: usize, number: usize) -> Vec<Entry> {
+        let (inside, first) = (Arc::clone(&self.numbered[number].0), self.numbered[number].1);
+        let (carries, in_turn) =
+            inside.carries.as_ref().map_or((None, &[][..]), |(name, in_turn)| (Some(name.as_str()), in_turn));
+        let tracked = self.arounds[around].tracked;
+        let entries = inside.patterns.iter().enumerate().map(|(which, pattern)| {
+            let slots = |slot| (first + inside.set.slot(which, usize::from(slot))) as u16;
+            self.entry((&Outer { pattern, slots: &slots, carries }, false), (Some(around), tracked), in_turn)
+        });
+        entries.collect()
+    }
+
+    /// The kind of row that the records of a pattern are, on their own or inside of envelopes.
+    fn kind(&mut self, own: &Outer<'_>, (around, tracked): (Option<usize>, bool)) -> u16 {
+        let pattern = own.pattern;
+        let around = around.map(|around| &self.arounds[around]);
         let mut needed = vec![];
-        let columns = self.wanted.iter().map(|&column| {
+        let columns = self.wanted.iter().enumerate().map(|(index, &column)| {
             let name = self.table.columns[column].name;
             match name {
                 "_file" => return ColumnPlan::File,
@@ -416,28 +548,21 @@ impl Builder<'_> {
             let feeds_of_own = pattern.columns[column].iter();
             let is_time = self.table.columns[column].kind == ColumnType::Time && name == "time";
             // On its own, the pattern's time is the record's; inside of an envelope, that of the envelope is.
-            let mut feeds: Vec<Feed> = match (envelope, is_time && tracked) {
+            let mut feeds: Vec<Feed> = match (around, is_time && tracked) {
                 (None, true) => vec![],
                 _ => feeds_of_own.map(|feed| keep(feed, own.slots, &mut needed)).collect(),
             };
-            if let Some((outer, carried)) = envelope
-                && !(is_time && tracked)
-                && let Some(outer_column) = outer.pattern.table.column(name)
-            {
-                let others = outer.pattern.columns[outer_column]
-                    .iter()
-                    .filter(|feed| feed.source.slot().is_none_or(|slot| usize::from(slot) != carried));
-                let others: Vec<Feed> = others.map(|feed| keep(feed, outer.slots, &mut needed)).collect();
+            if let Some(around) = around.filter(|_| !(is_time && tracked)) {
+                feeds.extend(around.feeds[index].iter().map(|feed| keep(feed, &|slot| slot, &mut needed)));
                 if is_time {
-                    // What the envelope knows for sure is better than what the line inside leaves open.
+                    // What an envelope knows for sure is better than what the line inside leaves open.
                     let sure = |feed: &Feed| match feed.extract {
                         Extract::Time(layout) => Some(Feed { source: feed.source.clone(), extract: Extract::SureTime(layout) }),
                         _ => None,
                     };
-                    let known = [&feeds, &others].map(|feeds| feeds.iter().filter_map(sure).collect::<Vec<_>>());
-                    feeds.splice(0..0, known.into_iter().flatten());
+                    let known: Vec<Feed> = feeds.iter().filter_map(sure).collect();
+                    feeds.splice(0..0, known);
                 }
-                feeds.extend(others);
             }
             match (is_time && tracked, feeds.is_empty()) {
                 (true, _) => ColumnPlan::Tracked(feeds),
@@ -446,7 +571,8 @@ impl Builder<'_> {
             }
         });
         let columns = columns.collect();
-        self.kinds.push(RowKind { name: pattern.name.as_str().into(), needed, columns });
+        let escapes = around.map_or_else(Vec::new, |around| around.escapes.clone());
+        self.kinds.push(RowKind { name: pattern.name.as_str().into(), needed, columns, escapes });
         (self.kinds.len() - 1) as u16
     }
 
@@ -463,7 +589,7 @@ impl Builder<'_> {
             _ => ColumnPlan::Null,
         });
         let columns = columns.collect();
-        self.kinds.push(RowKind { name: UNPARSED.into(), needed: vec![], columns });
+        self.kinds.push(RowKind { name: UNPARSED.into(), needed: vec![], columns, escapes: vec![] });
         (self.kinds.len() - 1) as u16
     }
 }

@@ -54,7 +54,10 @@ impl Prefilter {
             let shortest = required.any.iter().map(String::len).min().filter(|&shortest| shortest >= MIN_BYTES)?;
             let index = index_of(required.column)?;
             let mut escapes = false;
-            let verbatim = kinds.iter().all(|kind| is_verbatim(&kind.columns[index], &mut escapes));
+            let verbatim = kinds.iter().all(|kind| {
+                let mut stands_in = kind.escapes.iter();
+                stands_in.all(|of| is_verbatim_text(*of, &mut escapes)) && is_verbatim(&kind.columns[index], &mut escapes)
+            });
             // What replaces bytes that are no text is not in the line.
             let is_text = required.any.iter().all(|text| !text.contains(char::REPLACEMENT_CHARACTER));
             let pattern = required.any.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
@@ -96,15 +99,23 @@ fn is_verbatim(column: &ColumnPlan, escapes: &mut bool) -> bool {
     }
 }
 
+/// Does a text stand in the line as it is, but for what is behind a backslash? Others escape without one.
+fn is_verbatim_text(written: Escapes, escapes: &mut bool) -> bool {
+    match written {
+        Escapes::Quoted | Escapes::Backslash => *escapes = true,
+        Escapes::Doubled | Escapes::Entities => return false,
+    }
+    true
+}
+
 fn is_verbatim_feed(feed: &Feed, escapes: &mut bool) -> bool {
     if matches!(feed.source, Source::Constant(_)) {
         return false;
     }
     match feed.source {
-        Source::Escaped(_, Escapes::Quoted | Escapes::Backslash) => *escapes = true,
-        // Their escapes have no backslash.
-        Source::Escaped(_, Escapes::Doubled | Escapes::Entities) | Source::Joined(_) => return false,
-        Source::Capture(_) | Source::Constant(_) => {}
+        Source::Escaped(_, written) if !is_verbatim_text(written, escapes) => return false,
+        Source::Joined(_) => return false,
+        Source::Escaped(..) | Source::Capture(_) | Source::Constant(_) => {}
     }
     match &feed.extract {
         Extract::Text(rule) | Extract::Request(_, rule) | Extract::Url(_, rule) => {

@@ -133,9 +133,22 @@ impl Rows {
         (start, self.unescaped.len())
     }
 
+    /// The same of what was taken in already.
+    pub(super) fn unescape_again(&mut self, place: (usize, usize), escapes: Escapes) -> (usize, usize) {
+        let text = self.unescaped(place).to_vec();
+        let before = place.0.checked_sub(1).map(|before| self.unescaped[before]);
+        self.unescape(&text, before, escapes)
+    }
+
     /// What was taken in.
     pub(super) fn unescaped(&self, (start, end): (usize, usize)) -> &[u8] {
         &self.unescaped[start..end]
+    }
+
+    /// Where a text that was taken in lies, if the span is one of those.
+    pub(super) fn place_of(span: Span) -> Option<(usize, usize)> {
+        let is_unescaped = span != Span::NONE && span.start & UNESCAPED != 0;
+        is_unescaped.then(|| ((span.start - UNESCAPED) as usize, (span.end - UNESCAPED) as usize))
     }
 
     /// The span of a capture of such a record, which begins at `start`.

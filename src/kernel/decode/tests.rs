@@ -1,5 +1,7 @@
 //! The decoder against itself: however a file is cut, and however its bytes arrive, the rows and the counts are the same.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::format::{Catalog, Pattern};
 use crate::table::{UNPARSED, table, tables};
@@ -390,6 +392,54 @@ fn what_containers_write_is_read_as_what_it_is() {
     assert!(times[4].contains("2026-11-21T01:02:07.250"), "{times:#?}");
 }
 
+/// What syslog carries, a container carries whose program writes as syslog does.
+#[test]
+fn an_envelope_in_an_envelope_holds_what_it_holds_alone() {
+    let catalog = Catalog::builtin();
+    let syslog = catalog.format("syslog").expect("it is built in");
+    let in_containers: Vec<_> = syslog.patterns().iter().filter(|p| p.within.as_deref() == Some("docker_cri")).collect();
+    let mut scratch = Scratch::default();
+    let mut is_syslog = |line: &str| {
+        let mut takes = |p: &Pattern| {
+            p.matcher.find(line.as_bytes(), &mut vec![Span::NONE; p.matcher.captures().len()], &mut scratch).is_ok()
+        };
+        in_containers.iter().any(|p| takes(p))
+    };
+    let mut of_tables: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for format in catalog.formats() {
+        let inside: Vec<&Arc<Pattern>> = format.patterns().iter().filter(|p| p.within.as_deref() == Some("syslog")).collect();
+        for sample in format.samples().iter().filter(|sample| !sample.line.contains('\n') && is_syslog(&sample.line)) {
+            let Some(pattern) = inside.iter().find(|p| Some(&p.name) == sample.pattern.as_ref()) else { continue };
+            of_tables.entry(pattern.table.name).or_default().push(&sample.line);
+        }
+    }
+    let seen: usize = of_tables.values().map(Vec::len).sum();
+    assert!(seen > 200, "only {seen} samples");
+    let json = |line: &str| {
+        let line = serde_json::to_string(&format!("{line}\n")).expect("a text is JSON");
+        format!(r#"{{"log":{line},"stream":"stdout","time":"2026-11-21T01:02:03.123456789Z"}}"#)
+    };
+    let wraps: [&dyn Fn(&str) -> String; 3] =
+        [&|line| format!("mail-1  | {line}"), &|line| format!("2026-11-21T01:02:03.123456789Z stdout F {line}"), &json];
+    for (table, lines) in of_tables {
+        assert!(catalog.feeds("docker_cri", table), "{table}");
+        let without = ["time", "_line", "_offset", "_raw", "container", "stream", "time_offset"];
+        let alone = rows_without(&catalog, ("syslog", table), &without, lines.join("\n").as_bytes());
+        assert_eq!(alone.len(), lines.len(), "{table}");
+        for wrap in wraps {
+            let wrapped: Vec<String> = lines.iter().map(|line| wrap(line)).collect();
+            let document = wrapped.join("\n");
+            assert_eq!(
+                rows_without(&catalog, ("docker_cri", table), &without, document.as_bytes()),
+                alone,
+                "{table}: {document}"
+            );
+            let rows = rows_without(&catalog, ("docker_cri", "syslog"), &without, document.as_bytes());
+            assert_eq!(rows.len(), lines.len(), "{table}: {document}");
+        }
+    }
+}
+
 #[test]
 fn odd_files_are_read() {
     for file in [&b""[..], b"\n", b"\r\n", b"\0", b"\0\0\n\0", b"x", b"\xff\xfe", b"12 warn \xff\xfe\n"] {
@@ -417,9 +467,13 @@ fn a_limit_stops_the_reading_and_a_held_tail_is_left() {
 
 /// The rows of a table in a document, without what depends on the place in it.
 fn rows_of(catalog: &Catalog, format: &str, of: &str, document: &[u8]) -> Vec<String> {
+    rows_without(catalog, (format, of), &["time", "_line", "_offset"], document)
+}
+
+/// The rows of a table in a document, without these columns.
+fn rows_without(catalog: &Catalog, (format, of): (&str, &str), without: &[&str], document: &[u8]) -> Vec<String> {
     let def = table(of).expect("a table");
-    let depends = ["time", "_line", "_offset"];
-    let columns: Vec<usize> = (0..def.columns.len()).filter(|&column| !depends.contains(&def.columns[column].name)).collect();
+    let columns: Vec<usize> = (0..def.columns.len()).filter(|&column| !without.contains(&def.columns[column].name)).collect();
     let plan = plan_of(catalog, (format, of), &columns, &[], &[]);
     let mut decoder = LogDecoder::new(plan, Piece::whole(document.len() as u64), DecodeOptions::default());
     let mut rows = vec![];

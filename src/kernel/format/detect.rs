@@ -278,7 +278,8 @@ impl Inside<'_> {
             }
             let mut others = self.catalog.formats().iter().filter(|other| {
                 let is_near = self.family.table.name == other.table.name && other.is_joined == self.family.is_joined;
-                other.name != self.family.name && !other.is_envelope && (self.is_any || is_near)
+                let is_inside = !other.is_envelope || self.catalog.is_read_inside(&other.name, &envelope.name);
+                other.name != self.family.name && is_inside && (self.is_any || is_near)
             });
             let is_own = is_read_inside
                 && !self.family.is_envelope
@@ -444,6 +445,23 @@ mod tests {
                 let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));
                 assert_eq!(facts(quick), facts(slow), "{}: {chunk}", format.name);
             }
+        }
+    }
+
+    #[test]
+    fn an_envelope_stands_in_an_envelope() {
+        let catalog = Catalog::builtin();
+        let lines =
+            ["web1 sshd[7]: Server listening on 0.0.0.0 port 22.", "mail postfix/smtpd[12]: connect from unknown[192.0.2.1]"];
+        for (head, stamp) in [
+            ("2026-11-21T01:02:03.123456789Z ", "Nov 21 01:02:03"),
+            ("mail-1  | ", "Nov 21 01:02:03"),
+            ("mail-1  | ", "2026-11-21T01:02:03.123456+00:00"),
+            ("mail-1  | 2026-11-21T01:02:03.123456789Z ", "<22>Nov 21 01:02:03"),
+        ] {
+            let document: String = lines.iter().map(|line| format!("{head}{stamp} {line}\n")).collect();
+            let best = detect(&catalog, &[document.as_bytes()], None).best.map(|best| best.format);
+            assert_eq!(best.as_deref(), Some("docker_cri"), "{document}");
         }
     }
 

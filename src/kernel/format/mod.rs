@@ -231,7 +231,10 @@ pub struct Catalog {
 }
 
 /// By envelope and table.
-type CarriedByTable = HashMap<(String, String), Arc<Vec<Carried>>>;
+type CarriedByTable = HashMap<(String, String), CarriedList>;
+
+/// What is tried on the records inside, one after the other.
+pub(crate) type CarriedList = Arc<Vec<Arc<Carried>>>;
 
 /// What is tried on the lines of a file.
 #[derive(Debug)]
@@ -319,6 +322,13 @@ fn takes(matcher: &Matcher, line: &[u8], scratch: &mut Scratch) -> bool {
     matcher.find(line, &mut vec![Span::NONE; matcher.captures().len()], scratch).is_ok()
 }
 
+/// Is an envelope's record a line, or does it stand in another envelope's? What the latter carries is no envelope: there is an end to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    Outer,
+    Inner,
+}
+
 /// What is tried on the record inside of another one, where that one has the captures required.
 #[derive(Debug)]
 pub(crate) struct Carried {
@@ -327,6 +337,8 @@ pub(crate) struct Carried {
     pub(crate) set: Sets,
     /// What the record can begin with.
     pub(crate) ahead: Ahead,
+    /// Where it is the record of an envelope, too: the capture that holds a record, and what is tried on that.
+    pub(crate) carries: Option<(String, CarriedList)>,
 }
 
 impl Carried {
@@ -334,7 +346,7 @@ impl Carried {
         let patterns: Vec<Arc<Pattern>> = patterns.map(Arc::clone).collect();
         let set = PatternSet::new(patterns.iter().map(|pattern| &pattern.matcher), ways);
         let ahead = patterns.iter().fold(Ahead::NOTHING, |all, pattern| all.union(&pattern.matcher.ahead()));
-        Self { requires: requires.to_vec(), patterns, set: Sets::new(Arc::new(set)), ahead }
+        Self { requires: requires.to_vec(), patterns, set: Sets::new(Arc::new(set)), ahead, carries: None }
     }
 }
 
@@ -464,15 +476,26 @@ impl Catalog {
 
     /// Can records of the family be rows of the table?
     pub fn feeds(&self, format: &str, table: &str) -> bool {
-        let family = self.format(format);
-        let carries_lines = family.is_some_and(|family| family.carries_lines);
-        let like = family.and_then(|family| family.carries_like.as_deref());
-        let carried = |other: &Arc<Format>| {
+        self.feeds_by_lines(format, table)
+            || self.feeds_inside(format, table)
+            || self.envelopes_inside(format).any(|envelope| self.feeds_inside(&envelope.name, table))
+    }
+
+    /// Can what the family's records carry be rows of the table?
+    fn feeds_inside(&self, format: &str, table: &str) -> bool {
+        let Some(envelope) = self.format(format) else { return false };
+        let like = envelope.carries_like.as_deref();
+        self.formats().iter().any(|other| {
             other.feeds_within(Some(format), table)
                 || like.is_some_and(|like| other.feeds_within(Some(like), table))
-                || (carries_lines && !other.is_envelope && other.feeds_within(None, table))
-        };
-        self.feeds_by_lines(format, table) || self.formats().iter().any(carried)
+                || (envelope.carries_lines && !other.is_envelope && other.feeds_within(None, table))
+        })
+    }
+
+    /// The envelopes whose records the family's records carry: containers hold what syslog writes.
+    fn envelopes_inside<'a>(&'a self, format: &'a str) -> impl Iterator<Item = &'a Arc<Format>> {
+        let is_inside = move |other: &&Arc<Format>| other.is_envelope && self.is_read_inside(&other.name, format);
+        self.formats().iter().filter(is_inside)
     }
 
     /// Can whole lines of the family be rows of the table, and not only what is inside of them?
@@ -545,22 +568,35 @@ impl Catalog {
 
     /// What is tried on what records of this family carry, for rows of the table: patterns of one family that require the same
     /// are tried as one.
-    pub(crate) fn carried(&self, format: &str, table: &str) -> Arc<Vec<Carried>> {
+    pub(crate) fn carried(&self, format: &str, table: &str) -> CarriedList {
         let mut known = self.carried.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (format.to_owned(), table.to_owned());
-        if let Some(carried) = known.get(&key) {
-            return Arc::clone(carried);
-        }
+        let carried = known.entry(key).or_insert_with(|| Arc::new(self.carried_by(format, table, Depth::Outer)));
+        Arc::clone(carried)
+    }
+
+    fn carried_by(&self, format: &str, table: &str, depth: Depth) -> Vec<Arc<Carried>> {
         let mut carried = vec![];
         let like = self.format(format).and_then(|family| family.carries_like.as_deref());
         let envelopes: Vec<&str> = std::iter::once(format).chain(like).collect();
         let has = |family: &Format| envelopes.iter().any(|envelope| family.feeds_within(Some(envelope), table));
-        for family in self.formats().iter().filter(|family| has(family)) {
+        for family in self.formats() {
+            let in_turn = match depth {
+                Depth::Outer if family.is_envelope && self.is_read_inside(&family.name, format) => {
+                    Some(self.carried_by(&family.name, table, Depth::Inner)).filter(|in_turn| !in_turn.is_empty()).map(Arc::new)
+                }
+                _ => None,
+            };
+            if in_turn.is_none() && !has(family) {
+                continue;
+            }
             let is_inside = |p: &Pattern| p.within.as_deref().is_some_and(|within| envelopes.contains(&within));
-            let inner = family.patterns().iter().filter(|p| is_inside(p) && p.table.name == table);
+            let inner = family.patterns().iter().filter(|p| is_inside(p) && (p.table.name == table || in_turn.is_some()));
             let inner: Vec<&Arc<Pattern>> = inner.collect();
+            let carries = in_turn.and_then(|in_turn| Some((family.carries()?.to_owned(), in_turn)));
             for alike in inner.chunk_by(|a, b| a.requires == b.requires) {
-                carried.push(Carried::new(&alike[0].requires, alike.iter().copied(), family.compiled().ways));
+                let alike = Carried::new(&alike[0].requires, alike.iter().copied(), family.compiled().ways);
+                carried.push(Carried { carries: carries.clone(), ..alike });
             }
         }
         if self.format(format).is_some_and(|family| family.carries_lines) {
@@ -573,12 +609,12 @@ impl Catalog {
             let lax = others.iter().filter(|pattern| pattern.catch_all && pattern.matcher.as_keyed().is_some());
             carried.push(Carried::new(&[], specific.chain(lax).copied(), Ways::Each));
         }
-        // `postfix/postgrey` is nearer to what a family asks for by name than to one that takes `postfix/*`.
+        // Behind syslog's head, a line is also one of an access log whose client is `Nov`. `postfix/postgrey` is nearer to what a family
+        // asks for by name than to one that takes `postfix/*`.
         let is_open = |values: &Vec<Vec<u8>>| values.iter().any(|value| value.ends_with(b"*"));
-        carried.sort_by_key(|carried: &Carried| carried.requires.iter().any(|(_, values)| is_open(values)));
-        let carried = Arc::new(carried);
-        known.insert(key, Arc::clone(&carried));
-        carried
+        let is_any = |carried: &Carried| carried.requires.iter().any(|(_, values)| is_open(values));
+        carried.sort_by_key(|carried: &Carried| (carried.carries.is_none(), is_any(carried)));
+        carried.into_iter().map(Arc::new).collect()
     }
 
     /// What the first line of a record can look like in a file of this family, if not each line is a record.
