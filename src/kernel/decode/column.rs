@@ -164,8 +164,11 @@ impl Values {
                 (_, Some((slot, Extract::Text(rule)))) if rule.is_plain() => {
                     rows.for_each(|row| push_text(builder, chunk.capture(slot, row), tally));
                 }
-                (_, Some((slot, Extract::Ip | Extract::HostIp))) => rows.for_each(|row| {
+                (_, Some((slot, Extract::Ip))) => rows.for_each(|row| {
                     push_text(builder, chunk.capture(slot, row).filter(|bytes| value::is_ip(bytes)), tally);
+                }),
+                (_, Some((slot, Extract::HostIp))) => rows.for_each(|row| {
+                    push_text(builder, chunk.capture(slot, row).and_then(value::host_ip), tally);
                 }),
                 _ => rows.for_each(|row| append_text(builder, chunk, column, row, tally)),
             },
@@ -356,8 +359,9 @@ fn text_of<'a>(extract: &Extract, bytes: &'a [u8]) -> Option<Text<'a>> {
     let ruled = |rule: &TextRule, part: Option<&'a [u8]>| value::text(rule, part?);
     match extract {
         Extract::Text(rule) => ruled(rule, Some(bytes)),
-        Extract::Ip | Extract::HostIp => value::is_ip(bytes).then_some(Borrowed(bytes)),
-        Extract::HostName => (!value::is_ip(bytes)).then_some(Borrowed(bytes)),
+        Extract::Ip => value::is_ip(bytes).then_some(Borrowed(bytes)),
+        Extract::HostIp => value::host_ip(bytes).map(Borrowed),
+        Extract::HostName => value::host_ip(bytes).is_none().then_some(Borrowed(bytes)),
         Extract::Mac => value::mac(bytes).map(|mac| mac.into_bytes().into()),
         Extract::Address(half, take) => {
             let bytes = value::take(*take, bytes);

@@ -152,6 +152,16 @@ fn is_ipv6(text: &[u8]) -> bool {
     std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
+/// The address of a client, also behind the file and the number that `grep -Hn` puts in front of a line.
+pub(crate) fn host_ip(text: &[u8]) -> Option<&[u8]> {
+    if is_ip(text) {
+        return Some(text);
+    }
+    let mut parts = text.splitn(3, |&byte| byte == b':');
+    let (name, number) = (parts.next()?.len() + 1, parts.next()?.len() + 1);
+    [name, name + number].into_iter().filter_map(|skipped| text.get(skipped..)).find(|text| is_ip(text))
+}
+
 /// Half of `1.2.3.4:80`, `[::1]:80`, or of an address alone. Sockets of the file system have neither half.
 pub(crate) fn address(half: Address, bytes: &[u8]) -> Option<&[u8]> {
     let (ip, port) = if let Some(rest) = bytes.strip_prefix(b"[") {
@@ -370,6 +380,20 @@ mod tests {
         }
         for bad in ["1.2.3", "1.2.3.256", "1.2.3.4.5", "1..2.3", "localhost", "", ":", "a:b", "1.2.3.4 ", "0001.2.3.4"] {
             assert!(!is_ip(bad.as_bytes()), "{bad}");
+        }
+        for (client, ip) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            ("2001:db8::1", Some("2001:db8::1")),
+            ("access.log.1:192.0.2.1", Some("192.0.2.1")),
+            ("/var/log/access.log:12:192.0.2.1", Some("192.0.2.1")),
+            ("access.log:2001:db8::1", Some("2001:db8::1")),
+            ("12:192.0.2.1", Some("192.0.2.1")),
+            ("a:b:c:192.0.2.1", None),
+            ("192.0.2.1:443", None),
+            ("www.example.com", None),
+            (":", None),
+        ] {
+            assert_eq!(host_ip(client.as_bytes()), ip.map(str::as_bytes), "{client}");
         }
     }
 

@@ -102,9 +102,9 @@ pub(crate) enum Extract {
     Float,
     /// The text if it is an address.
     Ip,
-    /// The text if it is an address (`host` types: the address half).
+    /// The address in the text, if there is one (`host` types: the address half).
     HostIp,
-    /// The text if it is not an address.
+    /// The text if there is none.
     HostName,
     /// One half of `address:port`.
     Address(Address, Take),
