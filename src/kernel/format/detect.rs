@@ -349,21 +349,35 @@ fn clean(line: &[u8]) -> &[u8] {
 
 /// What a family that takes all of the lines makes of them.
 fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample<'_>) -> Option<Candidate> {
-    // What a line may begin with is asked of all first: it costs less than the patterns, and nothing that is compiled.
-    let begins = |line: &[u8]| format.screens.iter().any(|screen| screen.begin.accepts(line, 0));
-    if lines.is_empty() || !lines.iter().all(|(_, line)| begins(line)) {
-        return None;
-    }
-    // And what it has to hold, of a few.
+    // What a few lines begin with, and have to hold, rules most families out. It costs less than the patterns, and nothing is compiled.
     let few = lines.iter().take(SCREENED).chain(lines.last());
     let may_take =
         |screen: &Screen, line: &[u8]| screen.begin.accepts(line, 0) && screen.is_held(|text| sample.holds(line, text));
-    if !few.into_iter().all(|(_, line)| format.screens.iter().any(|screen| may_take(screen, line))) {
+    if lines.is_empty() || !few.into_iter().all(|(_, line)| format.screens.iter().any(|screen| may_take(screen, line))) {
+        return None;
+    }
+    // Who was compiled for a file before says it at once.
+    let mut scratch = Scratch::default();
+    let mut is_taken = |set: &PatternSet| set.find(lines[0].1, &mut vec![Span::NONE; set.captures()], &mut scratch).is_ok();
+    if format.known_set().is_some_and(|set| !is_taken(set)) {
+        return None;
+    }
+    // Lines mostly begin as the one before.
+    let mut latest = 0;
+    let begins = |line: &[u8]| {
+        if format.screens.get(latest).is_some_and(|screen| screen.begin.accepts(line, 0)) {
+            return true;
+        }
+        let Some(index) = format.screens.iter().position(|screen| screen.begin.accepts(line, 0)) else { return false };
+        latest = index;
+        true
+    };
+    if !lines.iter().map(|(_, line)| *line).all(begins) {
         return None;
     }
     let patterns: Vec<_> = format.own().collect();
     let set = format.set();
-    let (mut scratch, mut slots) = (Scratch::default(), vec![Span::NONE; set.captures()]);
+    let mut slots = vec![Span::NONE; set.captures()];
     let mut by_pattern = vec![0usize; patterns.len()];
     for (_, line) in lines {
         by_pattern[set.find(line, &mut slots, &mut scratch).ok()?] += 1;

@@ -767,6 +767,11 @@ impl Format {
         self.set.get_or_init(|| Arc::new(PatternSet::new(self.own().map(|pattern| &pattern.matcher), self.compiled().ways)))
     }
 
+    /// The same if it is compiled already.
+    pub(crate) fn known_set(&self) -> Option<&PatternSet> {
+        self.set.get().map(Arc::as_ref)
+    }
+
     /// The capture that holds a record of another family.
     pub(crate) fn carries(&self) -> Option<&str> {
         if self.is_envelope { self.compiled().carries.as_deref() } else { None }
