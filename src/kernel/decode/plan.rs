@@ -13,7 +13,6 @@ use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
 use crate::scan::{Escapes, PatternSet, Span};
-
 use crate::table::{ColumnType, TableDef, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
