@@ -362,17 +362,8 @@ fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample<'_>) -
     if format.known_set().is_some_and(|set| !is_taken(set)) {
         return None;
     }
-    // Lines mostly begin as the one before.
-    let mut latest = 0;
-    let begins = |line: &[u8]| {
-        if format.screens.get(latest).is_some_and(|screen| screen.begin.accepts(line, 0)) {
-            return true;
-        }
-        let Some(index) = format.screens.iter().position(|screen| screen.begin.accepts(line, 0)) else { return false };
-        latest = index;
-        true
-    };
-    if !lines.iter().map(|(_, line)| *line).all(begins) {
+    let begins = |line: &[u8]| format.screens.iter().any(|screen| screen.begin.accepts(line, 0));
+    if !lines.iter().all(|(_, line)| begins(line)) {
         return None;
     }
     let patterns: Vec<_> = format.own().collect();
