@@ -226,6 +226,26 @@ pub fn open_in(pass: &Pass, snapshot: &Snapshot, start: u64, options: &ReadOptio
     }
 }
 
+/// A few places of a file, to see what it is like. They are read, as a mapping costs more than so few bytes are worth.
+pub struct Glimpse(watch::Watch);
+
+impl Glimpse {
+    /// `None` where a place cannot be had without what is before it.
+    pub fn open(snapshot: &Snapshot) -> Result<Option<Self>, SourceError> {
+        let is_direct = snapshot.is_splittable() && snapshot.member.is_none() && !snapshot.sparse;
+        is_direct.then(|| watch::Watch::open(snapshot).map(Self)).transpose()
+    }
+
+    /// At most `len` bytes at `at`.
+    pub fn at(&mut self, at: u64, len: usize) -> Result<Vec<u8>, SourceError> {
+        let left = usize::try_from(self.0.snapshot().size.saturating_sub(at)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; len.min(left)];
+        let got = self.0.read_at(&mut bytes, at)?;
+        bytes.truncate(got);
+        Ok(bytes)
+    }
+}
+
 /// Opens the text of a compressed file for several readers, which take pieces of it; `counted` if they want to know the numbers
 /// of lines. `None` if it has to be read by one: not compressed, small, or not in UTF-8. Where it could be entered the next time, is
 /// put into `points`.

@@ -17,7 +17,7 @@ use std::ffi::{OsStr, OsString};
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
@@ -35,14 +35,14 @@ use super::values::INDEXED;
 use crate::kernel::decode::{PlanError, Required, ScanPlan, ScanPlanArgs};
 use crate::kernel::format::{Catalog, Detection, detect, explain};
 use crate::kernel::table::{TableDef, UNPARSED, table, tables};
-use crate::source::{self, Encoding, FileKind, Fill, ListedMember, Severity, Snapshot, SourceError};
+use crate::source::{self, Encoding, FileKind, Fill, Glimpse, ListedMember, Severity, Snapshot, SourceError};
 
 /// The family of files that have none: all their lines are unparsed.
 const NO_FORMAT: &str = "";
 
-/// Members of an archive whose first bytes wait to be looked at together.
-const HEADS_BYTES: usize = 4 << 20;
-const MAX_HEADS: usize = 10_000;
+/// Members of an archive that may wait to be looked at: their first bytes, and what each takes besides.
+const WAITING_BYTES: usize = 4 << 20;
+const MEMBER_BYTES: usize = 512;
 
 /// Where the files of a set come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -510,28 +510,38 @@ impl FileSet {
         if let Some(known) = known.iter().find(|known| known.snapshot == *snapshot && known.format == *format) {
             return Arc::clone(known);
         }
-        let (mut files, mut problems) = (Vec::new(), Vec::new());
-        let mut waiting: Vec<ListedMember> = Vec::new();
-        let mut waiting_bytes = 0;
-        let mut look = |members: &mut Vec<ListedMember>| {
-            let looked = members.par_drain(..).map(|member| self.look_at_member(member, format.as_ref(), older, cancelled));
-            for looked in looked.collect::<Vec<_>>() {
-                match looked {
-                    Ok(file) => files.push(file),
-                    Err(problem) => problems.push(problem),
-                }
-            }
-        };
         let options = &self.context.options;
-        let listed = source::list_members(snapshot, &options.read, options.sample_bytes, &mut |member| {
-            waiting_bytes += member.head.as_ref().map_or(0, Vec::len);
-            waiting.push(member);
-            if waiting_bytes >= HEADS_BYTES || waiting.len() >= MAX_HEADS {
-                look(&mut waiting);
-                waiting_bytes = 0;
-            }
+        // What each member is, by its place in the archive. It is found out beside the unpacking, which waits only if that is far ahead.
+        let looked = Mutex::new(Vec::new());
+        let look = |at: usize, member| {
+            let found = self.look_at_member(member, format.as_ref(), older, cancelled);
+            looked.lock().unwrap_or_else(PoisonError::into_inner).push((at, found));
+        };
+        let (mut count, waiting) = (0, AtomicUsize::new(0));
+        let listed = rayon::in_place_scope(|scope| {
+            source::list_members(snapshot, &options.read, options.sample_bytes, &mut |member| {
+                let (at, bytes) = (count, member.head.as_ref().map_or(0, Vec::len) + MEMBER_BYTES);
+                count += 1;
+                if waiting.load(Ordering::Relaxed) + bytes > WAITING_BYTES {
+                    return look(at, member);
+                }
+                waiting.fetch_add(bytes, Ordering::Relaxed);
+                let (look, waiting) = (&look, &waiting);
+                scope.spawn(move |_| {
+                    look(at, member);
+                    waiting.fetch_sub(bytes, Ordering::Relaxed);
+                });
+            })
         });
-        look(&mut waiting);
+        let mut looked = looked.into_inner().unwrap_or_else(PoisonError::into_inner);
+        looked.sort_by_key(|(at, _)| *at);
+        let (mut files, mut problems) = (Vec::new(), Vec::new());
+        for (_, found) in looked {
+            match found {
+                Ok(file) => files.push(file),
+                Err(problem) => problems.push(problem),
+            }
+        }
         match listed {
             Ok(issues) => problems.extend(issues.iter().map(problem)),
             Err(error) => problems.push((snapshot.path.clone(), remark_of(&error))),
@@ -630,13 +640,17 @@ impl FileSet {
 
     /// Bytes of the head, and of the middle and the tail where the file can be entered there.
     fn sample(&self, snapshot: &Snapshot, cancelled: &AtomicBool) -> Result<Vec<Vec<u8>>, Remark> {
-        let options = &self.context.options;
-        let len = options.sample_bytes as u64;
-        let mut chunks = vec![self.sample_at(snapshot, 0, cancelled)?];
-        if snapshot.is_splittable() && snapshot.size > 3 * len && !snapshot.sparse {
+        let len = self.context.options.sample_bytes;
+        let mut glimpse = Glimpse::open(snapshot).map_err(|error| remark_of(&error))?;
+        let mut sample_at = |at: u64| match &mut glimpse {
+            Some(glimpse) => glimpse.at(at, len).map_err(|error| remark_of(&error)),
+            None => self.sample_at(snapshot, at, cancelled),
+        };
+        let mut chunks = vec![sample_at(0)?];
+        if snapshot.is_splittable() && snapshot.size > 3 * len as u64 && !snapshot.sparse {
             // The rest is a help only; the head can be read, and the scan will say what is wrong further on.
-            let rest = [snapshot.size / 2 - len / 2, snapshot.size - len];
-            chunks.extend(rest.iter().filter_map(|at| self.sample_at(snapshot, *at, cancelled).ok()));
+            let rest = [snapshot.size / 2 - len as u64 / 2, snapshot.size - len as u64];
+            chunks.extend(rest.into_iter().filter_map(|at| sample_at(at).ok()));
         }
         Ok(chunks)
     }

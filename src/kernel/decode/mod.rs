@@ -36,7 +36,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 use thiserror::Error;
 
 use column::{Chunk, ColumnBuilder, Tally};
-use plan::{CarriedPlan, Entry, Inner};
+use plan::{Entry, Inner};
 pub use plan::{PlanError, ScanPlan, ScanPlanArgs};
 pub use prefilter::Required;
 use prefilter::{Prefilter, Seen};
@@ -46,7 +46,7 @@ pub use stamp::{Day, DaySummary, StampContext, StampSummary, TimeBounds};
 pub(crate) use value::is_null;
 
 use crate::format::{Source, nearest_pattern};
-use crate::scan::{ABREAST, Escapes, Found, PatternSet, Planes, Scratch, Span, Traces};
+use crate::scan::{ABREAST, Escapes, Found, PatternSet, Scratch, Span, Tracing};
 
 /// Rows whose values are read together: their spans and bytes stay in the cache.
 const CHUNK_ROWS: usize = 1024;
@@ -265,15 +265,21 @@ pub struct LogDecoder {
     slots: Vec<Span>,
     start_slots: Vec<Span>,
     scratch: Scratch,
-    /// Where the line feeds and the ends of fields are in the bytes that are being decoded.
-    planes: Planes,
-    /// What was learned of lines, of the first lines of records, and of the records inside.
-    traces: Traces,
-    start_traces: Traces,
-    carried_traces: Vec<Traces>,
+    tracing: Tracing,
+    /// The piece was read, and nothing has gone wrong.
+    is_done: bool,
     tracker: StampTracker,
     times: TimeBounds,
     counts: ScanCounts,
+}
+
+impl Drop for LogDecoder {
+    fn drop(&mut self) {
+        // What was left in the middle of something may be anything.
+        if self.is_done {
+            self.plan.set.hand_on(std::mem::take(&mut self.tracing));
+        }
+    }
 }
 
 /// Counts the line feeds in `bytes`.
@@ -284,7 +290,6 @@ pub fn count_lines(bytes: &[u8]) -> u64 {
 impl LogDecoder {
     /// A decoder for one piece. Bytes are to be given from [`start_offset`](Self::start_offset) on.
     pub fn new(plan: Arc<ScanPlan>, piece: Piece, options: DecodeOptions) -> Self {
-        let behind = plan.set.captures();
         let builders = |columns: &[usize]| columns.iter().map(|&column| ColumnBuilder::new(plan.wanted[column])).collect();
         Self {
             at: if piece.start == 0 { At::Record } else { At::LineBefore },
@@ -303,14 +308,8 @@ impl LogDecoder {
             slots: vec![Span::NONE; plan.captures],
             start_slots: vec![Span::NONE; plan.lines.starts.as_deref().map_or(0, PatternSet::captures)],
             scratch: Scratch::default(),
-            planes: Planes::default(),
-            traces: Traces::of_slots(plan.read.range(..behind).copied()),
-            start_traces: Traces::of_slots([]),
-            carried_traces: plan
-                .carried
-                .iter()
-                .map(|CarriedPlan { slots, .. }| Traces::of_slots(plan.read.range(slots.clone()).map(|slot| slot - slots.start)))
-                .collect(),
+            tracing: plan.set.tracing(&plan.reader()),
+            is_done: false,
             tracker: StampTracker::new(plan.zone.clone(), plan.reference_us, piece.stamps),
             times: TimeBounds::default(),
             counts: ScanCounts { piece_start: piece.start, ..ScanCounts::default() },
@@ -400,7 +399,7 @@ impl LogDecoder {
         }
         let plan = Arc::clone(&self.plan);
         let window = bytes.len();
-        self.planes.reset();
+        self.tracing.planes.reset();
         self.prefiltered = Seen::default();
         let mut at = 0;
         let status = loop {
@@ -436,6 +435,7 @@ impl LogDecoder {
             Status::NeedMore | Status::BatchReady if self.is_sated() => Status::Done,
             status => status,
         };
+        self.is_done = status == Status::Done;
         Ok(Decoded { used: at, status })
     }
 
@@ -562,7 +562,7 @@ impl LogDecoder {
     #[inline]
     fn line_at(&mut self, bytes: &[u8], at: usize, end: bool) -> Line {
         let max = self.options.max_record_bytes;
-        let Some((text, next)) = line_of(bytes, at, self.planes.next_feed(bytes, at), end) else {
+        let Some((text, next)) = line_of(bytes, at, self.tracing.planes.next_feed(bytes, at), end) else {
             let nuls = bytes[at..].iter().take_while(|&&byte| byte == 0).count();
             // A hole in a file reads as NUL bytes; they are no text, so they do not make a line long. The last of them stays,
             // so that a line of nothing else is a line.
@@ -618,7 +618,7 @@ impl LogDecoder {
                 continue;
             };
             at = self.rule_out(prefilter, bytes, at);
-            let Some(feed) = self.planes.next_feed(bytes, at).filter(|_| at < stop) else { break };
+            let Some(feed) = self.tracing.planes.next_feed(bytes, at).filter(|_| at < stop) else { break };
             let Some(text) = self.plain_text(bytes, at, feed) else { break };
             if !prefilter.may_pass(&bytes[text.0..text.1]) {
                 self.counts.lines += 1;
@@ -638,7 +638,7 @@ impl LogDecoder {
         let mut lines = Lines { texts: [(0, 0); ABREAST], nexts: [0; ABREAST], count: 0 };
         let mut next = at;
         while lines.count < most.min(ABREAST) && next < stop {
-            let Some(feed) = self.planes.next_feed(bytes, next) else { break };
+            let Some(feed) = self.tracing.planes.next_feed(bytes, next) else { break };
             let Some(text) = self.plain_text(bytes, next, feed) else { break };
             next = feed + 1;
             (lines.texts[lines.count], lines.nexts[lines.count]) = (text, next);
@@ -650,10 +650,10 @@ impl LogDecoder {
     /// Records of one line each, up to one that has to wait: how many.
     #[inline]
     fn plain_records_of(&mut self, plan: &ScanPlan, bytes: &[u8], lines: &[(usize, usize)]) -> usize {
-        let tracing = (&mut self.planes, &mut self.traces);
+        let tracing = (&mut self.tracing.planes, &mut self.tracing.traces);
         let is_abreast = !plan.has_headers() && plan.set.try_abreast(bytes, lines, tracing);
         for (lane, &text) in lines.iter().enumerate() {
-            let chosen = if is_abreast { plan.set.choose(lane, &mut self.traces) } else { None };
+            let chosen = if is_abreast { plan.set.choose(lane, &mut self.tracing.traces) } else { None };
             let taken = match chosen {
                 Some(found) => self.taken(plan, bytes, text, found),
                 None => self.take(plan, bytes, text),
@@ -682,7 +682,7 @@ impl LogDecoder {
         self.counts.lines += lines;
         self.counts.ruled_out += lines;
         self.line += lines;
-        self.planes.skip_to(next);
+        self.tracing.planes.skip_to(next);
         next
     }
 
@@ -717,10 +717,10 @@ impl LogDecoder {
             return 0;
         }
         let Some(starts) = plan.lines.starts.as_ref() else { return 0 };
-        let tracing = (&mut self.planes, &mut self.start_traces);
+        let tracing = (&mut self.tracing.planes, &mut self.tracing.start_traces);
         let is_abreast = !plan.has_headers() && starts.try_abreast(bytes, others, tracing);
         for (lane, &line) in others.iter().enumerate() {
-            let is_chosen = is_abreast && starts.choose(lane, &mut self.start_traces).is_some();
+            let is_chosen = is_abreast && starts.choose(lane, &mut self.tracing.start_traces).is_some();
             if !is_chosen && !self.is_start(plan, bytes, line) {
                 return lane;
             }
@@ -899,7 +899,7 @@ impl LogDecoder {
             }
         }
         let slots = &mut self.slots[..plan.set.captures()];
-        let tracing = (&mut self.planes, &mut self.traces);
+        let tracing = (&mut self.tracing.planes, &mut self.tracing.traces);
         match plan.set.find_in(bytes, record, slots, &mut self.scratch, tracing) {
             Ok(found) => self.taken(plan, bytes, record, found),
             Err(_) => Taken::No,
@@ -911,7 +911,7 @@ impl LogDecoder {
     fn taken(&mut self, plan: &ScanPlan, bytes: &[u8], record: (usize, usize), found: Found) -> Taken {
         let text = &bytes[record.0..record.1];
         let entry = &plan.entries[found.pattern];
-        let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
+        let spans = found.trace.map_or(&*self.slots, |trace| self.tracing.traces.spans(trace));
         // Most records are rows or not, and that is all: 58 instructions less for each.
         if entry.inner.is_empty() && entry.tracked.is_empty() {
             self.counts.records += 1;
@@ -934,13 +934,13 @@ impl LogDecoder {
         let kept = self.rows.unescaped.len();
         let mut unescaped = None;
         for inner in &entry.inner {
-            let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
+            let spans = found.trace.map_or(&*self.slots, |trace| self.tracing.traces.spans(trace));
             if !inner.is_possible(spans, |span| span.of(text)) {
                 continue;
             }
             if let Some(kind) = self.inside(plan, (bytes, record), (inner, entry.escapes), found.trace, &mut unescaped) {
                 if let Some(trace) = found.trace {
-                    copy_spans(self.traces.spans(trace), &mut self.slots[..plan.set.captures()]);
+                    copy_spans(self.tracing.traces.spans(trace), &mut self.slots[..plan.set.captures()]);
                 }
                 self.rows.add(plan, (kind, record), &self.slots, (self.line, time));
                 return Taken::Yes;
@@ -949,7 +949,7 @@ impl LogDecoder {
         // Without a row, nobody asks for the text.
         self.rows.unescaped.truncate(kept);
         if let Some(kind) = entry.kind {
-            let spans = found.trace.map_or(&*self.slots, |trace| self.traces.spans(trace));
+            let spans = found.trace.map_or(&*self.slots, |trace| self.tracing.traces.spans(trace));
             self.rows.add(plan, (kind, record), spans, (self.line, time));
         }
         Taken::Yes
@@ -967,7 +967,7 @@ impl LogDecoder {
     ) -> Option<u16> {
         let inside = &plan.carried[inner.carried];
         let (outer_slots, inner_slots) = self.slots.split_at_mut(inside.slots.start);
-        let spans = trace.map_or(&*outer_slots, |trace| self.traces.spans(trace));
+        let spans = trace.map_or(&*outer_slots, |trace| self.tracing.traces.spans(trace));
         let carried = spans[inner.capture];
         let inner_slots = &mut inner_slots[..inside.set.captures()];
         let place = (record.0 + carried.start as usize, record.0 + carried.end as usize);
@@ -993,8 +993,8 @@ impl LogDecoder {
                 return None;
             }
             inner_slots.fill(Span::NONE);
-            let traces = &mut self.carried_traces[inner.carried];
-            let tracing = (&mut self.planes, &mut *traces);
+            let traces = &mut self.tracing.carried_traces[inner.carried];
+            let tracing = (&mut self.tracing.planes, &mut *traces);
             let found = inside.set.find_in(bytes, place, inner_slots, &mut self.scratch, tracing).ok()?;
             if let Some(trace) = found.trace {
                 copy_spans(traces.spans(trace), inner_slots);
@@ -1091,7 +1091,7 @@ impl LogDecoder {
         if plan.has_headers() && plan.is_header(&bytes[line.0..line.1]) {
             return true;
         }
-        let tracing = (&mut self.planes, &mut self.start_traces);
+        let tracing = (&mut self.tracing.planes, &mut self.tracing.start_traces);
         let starts = plan.lines.starts.as_ref();
         starts.is_some_and(|starts| starts.find_in(bytes, line, &mut self.start_slots, &mut self.scratch, tracing).is_ok())
     }

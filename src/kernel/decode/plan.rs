@@ -12,7 +12,7 @@ use super::is_null;
 use super::prefilter::{Prefilter, Required};
 use super::time::{Layout, Zone};
 use crate::format::{Carried, Catalog, Extract, Feed, Lines, Pattern, Source};
-use crate::scan::{Escapes, PatternSet, Span};
+use crate::scan::{Escapes, PatternSet, Reader, Span};
 use crate::table::{ColumnType, TableDef, UNPARSED, table};
 
 /// What [`ScanPlan::try_new`] is made of.
@@ -259,6 +259,12 @@ impl ScanPlan {
             needs_lines,
             needs_context: tracks,
         })
+    }
+
+    /// Who reads records by this plan.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        let carried = self.carried.iter().map(|inside| (&*inside.set, inside.slots.clone())).collect();
+        Reader { read: &self.read, starts: self.lines.starts.as_deref(), carried }
     }
 
     /// The schema of the batches.

@@ -1,11 +1,11 @@
 //! Which family is a file of? The content decides, never the name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 use super::screen::{Sample, Screen};
 use super::{Catalog, Format, Pattern, nearest_pattern};
-use crate::scan::{PatternSet, Scratch, Span, Syntax, Ways};
+use crate::scan::{PatternSet, Reader, Scratch, Span, Syntax, Tracing, Ways};
 use crate::table::TableDef;
 
 /// Lines of a sample that are tried at most.
@@ -107,14 +107,20 @@ pub fn detect(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> De
     let lines = sample_lines(chunks);
     // Where a family takes every line, only others that do can be better, and most fail at the first one.
     let sample = Sample::new(chunks);
-    let whole = choose(catalog.formats().iter().filter_map(|format| judge_whole(format, &lines, &sample)), expected);
+    let before = catalog.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let judge_whole = |format| judge_whole(format, before.as_deref(), &lines, &sample);
+    let whole = choose(catalog.formats().iter().map(Arc::as_ref).filter_map(judge_whole), expected);
     let is_like = |best: &Candidate| best.score > 0 && expected.is_none_or(|expected| expected == best.format);
     let chosen = match whole.best.as_ref().is_some_and(is_like) {
         true => whole,
         false => {
-            let may_win = MayWin::new(catalog, &lines, expected);
+            let may_win = MayWin::new(catalog, &lines, expected, before.as_deref());
             let asked = catalog.formats().iter().filter(|format| may_win.asked_of(format));
-            choose(possible(asked, &lines, &sample).map(|format| judge(catalog, format, &lines).0), expected)
+            let judged = |format: &Arc<Format>| {
+                let known = may_win.before.iter().find(|known| known.format == format.name).cloned();
+                known.unwrap_or_else(|| judge(catalog, format, None, &lines).0)
+            };
+            choose(possible(asked, &lines, &sample).map(judged), expected)
         }
     };
     let chosen = with_envelope(chosen, catalog, &lines, expected);
@@ -129,22 +135,24 @@ pub fn detect(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> De
 struct MayWin<'a> {
     lines: &'a [(usize, &'a [u8])],
     expected: Option<&'a str>,
-    /// Lines that it may not take, if there was a file before.
+    /// What the family of the file before makes of them.
+    before: Option<Candidate>,
+    /// Lines that another one may not take, if there was a file before.
     most_missed: Option<usize>,
     /// How many lines begin with each byte.
     firsts: BTreeMap<u8, usize>,
 }
 
 impl<'a> MayWin<'a> {
-    fn new(catalog: &Catalog, lines: &'a [(usize, &'a [u8])], expected: Option<&'a str>) -> Self {
-        let before = catalog.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let taken = before.and_then(|name| Some(judge(catalog, catalog.format(&name)?, lines).0.taken));
-        let most_missed = taken.filter(|taken| *taken > 0).map(|taken| lines.len() - taken * 4 / 5);
+    fn new(catalog: &Catalog, lines: &'a [(usize, &'a [u8])], expected: Option<&'a str>, before: Option<&str>) -> Self {
+        let family = before.and_then(|name| catalog.format(name));
+        let before = family.map(|family| judge(catalog, family, before, lines).0).filter(|candidate| candidate.taken > 0);
+        let most_missed = before.as_ref().map(|candidate| lines.len() - candidate.taken * 4 / 5);
         let mut firsts = BTreeMap::new();
         for first in lines.iter().filter_map(|(_, line)| line.first()) {
             *firsts.entry(*first).or_default() += 1;
         }
-        Self { lines, expected, most_missed, firsts }
+        Self { lines, expected, before, most_missed, firsts }
     }
 
     fn asked_of(&self, format: &Format) -> bool {
@@ -165,7 +173,7 @@ pub fn explain(catalog: &Catalog, chunks: &[&[u8]], expected: Option<&str>) -> D
     let lines = sample_lines(chunks);
     let sample = Sample::new(chunks);
     let candidates = possible(catalog.formats().iter(), &lines, &sample).map(|format| {
-        let (candidate, missed) = judge(catalog, format, &lines);
+        let (candidate, missed) = judge(catalog, format, None, &lines);
         let miss = missed.and_then(|(number, line)| miss(format, number, line));
         Candidate { miss, ..candidate }
     });
@@ -347,8 +355,44 @@ fn clean(line: &[u8]) -> &[u8] {
     if line.iter().all(u8::is_ascii_whitespace) { &[] } else { line }
 }
 
+/// A family, while its patterns for whole lines are tried on some.
+struct Asked<'a> {
+    set: &'a PatternSet,
+    slots: Vec<Span>,
+    scratch: Scratch,
+    /// What was learned of its lines in files before.
+    tracing: Option<Tracing>,
+}
+
+impl<'a> Asked<'a> {
+    /// What its lines look like is learned where it was the family of the file before, since several files may be alike.
+    fn of(format: &'a Format, before: Option<&str>) -> Self {
+        let set = format.set();
+        let reader = Reader { read: &BTreeSet::new(), starts: None, carried: vec![] };
+        let tracing = (before == Some(format.name.as_str())).then(|| set.tracing(&reader));
+        Self { set, slots: vec![Span::NONE; set.captures()], scratch: Scratch::default(), tracing }
+    }
+
+    /// Which of the patterns takes the line.
+    fn find(&mut self, line: &[u8]) -> Option<usize> {
+        let Some(Tracing { planes, traces, .. }) = &mut self.tracing else {
+            return self.set.find(line, &mut self.slots, &mut self.scratch).ok();
+        };
+        planes.reset();
+        let found = self.set.find_in(line, (0, line.len()), &mut self.slots, &mut self.scratch, (planes, traces));
+        found.ok().map(|found| found.pattern)
+    }
+
+    /// Done; what was learned is for the next file.
+    fn end(self) {
+        if let Some(tracing) = self.tracing {
+            self.set.hand_on(tracing);
+        }
+    }
+}
+
 /// What a family that takes all of the lines makes of them.
-fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample<'_>) -> Option<Candidate> {
+fn judge_whole(format: &Format, before: Option<&str>, lines: &[(usize, &[u8])], sample: &Sample<'_>) -> Option<Candidate> {
     // What a few lines begin with, and have to hold, rules most families out. It costs less than the patterns, and nothing is compiled.
     let few = lines.iter().take(SCREENED).chain(lines.last());
     let may_take =
@@ -367,11 +411,17 @@ fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample<'_>) -
         return None;
     }
     let patterns: Vec<_> = format.own().collect();
-    let set = format.set();
-    let mut slots = vec![Span::NONE; set.captures()];
+    let mut asked = Asked::of(format, before);
     let mut by_pattern = vec![0usize; patterns.len()];
-    for (_, line) in lines {
-        by_pattern[set.find(line, &mut slots, &mut scratch).ok()?] += 1;
+    let takes_all = lines.iter().all(|(_, line)| {
+        asked.find(line).is_some_and(|pattern| {
+            by_pattern[pattern] += 1;
+            true
+        })
+    });
+    asked.end();
+    if !takes_all {
+        return None;
     }
     let mut candidate = Candidate::of(format);
     (candidate.taken, candidate.lines) = (lines.len(), lines.len());
@@ -380,32 +430,35 @@ fn judge_whole(format: &Format, lines: &[(usize, &[u8])], sample: &Sample<'_>) -
 }
 
 /// What a family makes of the lines, and the first line that it does not take.
-fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) -> (Candidate, Option<(usize, &'a [u8])>) {
+fn judge<'a>(
+    catalog: &Catalog,
+    format: &Format,
+    before: Option<&str>,
+    lines: &[(usize, &'a [u8])],
+) -> (Candidate, Option<(usize, &'a [u8])>) {
     let patterns: Vec<_> = format.own().collect();
-    let set = format.set();
+    let mut asked = Asked::of(format, before);
     let mut candidate = Candidate::of(format);
     let mut missed = None;
-    let mut scratch = Scratch::default();
     let mut by_pattern = vec![0usize; patterns.len()];
     let mut in_record = false;
-    let mut slots = vec![Span::NONE; set.captures()];
     for &(number, line) in lines {
         if format.headings().any(|heading| heading.is(line)) {
-            scratch.set_header(Some(line));
+            asked.scratch.set_header(Some(line));
             candidate.has_heading = true;
             continue;
         }
-        let taken = set.find(line, &mut slots, &mut scratch).ok();
+        let taken = asked.find(line);
         if taken.is_none()
             && in_record
             && format.is_joined
             && let Some(starts) = catalog.starts_of(&format.name)
-            && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut scratch).is_err()
+            && starts.find(line, &mut vec![Span::NONE; starts.captures()], &mut asked.scratch).is_err()
         {
             // A continuation speaks neither for the family nor against it.
             continue;
         }
-        if taken.is_none() && format.is_comment(line, &mut scratch) {
+        if taken.is_none() && format.is_comment(line, &mut asked.scratch) {
             continue;
         }
         candidate.lines += 1;
@@ -418,6 +471,7 @@ fn judge<'a>(catalog: &Catalog, format: &Format, lines: &[(usize, &'a [u8])]) ->
             None => missed = missed.or(Some((number, line))),
         }
     }
+    asked.end();
     candidate.score_by(&patterns, &by_pattern);
     (candidate, missed)
 }
@@ -444,7 +498,7 @@ mod tests {
             for chunk in &chunks {
                 let lines = sample_lines(&[chunk.as_bytes()]);
                 let all = catalog.formats().iter();
-                let slow = choose(all.map(|format| judge(&catalog, format, &lines).0), None);
+                let slow = choose(all.map(|format| judge(&catalog, format, None, &lines).0), None);
                 let slow = with_envelope(slow, &catalog, &lines, None).best;
                 let quick = detect(&catalog, &[chunk.as_bytes()], None).best;
                 let facts = |best: Option<Candidate>| best.map(|best| (best.format, best.pattern, best.taken, best.score));

@@ -30,6 +30,7 @@ mod set;
 mod shape;
 mod simd;
 mod trace;
+mod tracing;
 mod tree;
 mod xml;
 
@@ -48,6 +49,7 @@ pub use program::{Failure, Program};
 pub(crate) use set::check_traces;
 pub use set::{Found, PatternSet, Ways};
 pub use trace::{ABREAST, Traces};
+pub(crate) use tracing::{Reader, Tracing};
 
 /// The name of the CPU's instructions that are used: the best that it has, or what `LOGSQL_SIMD` names.
 pub fn simd_level() -> &'static str {

@@ -16,7 +16,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use regex::bytes::{CaptureLocations, Regex};
 use regex_syntax::hir::Hir;
@@ -31,7 +32,11 @@ use super::rest::{Interest, without_rest};
 #[cfg(test)]
 use super::trace::ABREAST;
 use super::trace::Traces;
+use super::tracing::{Reader, Tracing};
 use super::tree::Tree;
+
+/// What readers have learned is kept for so many.
+const MAX_SPARE: usize = 16;
 
 /// How patterns that begin alike come back to an ambiguous part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,6 +63,10 @@ pub struct PatternSet {
     /// Lowered when the first record is read: of most sets only a part is.
     engine: OnceLock<Result<Program, NotLowered>>,
     oracle: OnceLock<Option<Twin>>,
+    /// No other set has it.
+    number: u64,
+    /// What readers have learned that are done.
+    spare: Mutex<Vec<Tracing>>,
 }
 
 /// Who takes a record.
@@ -141,7 +150,20 @@ impl PatternSet {
         }
         let first_keyed = keyed.iter().map(|(set, _)| set.first()).min().unwrap_or(usize::MAX);
         let keyed = Arc::new(keyed);
-        Self { slots, first_regex, first_keyed, keyed, engine: OnceLock::new(), joined, oracle: OnceLock::new(), captures }
+        Self::of_parts(captures, slots, (first_regex, first_keyed), keyed, joined)
+    }
+
+    fn of_parts(
+        captures: Vec<Box<str>>,
+        slots: Vec<Vec<u16>>,
+        (first_regex, first_keyed): (usize, usize),
+        keyed: Arc<Vec<(KeySet, usize)>>,
+        joined: Tree,
+    ) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let (engine, oracle, spare) = (OnceLock::new(), OnceLock::new(), Mutex::default());
+        Self { captures, slots, first_regex, first_keyed, keyed, joined, engine, oracle, number, spare }
     }
 
     /// The set for somebody who looks at no captures but `needed`, and to whom patterns of one class are one: see [`rest`](super::rest).
@@ -156,16 +178,27 @@ impl PatternSet {
         };
         let interest = Interest { slot: &slot, needed, are_alike: &are_alike };
         let joined = without_rest(&self.joined, &interest)?;
-        Some(Self {
-            captures: self.captures.clone(),
-            slots: self.slots.clone(),
-            first_regex: self.first_regex,
-            first_keyed: self.first_keyed,
-            keyed: Arc::clone(&self.keyed),
-            joined,
-            engine: OnceLock::new(),
-            oracle: OnceLock::new(),
-        })
+        let (captures, slots, keyed) = (self.captures.clone(), self.slots.clone(), Arc::clone(&self.keyed));
+        Some(Self::of_parts(captures, slots, (self.first_regex, self.first_keyed), keyed, joined))
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What to read records with: what another such reader has learned, or nothing yet.
+    pub(crate) fn tracing(&self, reader: &Reader<'_>) -> Tracing {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = spare.iter().position(|tracing| tracing.serves(reader));
+        known.map_or_else(|| Tracing::new(self, reader), |known| spare.swap_remove(known))
+    }
+
+    /// For the next reader.
+    pub(crate) fn hand_on(&self, tracing: Tracing) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MAX_SPARE && tracing.has_room() {
+            spare.push(tracing);
+        }
     }
 
     /// How many captures there are in all.

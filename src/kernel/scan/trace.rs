@@ -321,8 +321,14 @@ impl Traces {
 
     /// Is there room for the way of another record?
     #[inline]
+    pub(super) fn has_room(&self) -> bool {
+        self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES
+    }
+
+    /// Would the way of this record be one more?
+    #[inline]
     pub(super) fn is_learning(&self) -> bool {
-        self.failures < MAX_FAILURES && self.traces.len() < MAX_TRACES && !self.is_passed_on
+        self.has_room() && !self.is_passed_on
     }
 
     /// The trace that takes `window[start..end]`, if one does.
