@@ -75,6 +75,12 @@ struct Block {
     issues: Vec<Issue>,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many threads this one has started.
+    pub(super) static STARTED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The blocks of one file.
 pub(super) struct Feed {
     shared: Arc<Shared>,
@@ -142,6 +148,8 @@ impl Feed {
             shared.arrived.notify_all();
         };
         std::thread::Builder::new().name("unpack".to_owned()).spawn(run).ok()?;
+        #[cfg(test)]
+        STARTED.set(STARTED.get() + 1);
         Some(feed)
     }
 

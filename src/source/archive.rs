@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::ops::Range;
+use std::ops::{Deref, DerefMut, Range};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -27,6 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crc32fast::Hasher as Crc;
+use memmap2::{MmapMut, MmapOptions};
 
 use super::discover::{FileIssue, Inputs, Problem};
 use super::encoding::Sniffed;
@@ -351,31 +352,33 @@ impl Listing<'_> {
                     let mut want = size.min(self.head_bytes);
                     let room = (size as u64 <= WHOLE_BYTES).then(|| self.options.keep.room(size)).flatten();
                     let raw_before = pull.bytes_read();
-                    let mut head = Vec::with_capacity(if room.is_some() { size } else { want });
-                    let mut got = read_full(&mut entry, &mut head, want);
-                    if got == want && Compression::of(&head) != Compression::None {
+                    let mut bytes = Memory::zeroed(if room.is_some() { size } else { want });
+                    let mut got = read_full(&mut entry, &mut bytes[..want]);
+                    if got == want && Compression::of(&bytes[..got]) != Compression::None {
                         // Nothing comes out of some before a whole block is there.
                         want = size.min(FIRST_BLOCK_BYTES);
-                        got = read_full(&mut entry, &mut head, want);
+                        bytes = bytes.grown(want);
+                        got += read_full(&mut entry, &mut bytes[got..want]);
                     }
                     if got < want {
                         let end = found.range.start + got as u64;
                         self.cut(&mut found, end);
                     }
-                    let mut kept = Slot::default();
+                    let mut kept = None;
                     if let Some(room) = room.filter(|_| got == want) {
-                        let mut bytes = head;
-                        let all = read_full(&mut entry, &mut bytes, size);
-                        head = bytes[..got].to_vec();
                         // A member that is cut is told of where it is read.
-                        if all == size {
-                            let raw_bytes = pull.bytes_read() - raw_before;
-                            let whole =
-                                Whole { bytes: Arc::new(bytes), issues: Vec::new(), raw_bytes, _room: Some(Arc::new(room)) };
-                            kept = self.options.keep.hold(whole);
+                        if got + read_full(&mut entry, &mut bytes[got..size]) == size {
+                            kept = Some((room, pull.bytes_read() - raw_before));
                         }
                     }
-                    if !self.push(found, Some(head), kept)? {
+                    let bytes = Arc::new(bytes);
+                    let kept = kept.map(|(room, raw_bytes)| {
+                        let whole =
+                            Whole { bytes: Arc::clone(&bytes), issues: Vec::new(), raw_bytes, _room: Some(Arc::new(room)) };
+                        self.options.keep.hold(whole)
+                    });
+                    let head = Head { bytes, len: got };
+                    if !self.push(found, Some(head), kept.unwrap_or_default())? {
                         break;
                     }
                 }
@@ -488,7 +491,7 @@ impl Listing<'_> {
     }
 
     /// Hands a member out. `false` once there are too many.
-    fn push(&mut self, entry: Entry, head: Option<Vec<u8>>, kept: Slot) -> Result<bool, SourceError> {
+    fn push(&mut self, entry: Entry, head: Option<Head>, kept: Slot) -> Result<bool, SourceError> {
         self.count += 1;
         if self.count > MAX_MEMBERS {
             let text = format!("has more than {MAX_MEMBERS} members; the rest is left out");
@@ -503,7 +506,7 @@ impl Listing<'_> {
             kept,
         });
         let first = match &head {
-            Some(head) => head[..head.len().min(HEAD_BYTES)].to_vec(),
+            Some(head) => head.bytes[..head.len.min(HEAD_BYTES)].to_vec(),
             None => {
                 let mut reader = unpacked(&Pass::default(), &member, 0, self.options)?;
                 let bytes = reader.fill(HEAD_BYTES)?.bytes;
@@ -547,9 +550,10 @@ impl Listing<'_> {
     }
 
     /// The text that the first bytes of a member are.
-    fn text_of(&self, snapshot: &Snapshot, head: Vec<u8>) -> Result<Vec<u8>, SourceError> {
-        let whole = Whole { bytes: Arc::new(head), issues: Vec::new(), raw_bytes: 0, _room: None };
-        let mut reader = text_reader(Box::new(WholeReader { whole, at: 0 }), snapshot, self.options);
+    fn text_of(&self, snapshot: &Snapshot, head: Head) -> Result<Vec<u8>, SourceError> {
+        let whole = Whole { bytes: head.bytes, issues: Vec::new(), raw_bytes: 0, _room: None };
+        let bytes = Box::new(WholeReader { whole, at: 0, end: head.len });
+        let mut reader = text_reader(bytes, snapshot, self.options);
         let bytes = reader.fill(self.head_bytes)?.bytes;
         Ok(bytes[..bytes.len().min(self.head_bytes)].to_vec())
     }
@@ -578,18 +582,69 @@ fn has_sparse_key(entry: &mut tar::Entry<'_, impl Read>) -> bool {
     extensions.flatten().any(|extension| extension.key_bytes().starts_with(b"GNU.sparse."))
 }
 
-/// Reads on until `bytes` are `want` or the entry ends, and says how many they are.
-fn read_full(entry: &mut impl Read, bytes: &mut Vec<u8>, want: usize) -> usize {
-    let mut got = bytes.len();
-    bytes.resize(want, 0);
-    while got < want {
+/// Reads until `bytes` are full or the entry ends, and says how many they are.
+fn read_full(entry: &mut impl Read, bytes: &mut [u8]) -> usize {
+    let mut got = 0;
+    while got < bytes.len() {
         match entry.read(&mut bytes[got..]) {
             Ok(0) | Err(_) => break,
             Ok(n) => got += n,
         }
     }
-    bytes.truncate(got);
     got
+}
+
+/// The first bytes of a member.
+struct Head {
+    bytes: Arc<Memory>,
+    len: usize,
+}
+
+/// Bytes of a member. They come by once and stay for long: large ones get their pages from the system in one go, where the
+/// allocator's would be got one by one as they are written to.
+enum Memory {
+    Heap(Vec<u8>),
+    Mapped(MmapMut),
+}
+
+/// What is smaller is not worth a mapping, of which a process can have some ten thousand.
+const MAPPED_BYTES: usize = 128 << 10;
+
+impl Memory {
+    fn zeroed(len: usize) -> Self {
+        let mapped = (len >= MAPPED_BYTES).then(|| MmapOptions::new().len(len).populate().map_anon().ok()).flatten();
+        mapped.map_or_else(|| Self::Heap(vec![0; len]), Self::Mapped)
+    }
+
+    /// The same, and room for more if there is too little.
+    fn grown(self, len: usize) -> Self {
+        if self.len() >= len {
+            return self;
+        }
+        let mut larger = Self::zeroed(len);
+        larger[..self.len()].copy_from_slice(&self);
+        larger
+    }
+}
+
+impl Deref for Memory {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
+}
+
+impl DerefMut for Memory {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(bytes) => bytes,
+        }
+    }
 }
 
 fn ns_of(seconds: i64) -> i64 {
@@ -898,7 +953,7 @@ struct PassState {
 /// A member that was taken out whole.
 #[derive(Clone)]
 struct Whole {
-    bytes: Arc<Vec<u8>>,
+    bytes: Arc<Memory>,
     issues: Vec<Issue>,
     raw_bytes: u64,
     _room: Option<Arc<Room>>,
@@ -922,13 +977,13 @@ impl Pass {
             && *range == member.range
             && *archive == member.archive
         {
-            return Ok(Box::new(WholeReader { whole: Whole { raw_bytes: 0, ..whole.clone() }, at: 0 }));
+            return Ok(Box::new(WholeReader::of(Whole { raw_bytes: 0, ..whole.clone() })));
         }
         state.last = None;
         let is_kept = |kept: &mut KeptMember| kept.range == member.range && kept.archive == member.archive;
         if let Some(KeptMember { archive, range, whole }) = state.kept.take_if(is_kept) {
             state.last = Some((archive, range, whole.clone()));
-            return Ok(Box::new(WholeReader { whole, at: 0 }));
+            return Ok(Box::new(WholeReader::of(whole)));
         }
         let behind = |(archive, stream): &(Snapshot, Box<dyn ByteReader>)| {
             *archive == member.archive && stream.offset() <= member.range.start
@@ -964,10 +1019,11 @@ impl Pass {
             }
         }
         reader.verify().map_err(|change| SourceError::Changed { path: member.archive.path.clone(), change })?;
-        let whole = Whole { bytes: Arc::new(bytes), issues: reader.issues.clone(), raw_bytes: reader.bytes_read(), _room: None };
+        let bytes = Arc::new(Memory::Heap(bytes));
+        let whole = Whole { bytes, issues: reader.issues.clone(), raw_bytes: reader.bytes_read(), _room: None };
         drop(reader);
         self.state().last = Some((member.archive.clone(), member.range.clone(), whole.clone()));
-        Ok(Box::new(WholeReader { whole, at: 0 }))
+        Ok(Box::new(WholeReader::of(whole)))
     }
 }
 
@@ -989,16 +1045,23 @@ fn skip(stream: &mut dyn ByteReader, offset: u64) -> Result<(), SourceError> {
 struct WholeReader {
     whole: Whole,
     at: usize,
+    end: usize,
+}
+
+impl WholeReader {
+    fn of(whole: Whole) -> Self {
+        Self { at: 0, end: whole.bytes.len(), whole }
+    }
 }
 
 impl ByteReader for WholeReader {
     fn fill(&mut self, _min: usize) -> Result<Fill<'_>, SourceError> {
-        Ok(Fill { bytes: &self.whole.bytes[self.at..], end: true })
+        Ok(Fill { bytes: &self.whole.bytes[self.at..self.end], end: true })
     }
 
     fn consume(&mut self, n: usize) {
-        debug_assert!(n <= self.whole.bytes.len() - self.at, "more consumed than was filled");
-        self.at = self.whole.bytes.len().min(self.at + n);
+        debug_assert!(n <= self.end - self.at, "more consumed than was filled");
+        self.at = self.end.min(self.at + n);
     }
 
     fn verify(&mut self) -> Result<(), Change> {

@@ -838,18 +838,17 @@ impl PackedReader {
 
     /// Leaves the rest to a thread, unless there can be none.
     fn go_ahead(&mut self) {
+        let Way::Here(unpacker) = &mut self.way else { return };
         let Some(feed) = Feed::start(Cut::Anywhere, Lines::Uncounted) else {
             self.here_bytes = u64::MAX;
             return;
         };
-        if let Way::Here(unpacker) = &mut self.way {
-            if self.is_file {
-                unpacker.in_parallel(JOB_BYTES);
-            }
-            let ahead = Box::new(AheadReader::behind(feed.clone(), &self.out, unpacker));
-            if let Way::Here(unpacker) = std::mem::replace(&mut self.way, Way::Ahead(ahead)) {
-                feed.give(unpacker);
-            }
+        if self.is_file {
+            unpacker.in_parallel(JOB_BYTES);
+        }
+        let ahead = Box::new(AheadReader::behind(feed.clone(), &self.out, unpacker));
+        if let Way::Here(unpacker) = std::mem::replace(&mut self.way, Way::Ahead(ahead)) {
+            feed.give(unpacker);
         }
     }
 }
@@ -865,9 +864,9 @@ impl ByteReader for PackedReader {
                 }
             }
             end = unpacker.is_over();
-        }
-        if !end && self.out.bytes().len() < min.max(1) && self.out.produced() >= self.here_bytes {
-            self.go_ahead();
+            if !end && self.out.bytes().len() < min.max(1) && self.out.produced() >= self.here_bytes {
+                self.go_ahead();
+            }
         }
         match &mut self.way {
             Way::Ahead(ahead) => ahead.fill(min),

@@ -172,3 +172,14 @@ fn nothing_waits_for_a_reader_that_went_away() {
     }
     panic!("{} threads are left", unpacking());
 }
+
+#[test]
+fn one_thread_unpacks_a_file_however_often_it_is_asked() {
+    let text = lines("one", 100_000);
+    let (_dir, path) = file("access.log.gz", &gz(&text));
+    let snapshot = Snapshot::take(&path).unwrap();
+    let mut reader = open(&snapshot, 0, &ReadOptions::default()).unwrap();
+    let before = crate::source::ahead::STARTED.get();
+    assert_eq!(read_to_end(reader.as_mut(), 1000).unwrap(), text);
+    assert_eq!(crate::source::ahead::STARTED.get() - before, 1);
+}
