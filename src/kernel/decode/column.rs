@@ -1,6 +1,7 @@
 //! Turns the spans of a chunk of rows into the values of one column.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -14,7 +15,7 @@ use super::plan::{ColumnPlan, RowKind, ScanPlan};
 use super::rows::Rows;
 use super::stamp::TimeBounds;
 use super::time::{Stamp, integer};
-use super::value;
+use super::value::{self, RequestLine};
 use crate::format::{Extract, Feed, Part, Source, TextRule};
 use crate::table::ColumnType;
 
@@ -57,6 +58,27 @@ pub(super) struct Chunk<'a> {
     pub(super) header: Option<&'a [u8]>,
     /// What all rows are, if they are the same.
     pub(super) only: Option<&'a RowKind>,
+    /// Several columns are parts of one request.
+    pub(super) requests: RefCell<Requests>,
+}
+
+/// The requests of the rows of one chunk, each once it was taken apart.
+#[derive(Default)]
+pub(super) struct Requests {
+    slot: u16,
+    lines: Vec<Option<Option<RequestLine>>>,
+}
+
+impl Requests {
+    /// Those that are capture `slot` of so many rows.
+    fn of(&mut self, slot: u16, rows: usize) -> &mut [Option<Option<RequestLine>>] {
+        if self.slot != slot {
+            self.lines.clear();
+        }
+        self.slot = slot;
+        self.lines.resize(rows, None);
+        &mut self.lines
+    }
 }
 
 /// What filling a column costs, beyond its values.
@@ -164,11 +186,28 @@ impl Values {
                 (_, Some((slot, Extract::Text(rule)))) if rule.is_plain() => {
                     rows.for_each(|row| push_text(builder, chunk.capture(slot, row), tally));
                 }
+                (_, Some((slot, Extract::Text(rule)))) if rule.only_unescapes() => {
+                    rows.for_each(|row| push_unescaped(builder, rule, chunk.capture(slot, row), tally));
+                }
+                (_, Some((slot, Extract::Request(part, rule)))) if rule.only_unescapes() => {
+                    let mut requests = chunk.requests.borrow_mut();
+                    let requests = requests.of(slot, chunk.rows.len());
+                    rows.for_each(|row| {
+                        let part = chunk.capture(slot, row).and_then(|line| match part {
+                            Part::Whole => Some(line),
+                            part => (*requests[row].get_or_insert_with(|| RequestLine::new(line)))?.part(*part, line),
+                        });
+                        push_unescaped(builder, rule, part, tally);
+                    });
+                }
                 (_, Some((slot, Extract::Ip))) => rows.for_each(|row| {
                     push_text(builder, chunk.capture(slot, row).filter(|bytes| value::is_ip(bytes)), tally);
                 }),
                 (_, Some((slot, Extract::HostIp))) => rows.for_each(|row| {
                     push_text(builder, chunk.capture(slot, row).and_then(value::host_ip), tally);
+                }),
+                (_, Some((slot, Extract::HostName))) => rows.for_each(|row| {
+                    push_text(builder, chunk.capture(slot, row).filter(|bytes| value::host_ip(bytes).is_none()), tally);
                 }),
                 _ => rows.for_each(|row| append_text(builder, chunk, column, row, tally)),
             },
@@ -185,13 +224,32 @@ impl Values {
                 Some((slot, Extract::Integer)) => rows.for_each(|row| builder.append_option(chunk.integer(slot, row, tally))),
                 _ => rows.for_each(|row| builder.append_option(number(chunk, column, row, tally))),
             },
-            Self::Int16(builder) => rows.for_each(|row| builder.append_option(offset_minutes(chunk, column, row))),
+            Self::Int16(builder) => match chunk.alike(column) {
+                Some((slot, extract)) => {
+                    let mut same = Same::new(|bytes| minutes(extract, bytes));
+                    rows.for_each(|row| builder.append_option(chunk.capture(slot, row).and_then(|bytes| same.value(bytes))));
+                }
+                None => rows.for_each(|row| builder.append_option(offset_minutes(chunk, column, row))),
+            },
             Self::Float64(builder) => rows.for_each(|row| builder.append_option(float(chunk, column, row, tally))),
-            Self::Time(builder) => rows.for_each(|row| {
-                let time = time(chunk, column, row, tally);
-                tally.times.add(time);
-                builder.append_option(time);
-            }),
+            Self::Time(builder) => {
+                let mut push = |time: Option<i64>, tally: &mut Tally| {
+                    tally.times.add(time);
+                    builder.append_option(time);
+                };
+                match chunk.alike(column) {
+                    Some((slot, extract)) => {
+                        let mut same = Same::new(|bytes| chunk.rows.alone(&stamp(extract, bytes)?));
+                        rows.for_each(|row| {
+                            let bytes = chunk.capture(slot, row);
+                            let time = bytes.and_then(|bytes| same.value(bytes));
+                            tally.bad += u64::from(bytes.is_some() && time.is_none());
+                            push(time, tally);
+                        });
+                    }
+                    None => rows.for_each(|row| push(time(chunk, column, row, tally), tally)),
+                }
+            }
             Self::Map(builder) => rows.for_each(|row| append_map(builder, chunk, column, row, tally)),
         }
     }
@@ -296,6 +354,40 @@ impl<'a> Chunk<'a> {
     }
 }
 
+/// Reads texts that are often the same as the one before.
+struct Same<'a, T, F> {
+    bytes: &'a [u8],
+    value: Option<T>,
+    read: F,
+}
+
+impl<'a, T: Copy, F: FnMut(&[u8]) -> Option<T>> Same<'a, T, F> {
+    fn new(read: F) -> Self {
+        Self { bytes: b"", value: None, read }
+    }
+
+    /// What is there is not empty.
+    #[inline]
+    fn value(&mut self, bytes: &'a [u8]) -> Option<T> {
+        if bytes != self.bytes {
+            (self.bytes, self.value) = (bytes, (self.read)(bytes));
+        }
+        self.value
+    }
+}
+
+/// A text by a rule that only undoes escapes.
+#[inline]
+fn push_unescaped(builder: &mut StringViewBuilder, rule: &TextRule, bytes: Option<&[u8]>, tally: &mut Tally) {
+    let Some(bytes) = bytes.filter(|bytes| !value::is_null(bytes)) else { return builder.append_null() };
+    if is_bare(bytes) {
+        tally.text_bytes += bytes.len();
+        // SAFETY: ASCII is UTF-8.
+        return builder.append_value(unsafe { std::str::from_utf8_unchecked(bytes) });
+    }
+    push_text(builder, value::text(rule, bytes).as_deref(), tally);
+}
+
 #[inline]
 fn push_text(builder: &mut StringViewBuilder, bytes: Option<&[u8]>, tally: &mut Tally) {
     let Some(bytes) = bytes else { return builder.append_null() };
@@ -322,6 +414,23 @@ fn is_ascii(bytes: &[u8]) -> bool {
         None => u64::from(rest.iter().fold(0, |all, byte| all | byte)),
     };
     (words | rest) & 0x8080_8080_8080_8080 == 0
+}
+
+/// The same, and is none of them a backslash?
+#[inline]
+fn is_bare(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let odd = |odd: u8, byte: &u8| odd | byte & 0x80 | u8::from(*byte == b'\\');
+    let mut odds = [0; 16];
+    for block in blocks {
+        odds.iter_mut().zip(block).for_each(|(all, byte)| *all = odd(*all, byte));
+    }
+    let rest = match bytes.last_chunk::<16>() {
+        // What is left, and more that was seen.
+        Some(last) => last.iter().fold(0, odd),
+        None => rest.iter().fold(0, odd),
+    };
+    odds.iter().fold(rest, |all, odd| all | odd) == 0
 }
 
 fn append_text(builder: &mut StringViewBuilder, chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) {
@@ -434,9 +543,12 @@ fn time(chunk: &Chunk<'_>, column: usize, row: usize, tally: &mut Tally) -> Opti
 
 fn offset_minutes(chunk: &Chunk<'_>, column: usize, row: usize) -> Option<i16> {
     let ColumnPlan::Feeds(feeds) = &chunk.kind(row).columns[column] else { return None };
-    let read = |extract: &Extract, bytes: &[u8]| i16::try_from(stamp(extract, bytes)?.offset? / 60).ok();
     // A time without an offset is no bad value.
-    chunk.first(feeds, row, &mut Tally::default(), read)
+    chunk.first(feeds, row, &mut Tally::default(), minutes)
+}
+
+fn minutes(extract: &Extract, bytes: &[u8]) -> Option<i16> {
+    i16::try_from(stamp(extract, bytes)?.offset? / 60).ok()
 }
 
 /// Bytes of a key or value, changed or not.

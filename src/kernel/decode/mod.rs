@@ -26,6 +26,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
@@ -1103,7 +1104,8 @@ impl LogDecoder {
             return Ok(());
         }
         let only = self.rows.only_kind().map(|kind| &plan.kinds[usize::from(kind)]);
-        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset, header: self.scratch.header(), only };
+        let (header, requests) = (self.scratch.header(), RefCell::default());
+        let chunk = Chunk { plan, bytes, rows: &self.rows, offset: self.offset, header, only, requests };
         let mut tally = Tally::default();
         let mut chosen: Option<Vec<usize>> = None;
         if let Some(filter) = &mut self.filter {

@@ -3,7 +3,6 @@
 //! `None` means NULL. Nothing here fails: a value that is not of its type is NULL and its row stays.
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
 
 use crate::format::{Address, Part, Take, TextRule, Unescape};
 use crate::scan::{plain, undouble};
@@ -129,27 +128,86 @@ pub(crate) fn is_ip(text: &[u8]) -> bool {
     is_ipv4(text) || is_ipv6(text)
 }
 
-fn is_ipv4(text: &[u8]) -> bool {
-    let (mut parts, mut digits, mut number) = (1, 0, 0u32);
-    for &byte in text {
-        match byte {
-            b'0'..=b'9' if digits < 3 => {
-                digits += 1;
-                number = number * 10 + u32::from(byte - b'0');
-            }
-            b'.' if digits > 0 && number < 256 => (parts, digits, number) = (parts + 1, 0, 0),
-            _ => return false,
-        }
-    }
-    parts == 4 && digits > 0 && number < 256
+/// All bytes of a word are this one.
+const fn all(byte: u8) -> u128 {
+    u128::from_le_bytes([byte; 16])
 }
 
-fn is_ipv6(text: &[u8]) -> bool {
-    if text.len() < 2 || !text.contains(&b':') {
-        return false;
+/// Where the dots are differs from address to address, so this looks at all bytes at once and has no branch that depends on that.
+fn is_ipv4(text: &[u8]) -> bool {
+    let len = text.len();
+    let word = match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        // The two overlap, in the same bytes.
+        (Some(first), Some(last)) if len <= 15 => {
+            u128::from(u64::from_le_bytes(*first)) | u128::from(u64::from_le_bytes(*last)) << (8 * (len - 8))
+        }
+        (None, _) if len == 7 => {
+            let mut bytes = [0; 16];
+            bytes[..7].copy_from_slice(text);
+            u128::from_le_bytes(bytes)
+        }
+        _ => return false,
+    };
+    // The top bit of each byte that is a dot, and of each one behind the end.
+    let no_dot = word ^ all(b'.');
+    let dots = !(((no_dot & all(0x7f)) + all(0x7f)) | no_dot) & all(0x80);
+    let behind = all(0x80) << (8 * len);
+    let digit = word ^ all(b'0');
+    let no_digit = (digit | ((digit & all(0x0f)) + all(6))) & all(0xf0);
+    // All bits of these are no part of a number.
+    let skipped = dots | behind;
+    let mut ends = skipped;
+    let (mut start, mut is_number) = (0, no_digit & !(skipped << 1).wrapping_sub(skipped >> 7) == 0);
+    for _ in 0..4 {
+        let end = ends.trailing_zeros() / 8;
+        let digits = end.wrapping_sub(start);
+        // As texts of one length compare, so do their numbers.
+        let number = ((word >> (8 * start)) as u32 & 0x00ff_ffff).swap_bytes() >> 8;
+        is_number &= digits.wrapping_sub(1) < 3 && (digits != 3 || number <= 0x0032_3535);
+        ends &= ends.wrapping_sub(1);
+        start = (end + 1) & 15;
     }
-    let address = text.iter().position(|&byte| byte == b'%').map_or(text, |at| &text[..at]);
-    std::str::from_utf8(address).is_ok_and(|address| address.parse::<Ipv6Addr>().is_ok())
+    is_number && dots.count_ones() == 3
+}
+
+/// By the rules of the standard library, which a test holds beside it; it takes five times as long.
+fn is_ipv6(text: &[u8]) -> bool {
+    let mut rest = match memchr::memchr(b'%', text) {
+        Some(at) => &text[..at],
+        None => text,
+    };
+    let (mut groups, mut is_shortened) = (0, false);
+    if let Some(behind) = rest.strip_prefix(b"::") {
+        (rest, is_shortened) = (behind, true);
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    let fits = |groups: usize, is_shortened: bool| if is_shortened { groups < 8 } else { groups == 8 };
+    loop {
+        let digits = rest.iter().take(5).take_while(|byte| byte.is_ascii_hexdigit()).count();
+        match rest.get(digits) {
+            None => return (1..5).contains(&digits) && fits(groups + 1, is_shortened),
+            Some(b':') if (1..5).contains(&digits) => {
+                (groups, rest) = (groups + 1, &rest[digits + 1..]);
+                if let Some(behind) = rest.strip_prefix(b":") {
+                    if is_shortened {
+                        return false;
+                    }
+                    (rest, is_shortened) = (behind, true);
+                    if rest.is_empty() {
+                        return fits(groups, is_shortened);
+                    }
+                }
+            }
+            // The last two groups as an IPv4 address, whose numbers begin with no zero.
+            Some(b'.') => {
+                let is_padded = rest.split(|&byte| byte == b'.').any(|number| number.len() > 1 && number[0] == b'0');
+                return fits(groups + 2, is_shortened) && is_ipv4(rest) && !is_padded;
+            }
+            Some(_) => return false,
+        }
+    }
 }
 
 /// The address of a client, also behind the file and the number that `grep -Hn` puts in front of a line.
@@ -222,27 +280,46 @@ pub(crate) fn clock_seconds(bytes: &[u8]) -> Option<u64> {
     if fits { hours.checked_mul(3600)?.checked_add(minutes * 60 + seconds) } else { None }
 }
 
+/// Where the parts of `GET /path?query HTTP/1.1` are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestLine {
+    method_end: u32,
+    target_end: u32,
+    has_protocol: bool,
+}
+
+impl RequestLine {
+    /// `None` if it is no such line.
+    pub(crate) fn new(line: &[u8]) -> Option<Self> {
+        let blank = memchr::memchr(b' ', line)?;
+        let method = &line[..blank];
+        let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+        if method.is_empty() || !method.iter().all(is_token) {
+            return None;
+        }
+        let (target_end, has_protocol) = match memchr::memrchr(b' ', &line[blank + 1..]) {
+            Some(at) if line[blank + 2 + at..].starts_with(b"HTTP/") => (blank + 1 + at, true),
+            _ => (line.len(), false),
+        };
+        Some(Self { method_end: blank as u32, target_end: target_end as u32, has_protocol })
+    }
+
+    /// A part of the line.
+    pub(crate) fn part(self, part: Part, line: &[u8]) -> Option<&[u8]> {
+        let Self { method_end, target_end, has_protocol } = self;
+        let target_end = target_end as usize;
+        match part {
+            Part::Whole => Some(line),
+            Part::Method => line.get(..method_end as usize),
+            Part::Protocol => line.get(target_end + 1..).filter(|_| has_protocol),
+            part => url(part, line.get(method_end as usize + 1..target_end)?),
+        }
+    }
+}
+
 /// A part of `GET /path?query HTTP/1.1`. What is no such line has no parts.
 pub(crate) fn request(part: Part, line: &[u8]) -> Option<&[u8]> {
-    if part == Part::Whole {
-        return Some(line);
-    }
-    let blank = memchr::memchr(b' ', line)?;
-    let method = &line[..blank];
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    if method.is_empty() || !method.iter().all(is_token) {
-        return None;
-    }
-    let rest = &line[blank + 1..];
-    let (target, protocol) = match memchr::memrchr(b' ', rest) {
-        Some(at) if rest[at + 1..].starts_with(b"HTTP/") => (&rest[..at], Some(&rest[at + 1..])),
-        _ => (rest, None),
-    };
-    match part {
-        Part::Method => Some(method),
-        Part::Protocol => protocol,
-        part => url(part, target),
-    }
+    if part == Part::Whole { Some(line) } else { RequestLine::new(line)?.part(part, line) }
 }
 
 /// A part of the target of a request: `/path?query`, `http://host/path`, `host:443`, `*`.
@@ -394,6 +471,29 @@ mod tests {
             (":", None),
         ] {
             assert_eq!(host_ip(client.as_bytes()), ip.map(str::as_bytes), "{client}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn addresses_are_those_of_the_standard_library(
+            text in "([0-9a-f]{0,5}|[0-9]{1,3}|:|\\.|::|0|1|25[4-6]|ffff){0,20}",
+            v4 in "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]{1,4}",
+            v6: u128,
+            cut in 0usize..40,
+        ) {
+            use std::net::{Ipv4Addr, Ipv6Addr};
+            let plain = |text: &str| {
+                // The library takes no zeros in front of a number.
+                let numbers: Vec<Option<u32>> = text.split('.').map(|number| number.parse().ok().filter(|_| number.len() < 4)).collect();
+                numbers.len() == 4 && text.bytes().all(|b| b == b'.' || b.is_ascii_digit()) && numbers.iter().all(|n| n.is_some_and(|n| n < 256))
+            };
+            let mut v6 = Ipv6Addr::from_bits(v6 >> cut % 128 & u128::MAX << (cut * 3) % 128).to_string();
+            for text in [&text, &v4, &v6.clone(), &{ v6.truncate(cut.min(v6.len())); v6 }, &format!("::{v4}"), &format!("1::2:{text}")] {
+                proptest::prop_assert_eq!(is_ipv4(text.as_bytes()), plain(text), "{}", text);
+                proptest::prop_assert!(plain(text) || text.parse::<Ipv4Addr>().is_err());
+                proptest::prop_assert_eq!(is_ipv6(text.as_bytes()), text.parse::<Ipv6Addr>().is_ok(), "{}", text);
+            }
         }
     }
 

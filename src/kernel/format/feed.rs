@@ -196,8 +196,13 @@ pub(crate) struct TextRule {
 impl TextRule {
     /// Is the text taken as it stands?
     pub(crate) fn is_plain(&self) -> bool {
-        let Self { unescape, url_decode, doubled, lower, chomp, trim, take, map, other, null } = self;
-        let is_changed = *unescape != Unescape::No || *url_decode || *doubled || *lower || *chomp || *trim;
+        self.unescape == Unescape::No && self.only_unescapes()
+    }
+
+    /// Is a text without a backslash taken as it stands?
+    pub(crate) fn only_unescapes(&self) -> bool {
+        let Self { unescape: _, url_decode, doubled, lower, chomp, trim, take, map, other, null } = self;
+        let is_changed = *url_decode || *doubled || *lower || *chomp || *trim;
         !is_changed && *take == Take::All && map.is_empty() && other.is_none() && null.is_empty()
     }
 }
