@@ -19,6 +19,7 @@ use datafusion::common::Result as DfResult;
 use datafusion::common::runtime::SpawnedTask;
 use datafusion::execution::SendableRecordBatchStream;
 use futures::{StreamExt as _, TryStreamExt as _};
+use rayon::prelude::*;
 
 use super::disk::Disk;
 use super::error::StoreError;
@@ -588,23 +589,26 @@ impl Unit<'_> {
         if end.saturating_sub(begin.offset) <= size || !can_be_cut(self.session, file) {
             return vec![];
         }
-        let mut windows = vec![];
-        while begin.offset < end {
-            // Whatever is wrong with the file is told where it is read.
-            let cut = || last_line_feed(&file.snapshot, begin.offset, begin.offset + size, read);
-            let stop = match tokio::task::block_in_place(cut) {
-                Ok(Some(cut)) if begin.offset + size < end => cut,
-                Ok(_) => end,
+        // Whatever is wrong with the file is told where it is read.
+        let mut cuts = vec![begin.offset];
+        while let Some(&last) = cuts.last().filter(|last| **last < end) {
+            let cut = || last_line_feed(&file.snapshot, last, last + size, read);
+            match tokio::task::block_in_place(cut) {
+                Ok(Some(cut)) if last + size < end => cuts.push(cut),
+                Ok(_) => cuts.push(end),
                 Err(_) => return vec![],
-            };
-            windows.push(Arc::new(file.with_part(self.session.schema().context(), Part { begin, end: stop })));
-            if stop == end {
-                break;
             }
-            let Ok(lines) = tokio::task::block_in_place(|| lines_in(&file.snapshot, begin.offset, stop, read)) else {
-                return vec![];
-            };
-            begin = Begin { offset: stop, line: begin.line + lines };
+        }
+        let spans: Vec<(u64, u64)> = cuts.iter().copied().zip(cuts[1..].iter().copied()).collect();
+        let count = |(from, to): &(u64, u64)| lines_in(&file.snapshot, *from, *to, read);
+        let before_last = &spans[..spans.len().saturating_sub(1)];
+        let counted = tokio::task::block_in_place(|| before_last.par_iter().map(count).collect::<Result<Vec<_>, _>>());
+        let Ok(counted) = counted else { return vec![] };
+        let mut windows = vec![];
+        for ((offset, end), lines) in spans.into_iter().zip(counted.into_iter().chain([0])) {
+            begin = Begin { offset, ..begin };
+            windows.push(Arc::new(file.with_part(self.session.schema().context(), Part { begin, end })));
+            begin.line += lines;
         }
         windows
     }

@@ -1,7 +1,7 @@
 //! Sorted rows to Parquet files, one for each day.
 //!
 //! ```text
-//!   batches, in order of time ──► groups of rows of one day ──► columns encoded beside each other ──► .tmp-… ──► table=…/date=…/…
+//!   batches, in order of time ──► columns encoded beside each other ──► groups of rows of one day ──► .tmp-… ──► table=…/date=…/…
 //! ```
 //!
 //! | columns | encoding |
@@ -22,8 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::{max, min};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, compute_leaves};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimestampMicrosecondType};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowSchemaConverter, encode_arrow_schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -107,10 +107,6 @@ pub(super) struct DayFiles {
     sources: Sources,
     written: i64,
     open: Option<OpenFile>,
-    /// Rows that are not written yet, all of one day.
-    waiting: Vec<RecordBatch>,
-    waiting_rows: usize,
-    waiting_bytes: usize,
     done: Vec<NewFile>,
 }
 
@@ -120,12 +116,22 @@ struct OpenFile {
     writer: SerializedFileWriter<Box<dyn DiskFile>>,
     columns: ArrowRowGroupWriterFactory,
     groups: usize,
+    group: Option<Group>,
     /// The logs that its rows come from.
     logs: BTreeSet<String>,
     rows: u64,
     min_time: Option<i64>,
     max_time: Option<i64>,
     timeless: u64,
+}
+
+/// The rows of one group, which are encoded as they come: between two groups nobody waits for the other one.
+struct Group {
+    /// Each column, and its writers: of a map, the keys and the values are two columns.
+    columns: Vec<(usize, FieldRef, Vec<ArrowColumnWriter>)>,
+    rows: usize,
+    /// What the rows took in memory.
+    bytes: usize,
 }
 
 impl DayFiles {
@@ -143,9 +149,6 @@ impl DayFiles {
             sources: args.sources,
             written: args.written,
             open: None,
-            waiting: vec![],
-            waiting_rows: 0,
-            waiting_bytes: 0,
             done: vec![],
         })
     }
@@ -161,11 +164,11 @@ impl DayFiles {
             }
             let rows = batch.slice(from, upto - from);
             // A slice has the buffers of the whole batch.
-            self.waiting_bytes += batch.get_array_memory_size() / batch.num_rows() * rows.num_rows();
-            self.waiting_rows += rows.num_rows();
-            self.waiting.push(rows);
-            if self.waiting_rows >= GROUP_ROWS || self.waiting_bytes >= GROUP_BYTES {
-                self.write_group()?;
+            let bytes = batch.get_array_memory_size() / batch.num_rows() * rows.num_rows();
+            if let Some(open) = &mut self.open {
+                let path = open.temporary.clone();
+                open.note(&rows, self.time);
+                open.write(&self.schema, &rows, bytes).map_err(|error| write_error(&path, error))?;
             }
             from = upto;
         }
@@ -208,36 +211,29 @@ impl DayFiles {
         let columns = ArrowRowGroupWriterFactory::new(&writer, Arc::clone(&self.schema));
         let (min_time, max_time) = (None, None);
         let logs = BTreeSet::new();
-        self.open = Some(OpenFile { temporary, day, writer, columns, groups: 0, logs, rows: 0, min_time, max_time, timeless: 0 });
+        self.open = Some(OpenFile {
+            temporary,
+            day,
+            writer,
+            columns,
+            groups: 0,
+            group: None,
+            logs,
+            rows: 0,
+            min_time,
+            max_time,
+            timeless: 0,
+        });
         Ok(())
     }
 
-    fn write_group(&mut self) -> Result<(), StoreError> {
-        let batches = std::mem::take(&mut self.waiting);
-        (self.waiting_rows, self.waiting_bytes) = (0, 0);
-        let Some(open) = &mut self.open else { return Ok(()) };
-        if batches.is_empty() {
-            return Ok(());
-        }
-        let path = open.temporary.clone();
-        for batch in &batches {
-            open.rows += batch.num_rows() as u64;
-            open.note_logs(batch);
-            let Some(at) = self.time else {
-                open.timeless += batch.num_rows() as u64;
-                continue;
-            };
-            let times = batch.column(at).as_primitive::<TimestampMicrosecondType>();
-            open.timeless += times.null_count() as u64;
-            open.min_time = open.min_time.into_iter().chain(min(times)).min();
-            open.max_time = open.max_time.into_iter().chain(max(times)).max();
-        }
-        open.write_group(&self.schema, &batches).map_err(|error| write_error(&path, error))
-    }
-
     fn close(&mut self) -> Result<(), StoreError> {
-        self.write_group()?;
-        let Some(open) = self.open.take() else { return Ok(()) };
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        if let Err(error) = open.end_group() {
+            let path = open.temporary.clone();
+            self.open = Some(open);
+            return Err(write_error(&path, error));
+        }
         let OpenFile { temporary, day, mut writer, logs, rows, min_time, max_time, timeless, .. } = open;
         let sources = logs.iter().filter_map(|log| self.sources.get(log)).flatten().take(NAMED_SOURCES).cloned().collect();
         let sources = serde_json::Value::Array(sources).to_string();
@@ -285,6 +281,20 @@ impl Drop for DayFiles {
 }
 
 impl OpenFile {
+    /// Takes down what the file will be known by.
+    fn note(&mut self, batch: &RecordBatch, time: Option<usize>) {
+        self.rows += batch.num_rows() as u64;
+        self.note_logs(batch);
+        let Some(at) = time else {
+            self.timeless += batch.num_rows() as u64;
+            return;
+        };
+        let times = batch.column(at).as_primitive::<TimestampMicrosecondType>();
+        self.timeless += times.null_count() as u64;
+        self.min_time = self.min_time.into_iter().chain(min(times)).min();
+        self.max_time = self.max_time.into_iter().chain(max(times)).max();
+    }
+
     fn note_logs(&mut self, batch: &RecordBatch) {
         let Some(names) = batch.column_by_name("_file").and_then(|names| names.as_string_view_opt()) else { return };
         let mut last = None;
@@ -298,22 +308,30 @@ impl OpenFile {
         }
     }
 
-    /// Encodes all columns of some rows beside each other, and writes them one after the other.
-    fn write_group(&mut self, schema: &Schema, batches: &[RecordBatch]) -> Result<(), ParquetError> {
-        let mut writers = self.columns.create_column_writers(self.groups)?.into_iter();
-        self.groups += 1;
-        // Of a map, the keys and the values are two columns.
-        let fields = schema.fields().iter().enumerate();
-        let fields = fields.map(|(at, field)| (at, field, writers.by_ref().take(leaves(field.data_type())).collect::<Vec<_>>()));
-        let fields: Vec<_> = fields.collect();
-        let chunks = fields.into_par_iter().map(|(at, field, mut writers)| {
-            for batch in batches {
-                for (leaf, writer) in compute_leaves(field, batch.column(at))?.iter().zip(&mut writers) {
-                    writer.write(leaf)?;
-                }
-            }
-            writers.into_iter().map(|writer| writer.close()).collect::<Result<Vec<ArrowColumnChunk>, _>>()
+    /// Encodes all columns of some rows beside each other.
+    fn write(&mut self, schema: &Schema, rows: &RecordBatch, bytes: usize) -> Result<(), ParquetError> {
+        let group = match &mut self.group {
+            Some(group) => group,
+            None => self.group.insert(Group::new(schema, self.columns.create_column_writers(self.groups)?)),
+        };
+        let encoded = group.columns.par_iter_mut().map(|(at, field, writers)| {
+            let leaves = compute_leaves(field, rows.column(*at))?;
+            leaves.iter().zip(writers).try_for_each(|(leaf, writer)| writer.write(leaf))
         });
+        encoded.collect::<Result<(), ParquetError>>()?;
+        group.rows += rows.num_rows();
+        group.bytes += bytes;
+        if group.rows >= GROUP_ROWS || group.bytes >= GROUP_BYTES { self.end_group() } else { Ok(()) }
+    }
+
+    /// Writes the columns of a group one after the other, if there is one.
+    fn end_group(&mut self) -> Result<(), ParquetError> {
+        let Some(group) = self.group.take() else { return Ok(()) };
+        self.groups += 1;
+        let chunks = group
+            .columns
+            .into_par_iter()
+            .map(|(.., writers)| writers.into_iter().map(ArrowColumnWriter::close).collect::<Result<Vec<ArrowColumnChunk>, _>>());
         let chunks = chunks.collect::<Result<Vec<_>, ParquetError>>()?;
         let mut group = self.writer.next_row_group()?;
         for chunk in chunks.into_iter().flatten() {
@@ -321,6 +339,16 @@ impl OpenFile {
         }
         group.close()?;
         Ok(())
+    }
+}
+
+impl Group {
+    fn new(schema: &Schema, writers: Vec<ArrowColumnWriter>) -> Self {
+        let mut writers = writers.into_iter();
+        let fields = schema.fields().iter().enumerate();
+        let of =
+            |(at, field): (usize, &FieldRef)| (at, Arc::clone(field), writers.by_ref().take(leaves(field.data_type())).collect());
+        Self { columns: fields.map(of).collect(), rows: 0, bytes: 0 }
     }
 }
 
