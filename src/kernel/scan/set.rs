@@ -35,7 +35,7 @@ use super::trace::Traces;
 use super::tracing::{Reader, Tracing};
 use super::tree::Tree;
 
-/// What readers have learned is kept for so many.
+/// What readers have learned is kept for so many others.
 const MAX_SPARE: usize = 16;
 
 /// How patterns that begin alike come back to an ambiguous part.
@@ -190,15 +190,25 @@ impl PatternSet {
     pub(crate) fn tracing(&self, reader: &Reader<'_>) -> Tracing {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let known = spare.iter().position(|tracing| tracing.serves(reader));
-        known.map_or_else(|| Tracing::new(self, reader), |known| spare.swap_remove(known))
+        known.map_or_else(|| Tracing::new(self, reader), |known| spare.remove(known))
     }
 
     /// For the next reader.
     pub(crate) fn hand_on(&self, tracing: Tracing) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < MAX_SPARE && tracing.has_room() {
+        if tracing.has_room() {
+            // Who asked for something else long ago will not come back.
+            if spare.len() == MAX_SPARE {
+                spare.remove(0);
+            }
             spare.push(tracing);
         }
+    }
+
+    /// So many readers have handed something on, which is gone now.
+    #[cfg(test)]
+    pub(crate) fn forget(&self) -> usize {
+        std::mem::take(&mut *self.spare.lock().unwrap_or_else(PoisonError::into_inner)).len()
     }
 
     /// How many captures there are in all.
