@@ -43,6 +43,10 @@ const GROUP_ROWS: usize = 256 << 10;
 /// Bytes of the rows of one group, in memory.
 const GROUP_BYTES: usize = 256 << 20;
 
+/// Rows and bytes of one page. Each is compressed by itself: paths in pages of 20,000 rows, which is usual, take a twentieth more.
+const PAGE_ROWS: usize = GROUP_ROWS.div_ceil(3);
+const PAGE_BYTES: usize = 4 << 20;
+
 const DAY_US: i64 = 86_400_000_000;
 
 /// Days that have a folder of their own: 1970 to 2099. A clock that is further off is broken, and may show another day in every line.
@@ -399,6 +403,8 @@ fn properties(schema: &SchemaRef, level: i32, notes: Vec<(String, String)>) -> R
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(level)?))
         .set_created_by(concat!("logsql ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(None)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(PAGE_BYTES)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_key_value_metadata(Some(metadata));
     if let Ok(time) = schema.index_of("time") {
