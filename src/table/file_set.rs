@@ -646,12 +646,17 @@ impl FileSet {
             Some(glimpse) => glimpse.at(at, len).map_err(|error| remark_of(&error)),
             None => self.sample_at(snapshot, at, cancelled),
         };
-        let mut chunks = vec![sample_at(0)?];
-        if snapshot.is_splittable() && snapshot.size > 3 * len as u64 && !snapshot.sparse {
-            // The rest is a help only; the head can be read, and the scan will say what is wrong further on.
-            let rest = [snapshot.size / 2 - len as u64 / 2, snapshot.size - len as u64];
-            chunks.extend(rest.into_iter().filter_map(|at| sample_at(at).ok()));
-        }
+        // The first place of all is where a line begins. Of the others nothing is asked: they are a help, and the scan will say what
+        // is wrong there.
+        let (first, others) = match (snapshot.is_splittable(), snapshot.sparse) {
+            (true, true) => places_of_data(&source::data_extents(snapshot).map_err(|error| remark_of(&error))?),
+            (true, false) if snapshot.size > 3 * len as u64 => {
+                (0, vec![snapshot.size / 2 - len as u64 / 2, snapshot.size - len as u64])
+            }
+            _ => (0, vec![]),
+        };
+        let mut chunks = vec![sample_at(first)?];
+        chunks.extend(others.into_iter().filter_map(|at| sample_at(at).ok()));
         Ok(chunks)
     }
 
@@ -672,6 +677,15 @@ impl FileSet {
             None => Ok(sample),
         }
     }
+}
+
+/// Where to look into a file with holes: at its first data, and at some behind other holes. A log that is truncated under a daemon
+/// that goes on at its old offset begins with one.
+fn places_of_data(extents: &[Range<u64>]) -> (u64, Vec<u64>) {
+    let mut places =
+        [0, extents.len() / 2, extents.len().saturating_sub(1)].map(|at| extents.get(at).map_or(0, |extent| extent.start));
+    places.sort_unstable();
+    (places[0], places[1..].iter().filter(|at| **at != places[0]).copied().collect())
 }
 
 fn slices(chunks: &[Vec<u8>]) -> Vec<&[u8]> {

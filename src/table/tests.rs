@@ -519,6 +519,22 @@ async fn lines_behind_a_hole_are_lines() {
     }
 }
 
+/// What a daemon leaves that goes on at its old offset, after somebody has truncated its log.
+#[tokio::test]
+async fn a_log_that_begins_with_a_hole_is_known() {
+    use std::io::{Seek as _, SeekFrom};
+    let folder = folder(&[("sparse.log", b"")]);
+    let path = folder.path().join("sparse.log");
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    // No hole ends where the text begins.
+    file.seek(SeekFrom::Start((64 << 20) + 100)).unwrap();
+    file.write_all(&access_lines(4)).unwrap();
+    drop(file);
+    let session = Session::new(InputSpec::Args(vec![path.into()]), ScanOptions::default(), 2);
+    let rows = session.rows("SELECT url, status FROM access_log").await;
+    assert_eq!(rows.len(), 4, "{rows:?} {:?}", session.report());
+}
+
 #[tokio::test]
 async fn years_and_doubled_hours_are_the_same_wherever_the_file_is_cut() {
     // Two turns of the year without a year in any stamp, and a night in which the clock is set back.

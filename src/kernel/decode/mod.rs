@@ -653,7 +653,16 @@ impl LogDecoder {
     fn plain_records_of(&mut self, plan: &ScanPlan, bytes: &[u8], lines: &[(usize, usize)]) -> usize {
         let tracing = (&mut self.tracing.planes, &mut self.tracing.traces);
         let is_abreast = !plan.has_headers() && plan.set.try_abreast(bytes, lines, tracing);
-        for (lane, &text) in lines.iter().enumerate() {
+        let mut lane = 0;
+        while lane < lines.len() {
+            if is_abreast {
+                let alike = self.alike_records(plan, &lines[lane..], lane);
+                if alike > 0 {
+                    lane += alike;
+                    continue;
+                }
+            }
+            let text = lines[lane];
             let chosen = if is_abreast { plan.set.choose(lane, &mut self.tracing.traces) } else { None };
             let taken = match chosen {
                 Some(found) => self.taken(plan, bytes, text, found),
@@ -662,8 +671,27 @@ impl LogDecoder {
             if !self.count_line(plan, bytes, text, taken) {
                 return lane;
             }
+            lane += 1;
         }
         lines.len()
+    }
+
+    /// So many of the lines, of which the first one is lane `first` of those that were tried at once, are records of one pattern, of which
+    /// nothing but rows come, or nothing.
+    #[inline]
+    fn alike_records(&mut self, plan: &ScanPlan, lines: &[(usize, usize)], first: usize) -> usize {
+        let (count, pattern) = plan.set.chosen_from(first, first + lines.len(), &self.tracing.traces);
+        let entry = &plan.entries[pattern];
+        if count < 2 || !entry.inner.is_empty() || !entry.tracked.is_empty() {
+            return 0;
+        }
+        if let Some(kind) = entry.kind {
+            self.rows.add_all(plan, (kind, first), &lines[..count], &self.tracing.traces, self.line);
+        }
+        self.counts.records += count as u64;
+        self.counts.lines += count as u64;
+        self.line += count as u64;
+        count
     }
 
     /// Passes over the lines that the prefilter finds nothing in, as far as they are whole and begin in the piece. Where the
@@ -720,11 +748,18 @@ impl LogDecoder {
         let Some(starts) = plan.lines.starts.as_ref() else { return 0 };
         let tracing = (&mut self.tracing.planes, &mut self.tracing.start_traces);
         let is_abreast = !plan.has_headers() && starts.try_abreast(bytes, others, tracing);
-        for (lane, &line) in others.iter().enumerate() {
+        let mut lane = 0;
+        while lane < others.len() {
+            let alike = if is_abreast { starts.chosen_from(lane, others.len(), &self.tracing.start_traces).0 } else { 0 };
+            if alike > 0 {
+                lane += alike;
+                continue;
+            }
             let is_chosen = is_abreast && starts.choose(lane, &mut self.tracing.start_traces).is_some();
-            if !is_chosen && !self.is_start(plan, bytes, line) {
+            if !is_chosen && !self.is_start(plan, bytes, others[lane]) {
                 return lane;
             }
+            lane += 1;
         }
         others.len()
     }

@@ -6,7 +6,7 @@ use super::plan::ScanPlan;
 use super::stamp::{StampContext, StampTracker};
 use super::time::{Stamp, Zone};
 use super::value;
-use crate::scan::{Escapes, Span};
+use crate::scan::{Escapes, Span, Traces};
 
 /// Why a line is unparsed.
 #[derive(Clone, Debug)]
@@ -102,6 +102,36 @@ impl Rows {
         }
         if plan.needs_stamp_context() {
             self.times.push(time);
+        }
+    }
+
+    /// The same for records that one pattern takes, from lane `first` of those that were tried at once on. None of them has a time that depends on
+    /// others.
+    #[inline]
+    pub(super) fn add_all(
+        &mut self,
+        plan: &ScanPlan,
+        (kind, first): (u16, usize),
+        records: &[(usize, usize)],
+        traces: &Traces,
+        line: u64,
+    ) {
+        let before = self.heads.len();
+        let head = |&(start, end): &(usize, usize)| Head { start: start as u32, len: (end - start) as u32, kind };
+        self.heads.extend(records.iter().map(head));
+        self.spans.resize(self.heads.len() * self.stride, Span::NONE);
+        let own = &mut self.spans[before * self.stride..];
+        for (at, &slot) in plan.kinds[usize::from(kind)].needed.iter().enumerate() {
+            let Some(capture) = traces.capture_abreast(usize::from(slot)) else { continue };
+            for ((spans, record), lane) in own.chunks_exact_mut(self.stride).zip(records).zip(first..) {
+                spans[at] = capture.span(lane, record.0);
+            }
+        }
+        if plan.needs_line_numbers() {
+            self.lines.extend(line..line + records.len() as u64);
+        }
+        if plan.needs_stamp_context() {
+            self.times.resize(self.heads.len(), None);
         }
     }
 

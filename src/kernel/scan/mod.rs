@@ -48,7 +48,7 @@ pub use program::{Failure, Program};
 #[cfg(test)]
 pub(crate) use set::check_traces;
 pub use set::{Found, PatternSet, Ways};
-pub use trace::{ABREAST, Traces};
+pub use trace::{ABREAST, CaptureAbreast, Traces};
 pub(crate) use tracing::{Reader, Tracing};
 
 /// The name of the CPU's instructions that are used: the best that it has, or what `LOGSQL_SIMD` names.

@@ -378,6 +378,13 @@ impl PatternSet {
         traces.try_abreast(trace, planes, window, records)
     }
 
+    /// How many records from `lane` on, of those that were tried at once, one pattern takes, and which; [`Traces::capture_abreast`] has
+    /// their captures.
+    #[inline]
+    pub fn chosen_from(&self, lane: usize, records: usize, traces: &Traces) -> (usize, usize) {
+        (traces.taken_from(lane, records), traces.pattern(traces.tried()))
+    }
+
     /// Who takes record `lane` of those that were tried at once. Where that is not known, [`find_in`](Self::find_in) has to be asked for
     /// that record next.
     #[inline]

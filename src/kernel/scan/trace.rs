@@ -274,6 +274,21 @@ impl Rules {
     }
 }
 
+/// Where one capture begins and ends in records that were tried at once: places in the window, and how far behind them.
+pub struct CaptureAbreast<'a> {
+    begin: (&'a [u32; ABREAST], u32),
+    end: (&'a [u32; ABREAST], u32),
+}
+
+impl CaptureAbreast<'_> {
+    /// The span in record `lane`, which begins at `start` of the window.
+    #[inline]
+    pub fn span(&self, lane: usize, start: usize) -> Span {
+        let at = |(places, offset): (&[u32; ABREAST], u32)| places[lane] - start as u32 + offset;
+        Span { start: at(self.begin), end: at(self.end) }
+    }
+}
+
 /// Who takes a record that the first trace does not. A guess may be wrong: each trace is right about the records that it takes.
 #[derive(Clone, Copy, Default)]
 enum Guess {
@@ -420,6 +435,28 @@ impl Traces {
     #[cfg(test)]
     pub(super) fn try_abreast_again(&mut self) {
         self.abreast.apart = 0;
+    }
+
+    /// How many records from `lane` on, of those that were tried at once, the trace takes.
+    #[inline]
+    pub(super) fn taken_from(&self, lane: usize, records: usize) -> usize {
+        self.abreast.failed[lane..records].iter().take_while(|&&failed| failed == TAKEN).count()
+    }
+
+    /// The trace that was tried on several records at once.
+    pub(super) fn tried(&self) -> usize {
+        self.abreast.trace
+    }
+
+    /// Where a capture is in the records that the trace took, if it has it.
+    pub fn capture_abreast(&self, slot: usize) -> Option<CaptureAbreast<'_>> {
+        let Abreast { trace, places, .. } = &self.abreast;
+        let edge = |is_begin: bool| {
+            let edges = self.traces[*trace].edges.iter().rev();
+            edges.clone().find(|edge| usize::from(edge.slot) == slot && edge.is_begin == is_begin)
+        };
+        let place = |edge: &Edge| (&places[usize::from(edge.place)], u32::from(edge.offset));
+        Some(CaptureAbreast { begin: place(edge(true)?), end: place(edge(false)?) })
     }
 
     /// The trace that takes record `lane` of those that were tried at once. If it does not take it, the record is the next one to
